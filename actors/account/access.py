@@ -1,0 +1,168 @@
+"""Keeping the account's token alive: one owner, one refresh at a time, the intent saved before the call.
+
+fresh --due--> intent saved --> sent --+--> new tokens saved
+                                       +--> transient failure: back off, stay connected
+                                       +--> named dead token: reauthorization_required
+                                       +--> no answer: unknown outcome
+unknown outcome (rotating): present the old token once more; refused -> reauthorization_required
+unknown outcome (extended): the old token still works: simply again
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from actors.account.effects import Refresh
+from actors.account.state import AccountState, Intent, Status
+from actors.runtime.entity import Effect
+from domain.events import Event, EventType
+from domain.tokens import UNRESOLVED_GRACE, Decision, backoff, refresh_decision
+from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected, RetryAfter, Unknown
+from platforms.spec import PlatformSpec, TokenModel
+
+REFRESH_TIMEOUT = timedelta(seconds=20)
+USABLE_MARGIN = timedelta(seconds=10)
+
+
+def decide(state: AccountState, spec: PlatformSpec, now: datetime) -> Decision:
+    token = state.token
+    if token.refused_at is not None:
+        # A call said "this token is refused": refresh once out of turn, then believe it.
+        if token.retry_at is not None and token.retry_at > now:
+            return Decision(False, "backing_off", token.retry_at)
+        return Decision(True, "refused")
+    return refresh_decision(
+        now,
+        issued_at=token.issued_at,
+        expires_at=token.expires_at,
+        margin=spec.token.refresh_margin,
+        min_age_s=spec.token.min_age_s,
+        retry_at=token.retry_at,
+        refreshable=token.refresh is not None or spec.token.model is TokenModel.EXTENDED,
+    )
+
+
+def usable(state: AccountState, now: datetime) -> bool:
+    token = state.token
+    if token.refused_at is not None:
+        return False
+    return token.expires_at is None or now + USABLE_MARGIN < token.expires_at
+
+
+def drive(
+    state: AccountState, spec: PlatformSpec, now: datetime, intent_id: str
+) -> tuple[AccountState, list[Effect], list[Event]]:
+    """Resolve an intent that outlived its call, or begin a refresh that is due."""
+    if state.intent is not None:
+        if now < state.intent.not_after + UNRESOLVED_GRACE:
+            return state, [], []
+        return _unresolved(state, spec, now, intent_id)
+    decision = decide(state, spec, now)
+    if decision.act:
+        return _begin(state, now, intent_id)
+    if decision.reason == "cannot_refresh" and state.token.expires_at and state.token.expires_at <= now:
+        return _dead(state, "token_expired", now)
+    return state, [], []
+
+
+def wake_at(state: AccountState, spec: PlatformSpec, now: datetime) -> datetime | None:
+    if state.intent is not None:
+        return state.intent.not_after + UNRESOLVED_GRACE
+    decision = decide(state, spec, now)
+    return now if decision.act else decision.at
+
+
+def refreshed(
+    state: AccountState, data: Mapping[str, Any], spec: PlatformSpec, now: datetime, intent_id: str
+) -> tuple[AccountState, list[Effect], list[Event]]:
+    """The outcome of a Refresh. `data`: intent_id, outcome (of None), and on Ok access, refresh (sealed),
+    expires_in_s, scopes."""
+    intent = state.intent
+    if intent is None or intent.id != data["intent_id"]:
+        return state, [], []
+    outcome: Outcome[None] = data["outcome"]
+    token = state.token
+    match outcome:
+        case Ok():
+            lifetime = data["expires_in_s"] or spec.token.lifetime_s
+            token = replace(
+                token,
+                access=data["access"],
+                # An answer without a refresh token never overwrites the one we have.
+                refresh=data["refresh"] if data["refresh"] is not None else token.refresh,
+                issued_at=now,
+                refreshed_at=now,
+                expires_at=now + timedelta(seconds=lifetime),
+                refreshes=token.refreshes + 1,
+                failures=0,
+                retry_at=None,
+                refused_at=None,
+                doubtful=False,
+            )
+            state = replace(state, token=token, intent=None, scopes=data["scopes"] or state.scopes)
+            return state, [], [_changed(state, data["account_id"], "token_refreshed")]
+        case RetryAfter(seconds=seconds):
+            pause = max(timedelta(seconds=seconds), backoff(token.failures + 1))
+            token = replace(token, failures=token.failures + 1, retry_at=now + pause)
+            return replace(state, token=token, intent=None), [], []
+        case ReauthRequired(reason=reason):
+            return _dead(state, "refresh_outcome_unknown" if intent.last_chance else reason, now)
+        case Rejected(code=code):
+            token = replace(token, failures=token.failures + 1, retry_at=now + backoff(token.failures + 1))
+            return replace(state, token=token, intent=None, reason=f"refresh_rejected_{code}"), [], []
+        case Unknown():
+            return _unresolved(state, spec, now, intent_id)
+
+
+def refused(state: AccountState, reason: str, now: datetime) -> tuple[AccountState, list[Event]]:
+    """A call answered that the token is dead. One refresh decides whether it truly is."""
+    if state.status not in (Status.CONNECTED, Status.PAUSED):
+        return state, []
+    if reason != "token_refused":
+        dead, _, events = _dead(state, reason, now)
+        return dead, events
+    recently = state.token.refreshed_at is not None and now - state.token.refreshed_at < timedelta(minutes=1)
+    if recently and state.token.refused_at is None:
+        dead, _, events = _dead(state, "token_refused_after_refresh", now)
+        return dead, events
+    return replace(state, token=replace(state.token, refused_at=state.token.refused_at or now)), []
+
+
+def _begin(
+    state: AccountState, now: datetime, intent_id: str
+) -> tuple[AccountState, list[Effect], list[Event]]:
+    token = state.token
+    intent = Intent(intent_id, now + REFRESH_TIMEOUT, last_chance=token.doubtful)
+    effect = Refresh(intent.id, state.app_id, token.access, token.refresh, intent.not_after)
+    return replace(state, intent=intent), [effect], []
+
+
+def _unresolved(
+    state: AccountState, spec: PlatformSpec, now: datetime, intent_id: str
+) -> tuple[AccountState, list[Effect], list[Event]]:
+    intent = state.intent
+    if intent is not None and intent.last_chance:
+        return _dead(state, "refresh_outcome_unknown", now)
+    rotating = spec.token.model is TokenModel.ROTATING
+    token = replace(state.token, in_doubt=state.token.in_doubt + (1 if rotating else 0), doubtful=rotating)
+    return _begin(replace(state, token=token, intent=None), now, intent_id)
+
+
+def _dead(state: AccountState, reason: str, now: datetime) -> tuple[AccountState, list[Effect], list[Event]]:
+    state = replace(
+        state,
+        status=Status.REAUTHORIZATION_REQUIRED,
+        reason=reason,
+        intent=None,
+        job=None,
+        wishes=(),
+        token=replace(state.token, retry_at=None, refused_at=None),
+    )
+    data = {"platform": state.platform, "reason": reason}
+    return state, [], [Event(EventType.SOCIAL_ACCOUNT_REAUTHORIZATION_REQUIRED, data)]
+
+
+def _changed(state: AccountState, account_id: str, what: str) -> Event:
+    data = {"account_id": account_id, "platform": state.platform, "status": state.status.value, "what": what}
+    return Event(EventType.SOCIAL_ACCOUNT_CHANGED, data)

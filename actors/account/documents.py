@@ -1,0 +1,197 @@
+"""Side documents of an account: content (D7: social_content) and other people's remarks.
+
+Built whole, with absolute values; the runtime adds `rev`. People's words and names are sealed.
+"""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import orjson
+from domain.commerce import extract
+
+from domain.content import ContentItem, ContentKind, Engagement, Media, Remark, Text
+from domain.engagement import Tally
+from storage.crypto import field_aad
+from storage.records import Document
+
+CONTENT = "social_content"
+REMARKS = "social_comments"
+
+Seal = Callable[[bytes, str], bytes]
+
+
+def side_id(account_id: str, external_id: str) -> str:
+    return f"{account_id}|{external_id}"
+
+
+# -- content ----------------------------------------------------------------------------------------
+def content_document(
+    account_id: str,
+    org: str,
+    platform: str,
+    item: ContentItem,
+    known: Document | None,
+    tally: Tally,
+    now: datetime,
+    seal: Seal,
+    *,
+    commerce: bool,
+) -> Document:
+    """The document as it shall be; what an item does not tell keeps what was known."""
+    id_ = side_id(account_id, item.external_id)
+    text = item.text
+    return {
+        "_id": id_,
+        "org": org,
+        "socialAccountId": account_id,
+        "platform": platform,
+        "externalContentId": item.external_id,
+        "contentType": item.kind.value,
+        "originalData": seal(zlib.compress(item.payload, 1), field_aad(CONTENT, id_, "originalData")),
+        "normalizedContent": {
+            "text": text.text,
+            "mediaUrls": [m.url for m in item.media if m.url],
+            "media": [_media(m) for m in item.media],
+            "hashtags": list(text.hashtags),
+            "mentions": list(text.mentions),
+            "links": list(text.links),
+            "language": text.language,
+        },
+        "commerceData": extract(text.text, text.links) if commerce else None,
+        **_engagement_fields(tally),
+        "permalink": item.permalink,
+        "publishedAt": item.published_at or (known or {}).get("publishedAt") or now,
+        "editedAt": item.edited_at,
+        "replaces": list(item.replaces),
+        "syncedAt": now,
+        "status": "active",
+    }
+
+
+def pending_document(
+    account_id: str, org: str, platform: str, external_id: str, tally: Tally, now: datetime
+) -> Document:
+    """Content that an event spoke of before any listing showed it: holds the count until it is read."""
+    return {
+        "_id": side_id(account_id, external_id),
+        "org": org,
+        "socialAccountId": account_id,
+        "platform": platform,
+        "externalContentId": external_id,
+        "contentType": ContentKind.UNKNOWN.value,
+        "originalData": None,
+        "normalizedContent": None,
+        "commerceData": None,
+        **_engagement_fields(tally),
+        "permalink": None,
+        "publishedAt": now,
+        "editedAt": None,
+        "replaces": [],
+        "syncedAt": now,
+        "status": "pending",
+    }
+
+
+def with_tally(document: Document, tally: Tally) -> Document:
+    return document | _engagement_fields(tally)
+
+
+def tombstone(document: Document, now: datetime) -> Document:
+    """Deleted on the platform: the words go, the numbers stay for the campaigns that counted them."""
+    empty = {"originalData": None, "normalizedContent": None, "commerceData": None}
+    return document | empty | {"status": "deleted", "deletedAt": now, "syncedAt": now}
+
+
+def tally_of(document: Document | None) -> Tally:
+    if document is None:
+        return Tally()
+    raw = document["tally"]
+    since = tuple((e[0], e[1], e[2], e[3]) for e in raw["since"])
+    return Tally(Engagement(**raw["base"]), raw["readAt"], since, dict(raw["folded"]))
+
+
+def totals_json(engagement: Engagement) -> dict[str, int | None]:
+    return {
+        "likes": engagement.likes,
+        "comments": engagement.comments,
+        "shares": engagement.shares,
+        "views": engagement.views,
+    }
+
+
+def _engagement_fields(tally: Tally) -> Document:
+    totals = tally.totals()
+    return {
+        "engagement": {
+            "likes": totals.likes,
+            "comments": totals.comments,
+            "shares": totals.shares,
+            "views": totals.views,
+            "clickThroughs": totals.click_throughs,
+        },
+        "tally": {
+            "base": asdict(tally.base),
+            "readAt": tally.read_at,
+            "since": [list(e) for e in tally.since],
+            "folded": tally.folded,
+        },
+    }
+
+
+def _media(media: Media) -> Document:
+    return {
+        "kind": media.kind.value,
+        "url": media.url,
+        "previewUrl": media.preview_url,
+        "width": media.width,
+        "height": media.height,
+        "durationMs": media.duration_ms,
+        "altText": media.alt_text,
+        "platformId": media.platform_id,
+    }
+
+
+# -- remarks ----------------------------------------------------------------------------------------
+def remark_document(
+    account_id: str,
+    org: str,
+    platform: str,
+    remark: Remark,
+    own: bool,
+    now: datetime,
+    seal: Seal,
+) -> Document:
+    id_ = side_id(account_id, remark.external_id)
+    sealed = orjson.dumps({"author": asdict(remark.author), **_words(remark.text)})
+    return {
+        "_id": id_,
+        "org": org,
+        "socialAccountId": account_id,
+        "platform": platform,
+        "kind": remark.kind.value,
+        "externalId": remark.external_id,
+        "contentId": side_id(account_id, remark.content_id) if remark.content_id else None,
+        "parentId": remark.parent_id,
+        "own": own,
+        "at": remark.at or now,
+        "sealed": seal(sealed, field_aad(REMARKS, id_, "sealed")),
+        "originalData": seal(zlib.compress(remark.payload, 1), field_aad(REMARKS, id_, "originalData")),
+        "status": "active",
+    }
+
+
+def remark_tombstone(document: Document, now: datetime) -> Document:
+    return document | {"sealed": None, "originalData": None, "status": "deleted", "deletedAt": now}
+
+
+def _words(text: Text) -> dict[str, Any]:
+    return {
+        "text": text.text,
+        "hashtags": text.hashtags,
+        "mentions": text.mentions,
+        "links": text.links,
+        "language": text.language,
+    }

@@ -1,0 +1,254 @@
+"""The state of one connected account and its document (D7: social_accounts)."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from domain.budget import Priority, Window
+from storage.records import Document
+
+
+class Status(StrEnum):
+    """connected <-> paused; both -> reauthorization_required -> connected (by connecting again);
+    any -> disconnected -> connected (by connecting again)."""
+
+    CONNECTED = "connected"
+    PAUSED = "paused"
+    REAUTHORIZATION_REQUIRED = "reauthorization_required"
+    DISCONNECTED = "disconnected"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A refresh that may have been sent. `last_chance` marks the one repetition after an unknown outcome."""
+
+    id: str
+    not_after: datetime
+    last_chance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    access: bytes  # sealed
+    refresh: bytes | None  # sealed
+    issued_at: datetime
+    expires_at: datetime | None
+    refreshed_at: datetime | None = None
+    refreshes: int = 0
+    in_doubt: int = 0  # refreshes whose outcome nobody can know (DESIGN section 4)
+    failures: int = 0
+    retry_at: datetime | None = None
+    doubtful: bool = False  # the refresh token may already be spent: one presentation is left
+    refused_at: datetime | None = None  # a call answered "token refused" since the last refresh
+
+
+class Mode(StrEnum):
+    BACKFILL = "backfill"
+    INCREMENTAL = "incremental"
+    RECHECK = "recheck"  # read known content by id: engagement, edits, deletions
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Work asked for and not begun. At most one per source and mode."""
+
+    source: str
+    mode: Mode
+    priority: Priority
+    limit: int | None = None
+    since: datetime | None = None
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The one piece of sync work in progress. Constant size whatever the account holds."""
+
+    id: str
+    source: str
+    mode: Mode
+    priority: Priority
+    started_at: datetime
+    cursor: str | None = None
+    since: datetime | None = None
+    limit: int | None = None
+    newest_at: datetime | None = None
+    newest_id: str | None = None
+    oldest_at: datetime | None = None
+    items: int = 0
+    pages: int = 0
+    stale_pages: int = 0  # pages in a row without anything new: platforms repeat rows under fresh cursors
+    failures: int = 0
+    ids: tuple[str, ...] = ()  # of a recheck: to be read now
+    calls_until: datetime | None = None  # an outcome is expected until then; later it is asked again
+    wait_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is known of one list between jobs."""
+
+    newest_at: datetime | None = None
+    newest_id: str | None = None
+    backfilled: bool = False
+    last_run_at: datetime | None = None
+    next_run_at: datetime | None = None
+    items: int = 0
+    pages: int = 0
+    deleted: int = 0
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    auto_sync: bool = True
+    sync_frequency: str = "15m"
+    content_types: tuple[str, ...] = ()  # empty: all
+    commerce_enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    org: str
+    platform: str
+    external_id: str
+    user_id: str
+    app_id: str
+    status: Status
+    token: Token
+    created_at: datetime
+    updated_at: datetime
+    reason: str | None = None
+    scopes: tuple[str, ...] = ()
+    profile: dict[str, Any] = field(default_factory=dict)
+    config: Config = Config()
+    intent: Intent | None = None
+    budget: dict[str, Window] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
+    job: Job | None = None
+    wishes: tuple[Wish, ...] = ()
+    counters: dict[str, int] = field(default_factory=dict)
+    last_sync_at: datetime | None = None
+    replay_at: datetime | None = None  # look for parked events once more
+    subscribed: bool = False
+
+    def count(self, name: str, n: int = 1) -> dict[str, int]:
+        return self.counters | {name: self.counters.get(name, 0) + n}
+
+
+def dump(s: AccountState) -> Document:
+    token = s.token
+    return {
+        "platform": s.platform,
+        "externalAccountId": s.external_id,
+        "userId": s.user_id,
+        "appId": s.app_id,
+        "accessCredentials": {
+            "accessToken": token.access,
+            "refreshToken": token.refresh,
+            "expiresAt": token.expires_at,
+            "scope": list(s.scopes),
+            "issuedAt": token.issued_at,
+            "refreshedAt": token.refreshed_at,
+            "refreshes": token.refreshes,
+            "inDoubt": token.in_doubt,
+            "failures": token.failures,
+            "retryAt": token.retry_at,
+            "doubtful": token.doubtful,
+            "refusedAt": token.refused_at,
+        },
+        "profile": s.profile,
+        "integrationConfig": {
+            "autoSync": s.config.auto_sync,
+            "syncFrequency": s.config.sync_frequency,
+            "contentTypes": list(s.config.content_types),
+            "commerceEnabled": s.config.commerce_enabled,
+        },
+        "status": s.status.value,
+        "statusReason": s.reason,
+        "createdAt": s.created_at,
+        "updatedAt": s.updated_at,
+        "lastSyncAt": s.last_sync_at,
+        "intent": _intent_out(s.intent),
+        "budget": {f: [w.limit, w.seconds, w.used, w.resets_at] for f, w in s.budget.items()},
+        "sources": {name: _fields(x) for name, x in s.sources.items()},
+        "job": _fields(s.job) if s.job else None,
+        "wishes": [_fields(w) for w in s.wishes],
+        "counters": s.counters,
+        "replayAt": s.replay_at,
+        "subscribed": s.subscribed,
+    }
+
+
+def load(d: Document) -> AccountState:
+    c, config = d["accessCredentials"], d["integrationConfig"]
+    return AccountState(
+        org=d["org"],
+        platform=d["platform"],
+        external_id=d["externalAccountId"],
+        user_id=d["userId"],
+        app_id=d["appId"],
+        status=Status(d["status"]),
+        reason=d["statusReason"],
+        token=Token(
+            access=bytes(c["accessToken"]),
+            refresh=bytes(c["refreshToken"]) if c["refreshToken"] is not None else None,
+            issued_at=c["issuedAt"],
+            expires_at=c["expiresAt"],
+            refreshed_at=c["refreshedAt"],
+            refreshes=c["refreshes"],
+            in_doubt=c["inDoubt"],
+            failures=c["failures"],
+            retry_at=c["retryAt"],
+            doubtful=c["doubtful"],
+            refused_at=c["refusedAt"],
+        ),
+        scopes=tuple(c["scope"]),
+        profile=d["profile"],
+        config=Config(
+            config["autoSync"],
+            config["syncFrequency"],
+            tuple(config["contentTypes"]),
+            config["commerceEnabled"],
+        ),
+        created_at=d["createdAt"],
+        updated_at=d["updatedAt"],
+        last_sync_at=d["lastSyncAt"],
+        intent=Intent(**d["intent"]) if d["intent"] else None,
+        budget={f: Window(*w) for f, w in d["budget"].items()},
+        sources={name: Source(**x) for name, x in d["sources"].items()},
+        job=_job_in(d["job"]) if d["job"] else None,
+        wishes=tuple(_wish_in(w) for w in d["wishes"]),
+        counters=d["counters"],
+        replay_at=d["replayAt"],
+        subscribed=d["subscribed"],
+    )
+
+
+def _fields(record: Source | Job | Wish) -> Document:
+    out: Document = {}
+    for name in record.__dataclass_fields__:
+        value = getattr(record, name)
+        if isinstance(value, StrEnum):
+            value = value.value
+        elif isinstance(value, Priority):
+            value = int(value)
+        elif isinstance(value, tuple):
+            value = list(value)
+        out[name] = value
+    return out
+
+
+def _job_in(d: Document) -> Job:
+    return Job(**d | {"mode": Mode(d["mode"]), "priority": Priority(d["priority"]), "ids": tuple(d["ids"])})
+
+
+def _wish_in(d: Document) -> Wish:
+    return Wish(**d | {"mode": Mode(d["mode"]), "priority": Priority(d["priority"]), "ids": tuple(d["ids"])})
+
+
+def _intent_out(intent: Intent | None) -> Document | None:
+    if intent is None:
+        return None
+    return {"id": intent.id, "not_after": intent.not_after, "last_chance": intent.last_chance}

@@ -1,0 +1,68 @@
+"""From a mailbox entry to the entities it concerns and the message each gets."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+from actors.runtime.entity import Message
+from actors.runtime.envelope import Envelope
+from domain.ids import AccountId, EntityKey, Kind
+from platforms.base import Platform
+from storage.ports import EntityStore
+from storage.records import Entry
+
+CACHED_TARGETS = 100_000
+
+
+class UnknownPlatform(Exception):
+    """A webhook entry of a platform that this build does not have."""
+
+
+class Addressing:
+    """Resolves external accounts to connections. The cache holds because whoever connects an account of a
+    partition does it through this partition's only owner, which calls `connected`."""
+
+    def __init__(self, store: EntityStore, envelope: Envelope, platforms: Mapping[str, Platform]) -> None:
+        self._store = store
+        self._envelope = envelope
+        self._platforms = platforms
+        self._connections: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+
+    def forget_all(self) -> None:
+        self._connections.clear()
+
+    def connected(self, account: AccountId) -> None:
+        """A connection came into being: the next look-up must see it."""
+        self._connections.pop(f"{account.platform}:{account.external_id}", None)
+
+    async def resolve(self, targets: Sequence[str], *, fresh: bool = False) -> dict[str, tuple[str, ...]]:
+        """`platform:external id` -> account ids; unknown targets are left out and never cached."""
+        missing: dict[str, list[str]] = {}
+        for target in set(targets):
+            if fresh or target not in self._connections:
+                platform, _, external_id = target.partition(":")
+                missing.setdefault(platform, []).append(external_id)
+        for platform, external_ids in missing.items():
+            for external_id, ids in (await self._store.connections(platform, external_ids)).items():
+                if ids:
+                    self._connections[f"{platform}:{external_id}"] = tuple(ids)
+        found = {t: self._connections[t] for t in targets if t in self._connections}
+        while len(self._connections) > CACHED_TARGETS:
+            self._connections.popitem(last=False)
+        return found
+
+    @staticmethod
+    def is_webhook(entry: Entry) -> bool:
+        return entry.stream.startswith(f"mailbox:{Kind.ACCOUNT}:") and entry.mail.target.count(":") == 1
+
+    def messages(self, entry: Entry, account_ids: Sequence[str]) -> dict[EntityKey, Message]:
+        """Open, parse and normalise. Raises only for a body that cannot be opened."""
+        if not self.is_webhook(entry):
+            kind = Kind(entry.stream.split(":")[1])
+            return {EntityKey(kind, entry.mail.target): self._envelope.open_mail(entry.mail)}
+        mail = self._envelope.open_webhook(entry.mail)
+        platform = self._platforms.get(mail.platform)
+        if platform is None:
+            raise UnknownPlatform(mail.platform)
+        data = {"event": platform.parse(mail.entry), "app_id": mail.app_id}
+        message = Message("platform_event", data, entry.mail.event_id)
+        return {EntityKey(Kind.ACCOUNT, id_): message for id_ in account_ids}

@@ -1,0 +1,101 @@
+"""What an entity is to the runtime: pure, synchronous turns; no Ray, Redis, Mongo or HTTP.
+
+A turn takes the state, a message and the time, and answers a new state with everything that shall follow
+from it. Raising leaves the old state. The host saves, then lets the rest happen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from domain.events import Event
+from domain.ids import EntityKey, Kind
+from storage.records import Document
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`name` selects the handler. From a mailbox or a person `data` holds JSON values; outcomes of effects
+    never leave the process and may hold any object. `id` makes it take effect once."""
+
+    name: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    id: str | None = None
+
+
+TICK = Message("tick")
+"""A reminder came due. It may come twice or late: the handler decides from the state what is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideRef:
+    """A side document that a turn wants to see."""
+
+    collection: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SideWrite:
+    """A whole side document, absolute values only; the runtime adds `rev`. Deletion is a tombstone."""
+
+    collection: str
+    document: Document
+
+
+SideView = Mapping[SideRef, Document]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Input or output to be done after the save, outside the turn; its outcome comes back as a message.
+
+    Effects are not durable: the state says what is pending and a reminder drives it again after a crash.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Generic[S]):
+    """`changed` False means: nothing to save (a query-like command, a duplicate)."""
+
+    state: S
+    events: tuple[Event, ...] = ()
+    side: tuple[SideWrite, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    reply: dict[str, Any] | None = None
+    changed: bool = True
+
+
+class Entity(Protocol[S]):
+    """The behaviour of one kind. One object serves all entities of its kind in a process."""
+
+    kind: Kind
+
+    def load(self, document: Document) -> S: ...
+
+    def dump(self, state: S) -> Document:
+        """The domain fields of the document; the runtime adds its own (`_id`, `version`, `rt`...)."""
+        ...
+
+    def org(self, state: S) -> str: ...
+
+    def reads(self, key: EntityKey, state: S | None, message: Message) -> Sequence[SideRef]: ...
+
+    def apply(
+        self, key: EntityKey, state: S | None, message: Message, now: datetime, side: SideView
+    ) -> Turn[S]: ...
+
+    def due(self, state: S) -> datetime | None:
+        """When this entity wants a TICK next."""
+        ...
+
+    def view(self, key: EntityKey, state: S) -> dict[str, Any]:
+        """JSON for people: no tokens."""
+        ...
+
+    def snapshot(self, key: EntityKey, state: S) -> dict[str, Any] | None:
+        """What live subscribers see after a change; None for kinds without."""
+        ...

@@ -1,0 +1,39 @@
+"""One lock per entity key: the turn lock. It outlives the activation and costs nothing while unused."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from domain.ids import EntityKey
+
+
+class TurnLocks:
+    def __init__(self) -> None:
+        self._locks: dict[EntityKey, tuple[asyncio.Lock, int]] = {}
+
+    def is_held(self, key: EntityKey) -> bool:
+        return key in self._locks
+
+    @asynccontextmanager
+    async def holding(self, keys: Iterable[EntityKey]) -> AsyncIterator[None]:
+        """Hold all of them. Always taken in one order, so two batches never wait for each other in a ring."""
+        async with AsyncExitStack() as stack:
+            for key in sorted(keys, key=str):
+                await stack.enter_async_context(self._one(key))
+            yield
+
+    @asynccontextmanager
+    async def _one(self, key: EntityKey) -> AsyncIterator[None]:
+        lock, users = self._locks.get(key, (None, 0))
+        if lock is None:
+            lock = asyncio.Lock()
+        self._locks[key] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            _, users = self._locks[key]
+            if users == 1:
+                del self._locks[key]
+            else:
+                self._locks[key] = (lock, users - 1)

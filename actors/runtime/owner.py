@@ -1,0 +1,232 @@
+"""What runs the turns of entities in one process, whether a host with thousands or an actor with one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from actors.runtime.activation import Placement
+from actors.runtime.effects import EffectHandler, EffectRunner
+from actors.runtime.entity import TICK, Effect, Entity, Message
+from actors.runtime.envelope import Envelope
+from actors.runtime.failpoints import Failpoints
+from actors.runtime.mail import Counter
+from actors.runtime.reminders import Reminders
+from actors.runtime.snapshots import Show, Snapshots
+from actors.runtime.tasks import Tasks
+from actors.runtime.turns import FLUSH, Fate, Item, NotOwner, Saved, Turns, Verdict
+from domain.clock import Clock
+from domain.errors import Busy, NotFound
+from domain.ids import EntityKey, Kind
+from storage.ports import Claims, DeadLetters, EntityStore, EventBus, Mailboxes, Parking, SideStore
+
+log = structlog.get_logger()
+
+RACES = 5
+TICK_BATCH = 500
+TICK_FAILURES = 5
+PLACE_PATIENCE = 150  # tenths of a second
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a host is given; the composition root builds it, tests build it from fakes."""
+
+    entities: Mapping[Kind, Entity[Any]]
+    handler: EffectHandler
+    envelope: Envelope
+    clock: Clock
+    count: Counter
+    show: Show
+    failpoints: Failpoints
+    store: EntityStore
+    sides: SideStore
+    bus: EventBus
+    mailboxes: Mailboxes
+    claims: Claims
+    dead_letters: DeadLetters
+    parking: Parking
+
+
+class Elsewhere(Exception):
+    """The entity's turns run in another process, by its placement."""
+
+
+class Owner:
+    """Guarantee: an answered `ask` is saved; one that raised is unknown to the caller, who repeats it with
+    the same id and gets the first answer. Outcomes of effects are applied in turns like everything else."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        tasks: Tasks,
+        epoch_of: Callable[[EntityKey], int | None],
+        serves: Placement,
+        post: Callable[[EntityKey, Message], Awaitable[None]] | None = None,
+    ) -> None:
+        self._parts = parts
+        self.reminders = Reminders(parts.store, parts.clock)
+        self.effects = EffectRunner(parts.handler, post or self.post, tasks)
+        self._snapshots = Snapshots(parts.show, tasks)
+        self.turns = Turns(
+            parts.entities,
+            parts.store,
+            parts.sides,
+            parts.bus,
+            parts.envelope.seal_event,
+            parts.clock,
+            parts.envelope.partitions,
+            epoch_of,
+            self._saved,
+            parts.failpoints,
+            serves=serves,
+        )
+        self._ticks_failed: dict[EntityKey, int] = {}
+
+    @property
+    def quarantined(self) -> list[str]:
+        """Entities whose reminders failed five times in a row: left alone until a command succeeds."""
+        return [str(k) for k, n in self._ticks_failed.items() if n >= TICK_FAILURES]
+
+    async def ask(self, key: EntityKey, message: Message) -> dict[str, Any]:
+        """Apply a command, save, answer. A lost race is decided again from the winner's state."""
+        for _ in range(RACES):
+            verdict = (await self.turns.run({key: [Item(message)]}))[key][0]
+            match verdict.fate:
+                case Fate.LOST_RACE:
+                    continue
+                case Fate.ELSEWHERE:
+                    raise Elsewhere(str(key))
+                case Fate.FAILED:
+                    self._log_failure(key, message, verdict)
+                    raise Busy("command_failed", "The command could not be applied: the operator is told.")
+                case Fate.REFUSED if verdict.error is not None:
+                    raise verdict.error
+                case _:
+                    self._ticks_failed.pop(key, None)
+                    return verdict.reply or {}
+        raise Busy("contended", "Another process owns this entity at the moment: try again.")
+
+    async def post(self, key: EntityKey, message: Message) -> None:
+        """Apply the outcome of an effect."""
+        for _ in range(RACES):
+            verdict = (await self.turns.run({key: [Item(message)]}))[key][0]
+            if verdict.fate is Fate.LOST_RACE:
+                continue
+            if verdict.fate is Fate.ELSEWHERE:
+                raise Elsewhere(str(key))
+            if verdict.fate is not Fate.APPLIED:
+                self._log_failure(key, message, verdict)
+            return
+        log.error("outcome.contended", entity=str(key), message_name=message.name)
+
+    async def view(self, key: EntityKey) -> dict[str, Any]:
+        activation = await self.turns.activation(key)
+        if activation is None:
+            raise NotFound("not_found", f"There is no {key.kind} with this id.")
+        return self._parts.entities[key.kind].view(key, activation.state) | {"version": activation.version}
+
+    async def inspect(self, key: EntityKey) -> dict[str, Any]:
+        active = self.turns.is_active(key)
+        activation = await self.turns.activation(key)
+        if activation is None:
+            raise NotFound("not_found", f"There is no {key.kind} with this id.")
+        runtime = activation.runtime
+        return {
+            "key": str(key),
+            "version": activation.version,
+            "placement": runtime.placement.value,
+            "activated": active,
+            "partition": key.partition(self._parts.envelope.partitions),
+            "watermark": str(runtime.watermark),
+            "mailbox_generation": runtime.generation,
+            "outbox": len(runtime.outbox),
+            "unpublished": len(activation.unpublished),
+            "next_due_at": activation.next_due_at.isoformat() if activation.next_due_at else None,
+            "effects_in_flight": self.effects.in_flight.get(key, 0),
+            "quarantined": str(key) in self.quarantined,
+            "state": self._parts.entities[key.kind].view(key, activation.state),
+        }
+
+    async def place(self, key: EntityKey, placement: Placement) -> None:
+        """Hand the entity over once its platform calls in flight have come back."""
+        for _ in range(PLACE_PATIENCE):
+            try:
+                if await self.turns.place(key, placement, lambda: key in self.effects.in_flight):
+                    return
+            except KeyError:
+                raise NotFound("not_found", f"There is no {key.kind} with this id.") from None
+            await asyncio.sleep(0.1)
+        raise Busy("entity_busy", "The entity is waiting for its platform: try again in a moment.")
+
+    async def tick(self) -> list[EntityKey]:
+        """Wake what is due, as one batch; answers the keys that live elsewhere."""
+        keys = [
+            key
+            for key in self.reminders.pop_due(TICK_BATCH)
+            if self._ticks_failed.get(key, 0) < TICK_FAILURES
+        ]
+        if not keys:
+            return []
+        try:
+            verdicts = await self.turns.run({key: [Item(TICK), FLUSH] for key in keys})
+        except NotOwner:
+            # One partition was lost between the heap and the save: the others shall not wait for a scan.
+            verdicts = {}
+            for key in keys:
+                try:
+                    verdicts |= await self.turns.run({key: [Item(TICK), FLUSH]})
+                except NotOwner:
+                    continue
+        elsewhere = []
+        for key, (verdict, *_) in verdicts.items():
+            if verdict.fate is Fate.ELSEWHERE:
+                elsewhere.append(key)
+            elif verdict.fate in (Fate.FAILED, Fate.REFUSED):
+                self._ticks_failed[key] = self._ticks_failed.get(key, 0) + 1
+                self._log_failure(key, TICK, verdict)
+            elif verdict.fate is Fate.LOST_RACE:
+                self.reminders.note(key, self._parts.clock.now())
+            else:
+                self._ticks_failed.pop(key, None)
+        return elsewhere
+
+    def _saved(self, saved: Saved) -> None:
+        self.reminders.note(saved.key, saved.next_due_at)
+        for effect in saved.effects:
+            self._start(saved.key, effect)
+        if saved.snapshot is not None:
+            self._snapshots.offer(saved.key, saved.org, saved.snapshot)
+
+    def _start(self, key: EntityKey, effect: Effect) -> None:
+        self.effects.start(key, effect)
+
+    def _log_failure(self, key: EntityKey, message: Message, verdict: Verdict) -> None:
+        error = verdict.error
+        log.error(
+            "turn.failed",
+            entity=str(key),
+            message_name=message.name,
+            error=type(error).__name__,
+            where=_where(error),
+        )
+
+
+def _where(error: BaseException | None) -> str:
+    """File and line of the innermost frame: enough to find a defect, without values in the text."""
+    frame = error.__traceback__ if error else None
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return f"{frame.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.tb_lineno}" if frame else ""
+
+
+async def run_dedicated(owner: Owner, key: EntityKey, items: Sequence[Item]) -> list[Verdict]:
+    """Apply forwarded mailbox messages; an item that lost a race is decided again at once."""
+    for _ in range(RACES):
+        verdicts = (await owner.turns.run({key: items}))[key]
+        if not any(v.fate is Fate.LOST_RACE for v in verdicts):
+            return verdicts
+        await asyncio.sleep(0)
+    return verdicts

@@ -1,0 +1,281 @@
+"""Ray's half of the runtime: the actor shells, their options, and how a host reaches dedicated actors.
+
+Beside `gateway.py` the only module that calls Ray. The shells hold no logic: they open what came sealed,
+call a plain class, and seal its answer, so no Ray argument or result carries anything readable.
+"""
+
+import asyncio
+import contextlib
+import os
+from typing import Any, cast
+
+import ray
+import structlog
+from ray.exceptions import RayActorError, RayError
+from ray.util.metrics import Counter as RayCounter
+
+from actors.compose import Built, build
+from actors.runtime.activation import Placement
+from actors.runtime.dedicated import ActorGone, DedicatedOwner
+from actors.runtime.entity import Message
+from actors.runtime.envelope import Envelope
+from actors.runtime.failpoints import Failpoint
+from actors.runtime.host import Host
+from actors.runtime.supervisor import Supervisor
+from actors.runtime.turns import NotOwner
+from domain.errors import Busy, RookeryError
+from domain.ids import EntityKey
+from storage.records import StoreUnavailable
+from storage.settings import Settings
+
+log = structlog.get_logger()
+
+NAMESPACE = "rookery"
+SUPERVISOR = "supervisor"
+_DISTANT_S = 30.0
+
+
+def host_name(n: int) -> str:
+    return f"host-{n}"
+
+
+def _options(name: str, *, cpus: float, concurrency: int = 1000) -> dict[str, Any]:
+    """Every option spelled out: none of Ray's defaults is right for an owner."""
+    return {
+        "name": name,
+        "namespace": NAMESPACE,
+        "lifetime": "detached",
+        "get_if_exists": True,
+        "max_restarts": -1,  # an owner comes back; its state is in MongoDB
+        "max_task_retries": 0,  # a silent second execution would not carry the caller's command id
+        "max_concurrency": concurrency,
+        "num_cpus": cpus,
+        "scheduling_strategy": "SPREAD",
+    }
+
+
+class Metrics:
+    """Counts by name and labels, as Ray counters; the process adds its own name as a label."""
+
+    def __init__(self, actor: str) -> None:
+        self._actor = actor
+        self._counters: dict[str, RayCounter] = {}
+
+    def count(self, name: str, n: float = 1, **labels: str) -> None:
+        counter = self._counters.get(name)
+        if counter is None:
+            keys = (*sorted(labels), "actor")
+            counter = self._counters[name] = RayCounter(f"rookery_{name}", tag_keys=keys)
+        counter.inc(n, {**labels, "actor": self._actor})
+
+
+def _answer(found: dict[str, Any]) -> dict[str, Any]:
+    return {"reply": found}
+
+
+async def _guarded(work: Any) -> dict[str, Any]:
+    """Turn every expected failure into data: exceptions that cross Ray carry tracebacks into its logs."""
+    try:
+        return _answer(await work)
+    except RookeryError as refused:
+        return {"refused": refused.to_json()}
+    except NotOwner:
+        return {"not_owner": True}
+    except StoreUnavailable:
+        return {"refused": Busy("store_unavailable", "The data stores are away: try again.").to_json()}
+
+
+@ray.remote
+class HostActor:
+    """Row `HostActor host-N` of the Ray dashboard. Guarantees are those of `Host`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._host: Host | None = None
+        self._built: Built | None = None
+        # Kept, because the loop holds tasks only weakly. Failing is retried by the task itself.
+        self._starting = asyncio.get_running_loop().create_task(self._start())
+
+    def __repr__(self) -> str:
+        return f"HostActor({self._name})"
+
+    async def _start(self) -> None:
+        settings = Settings.load()
+        while True:
+            try:
+                self._built = await build(settings, Metrics(self._name).count)
+                break
+            except StoreUnavailable as away:
+                log.warning("host.waiting_for_stores", host=self._name, reason=str(away))
+                await asyncio.sleep(1.0)
+        envelope = self._built.parts.envelope
+        share = -(-settings.dedicated // settings.hosts)
+        self._host = Host(
+            self._name,
+            settings.build,
+            self._built.parts,
+            self._built.addressing,
+            RayDedicatedActors(envelope),
+            self._built.consumers,
+            dedicated_share=share,
+        )
+        self._host.start()
+        log.info("host.started", host=self._name, incarnation=self._host.incarnation)
+
+    async def request(self, sealed: bytes) -> bytes:
+        """One sealed request: {do, key, ...}; the sealed answer is {reply}, {refused} or {not_owner}."""
+        await asyncio.shield(self._starting)
+        assert self._host is not None and self._built is not None  # noqa: S101
+        envelope = self._built.parts.envelope
+        asked = envelope.open_call(sealed)
+        return envelope.seal_call(await self._do(self._host, asked))
+
+    async def _do(self, host: Host, asked: dict[str, Any]) -> dict[str, Any]:
+        key = EntityKey.parse(asked["key"])
+        match asked["do"]:
+            case "ask":
+                return await _guarded(host.ask(key, Message(asked["name"], asked["data"], asked["id"])))
+            case "view":
+                return await _guarded(host.view(key))
+            case "inspect":
+                return await _guarded(host.inspect(key))
+            case "place":
+                return await _guarded(host.place(key, Placement(asked["placement"])))
+            case other:
+                raise ValueError(other)
+
+    async def status(self) -> dict[str, Any]:
+        """Numbers and names of entities; nothing personal."""
+        if self._host is None:
+            return {"name": self._name, "starting": True, "partitions": []}
+        return self._host.status() | {"pid": os.getpid()}
+
+    async def arm(self, point: str, after: int) -> None:
+        """Tests only: end this process at the `after`-th pass of a failpoint."""
+        if os.environ.get("ROOKERY_FAILPOINTS") != "1":
+            raise PermissionError("failpoints are off: set ROOKERY_FAILPOINTS=1 before Ray starts")
+        await asyncio.shield(self._starting)
+        assert self._built is not None  # noqa: S101
+        self._built.parts.failpoints.arm(Failpoint(point), after)
+
+    async def drain(self) -> None:
+        if self._host is not None:
+            await self._host.drain()
+
+
+@ray.remote
+class EntityActor:
+    """One entity with a process of its own: its row, log and metrics in the Ray dashboard carry its name."""
+
+    def __init__(self, key: str) -> None:
+        self._key = EntityKey.parse(key)
+        self._owner: DedicatedOwner | None = None
+        self._envelope: Envelope | None = None
+        self._starting = asyncio.get_running_loop().create_task(self._start())
+
+    def __repr__(self) -> str:
+        return f"EntityActor({self._key})"
+
+    async def _start(self) -> None:
+        built = await build(Settings.load(), Metrics(str(self._key)).count)
+        self._envelope = built.parts.envelope
+        self._owner = DedicatedOwner(built.parts, self._key, built.addressing)
+
+    async def request(self, sealed: bytes) -> bytes:
+        await asyncio.shield(self._starting)
+        assert self._owner is not None and self._envelope is not None  # noqa: S101
+        return self._envelope.seal_call(await self._owner.call(self._envelope.open_call(sealed)))
+
+
+class RayDedicatedActors:
+    """`DedicatedActors` over Ray. Look-ups and creations block, so they run in a thread."""
+
+    def __init__(self, envelope: Envelope) -> None:
+        self._envelope = envelope
+        self._handles: dict[EntityKey, Any] = {}
+
+    async def call(self, key: EntityKey, payload: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        sealed = self._envelope.seal_call(payload)
+        try:
+            async with asyncio.timeout(timeout_s):
+                handle = self._handles.get(key)
+                if handle is None:
+                    handle = self._handles[key] = await asyncio.to_thread(_entity_actor, key)
+                answer: bytes = await handle.request.remote(sealed)
+        except (RayError, TimeoutError, ValueError) as error:
+            self._handles.pop(key, None)
+            raise ActorGone(str(key)) from error
+        return self._envelope.open_call(answer)
+
+    async def stop(self, key: EntityKey) -> None:
+        self._handles.pop(key, None)
+        await asyncio.to_thread(_kill, str(key))
+
+
+def _entity_actor(key: EntityKey) -> Any:
+    return EntityActor.options(**_options(str(key), cpus=0.01)).remote(str(key))  # type: ignore[attr-defined]
+
+
+def _kill(name: str) -> None:
+    with contextlib.suppress(ValueError, RayActorError):
+        ray.kill(ray.get_actor(name, namespace=NAMESPACE), no_restart=True)
+
+
+@ray.remote
+class SupervisorActor:
+    """Row `SupervisorActor` of the Ray dashboard. Guarantees are those of `Supervisor`."""
+
+    def __init__(self) -> None:
+        self._starting = asyncio.get_running_loop().create_task(self._start())
+        self._supervisor: Supervisor | None = None
+
+    async def _start(self) -> None:
+        settings = Settings.load()
+        built: Built | None = None
+        while built is None:
+            try:
+                built = await build(settings, Metrics(SUPERVISOR).count)
+            except StoreUnavailable:
+                await asyncio.sleep(1.0)
+        self._supervisor = Supervisor(
+            built.claims, RayHosts(), settings.hosts, settings.partitions, settings.build
+        )
+        self._supervisor.start()
+
+    async def status(self) -> dict[str, Any]:
+        await asyncio.shield(self._starting)
+        assert self._supervisor is not None  # noqa: S101
+        return self._supervisor.status()
+
+
+class RayHosts:
+    """What the supervisor does with hosts, over Ray."""
+
+    async def ensure(self, name: str) -> None:
+        await asyncio.to_thread(_host_actor, name)
+
+    async def status(self, name: str) -> dict[str, Any] | None:
+        try:
+            async with asyncio.timeout(_DISTANT_S):
+                handle = await asyncio.to_thread(ray.get_actor, name, namespace=NAMESPACE)
+                return cast(dict[str, Any], await handle.status.remote())
+        except (RayError, TimeoutError, ValueError):
+            return None
+
+    async def replace(self, name: str) -> None:
+        """End a host that runs another build, then start it from today's code."""
+        with contextlib.suppress(RayError, TimeoutError, ValueError):
+            async with asyncio.timeout(_DISTANT_S):
+                handle = await asyncio.to_thread(ray.get_actor, name, namespace=NAMESPACE)
+                await handle.drain.remote()
+        await asyncio.to_thread(_kill, name)
+        await asyncio.to_thread(_host_actor, name)
+
+
+def _host_actor(name: str) -> Any:
+    return HostActor.options(**_options(name, cpus=0.1)).remote(name)  # type: ignore[attr-defined]
+
+
+def start_supervisor() -> Any:
+    """Start it, or find it running; called by every api replica."""
+    return SupervisorActor.options(**_options(SUPERVISOR, cpus=0.05)).remote()  # type: ignore[attr-defined]

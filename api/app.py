@@ -1,0 +1,74 @@
+"""The HTTP API as one FastAPI application. `create_api` is all that composition needs."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute, APIWebSocketRoute
+
+from api import problems
+from api.access import authorise
+from api.limiter import FailureLimiter
+from api.middleware import AuditLog, Guard
+from api.policy import POLICY
+from api.routes import (
+    accounts,
+    auth,
+    campaigns,
+    comments,
+    content,
+    events,
+    health,
+    integrations,
+    links,
+    ops,
+    people,
+    transactions,
+)
+from api.services import Services
+
+MAX_BODY = 1024 * 1024  # bytes; no request of this API comes near
+_ROUTERS = (
+    health.router,
+    auth.router,
+    people.router,
+    integrations.router,
+    accounts.router,
+    content.router,
+    comments.router,
+    campaigns.router,
+    links.router,
+    transactions.router,
+    events.router,
+    ops.router,
+)
+
+
+def create_api(services: Services, routers: Sequence[APIRouter] = ()) -> FastAPI:
+    """`routers` are those that need more than `services` (redirects, the WebSocket); their routes are under
+    the same policy. RuntimeError when a route has no row in `api.policy.POLICY`."""
+    app = FastAPI(
+        title="Rookery",
+        version="1",
+        summary="Social-media integration for social commerce.",
+        openapi_url="/openapi.json",
+        docs_url="/docs",
+        redoc_url=None,
+        dependencies=[Depends(authorise)],
+        redirect_slashes=False,
+        max_body_size=MAX_BODY,
+    )
+    app.state.services = services
+    app.state.failures = FailureLimiter(services.clock)
+    for router in (*_ROUTERS, *routers):
+        _check_policy(router)
+        app.include_router(router)
+    problems.install(app)
+    app.add_middleware(AuditLog)
+    app.add_middleware(Guard)  # added last: outermost
+    return app
+
+
+def _check_policy(router: APIRouter) -> None:
+    names = [r.name for r in router.routes if isinstance(r, APIRoute | APIWebSocketRoute)]
+    if without := sorted(set(names) - POLICY.keys()):
+        raise RuntimeError(f"routes without an access policy: {', '.join(without)}")

@@ -1,0 +1,121 @@
+"""Who may call what: one row per route, by the route's name. A route without a row does not start.
+
+Which *things* a caller may reach is decided beside this: another org's ids are 404 for everybody
+(`api.access`), and creators change only the accounts they connected themselves.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from storage.mongo.identity import Role
+
+
+class Thing(StrEnum):
+    """What a route's path names, so that a caller without the role learns nothing about others' ids."""
+
+    ACCOUNT = "account"
+    CAMPAIGN = "campaign"
+    LINK = "link"
+    TRANSACTION = "transaction"
+    CONTENT = "content"
+    USER = "user"
+    API_KEY = "api_key"
+    ENTITY = "entity"
+    DEAD_LETTER = "dead_letter"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """`roles` empty: anybody, without a token. `operator`: only admins of an org that runs the deployment."""
+
+    roles: frozenset[Role] = frozenset()
+    thing: Thing | None = None
+    operator: bool = False
+
+    @property
+    def public(self) -> bool:
+        return not self.roles
+
+
+_ALL = frozenset(Role)
+_READERS = _ALL - {Role.CREATOR}
+_MANAGERS = frozenset({Role.ADMIN, Role.MANAGER})
+_OWNERS = _MANAGERS | {Role.CREATOR}  # creators: their own accounts
+_ADMINS = frozenset({Role.ADMIN})
+
+_PUBLIC = Access()
+_OPERATOR = Access(_ADMINS, operator=True)
+
+POLICY: Final[dict[str, Access]] = {
+    # The service itself
+    "healthz": _PUBLIC,
+    "readyz": _PUBLIC,
+    "jwks": _PUBLIC,
+    "openapi": _PUBLIC,
+    "swagger_ui_html": _PUBLIC,
+    "follow_link": _PUBLIC,
+    "live": _PUBLIC,  # a WebSocket: it authenticates by its first message or header itself
+    # Tokens, people, keys
+    "create_token": _PUBLIC,  # the API key in the body is the credential
+    "revoke_token": Access(_ALL),
+    "list_users": Access(_ADMINS),
+    "create_user": Access(_ADMINS),
+    "change_user": Access(_ADMINS, Thing.USER),
+    "remove_user": Access(_ADMINS, Thing.USER),
+    "list_api_keys": Access(_ADMINS),
+    "create_api_key": Access(_ADMINS),
+    "revoke_api_key": Access(_ADMINS, Thing.API_KEY),
+    "list_audit": Access(_ADMINS),
+    # Integrations
+    "list_integrations": Access(_ALL),
+    "list_platform_apps": Access(_ADMINS),
+    "add_platform_app": Access(_ADMINS),
+    "connect_account": Access(_OWNERS),
+    "finish_connect": _PUBLIC,  # a browser that comes back: the single-use state is the credential
+    # Accounts
+    "list_accounts": Access(_ALL),
+    "get_account": Access(_ALL, Thing.ACCOUNT),
+    "configure_account": Access(_OWNERS, Thing.ACCOUNT),
+    "pause_account": Access(_OWNERS, Thing.ACCOUNT),
+    "resume_account": Access(_OWNERS, Thing.ACCOUNT),
+    "sync_account": Access(_OWNERS, Thing.ACCOUNT),
+    "backfill_account": Access(_OWNERS, Thing.ACCOUNT),
+    "disconnect_account": Access(_OWNERS, Thing.ACCOUNT),
+    "list_account_content": Access(_ALL, Thing.ACCOUNT),
+    # Content and what people answer
+    "list_content": Access(_ALL),
+    "get_content": Access(_ALL, Thing.CONTENT),
+    "list_content_comments": Access(_READERS, Thing.CONTENT),
+    "list_comments": Access(_READERS),
+    # Campaigns and commerce
+    "list_campaigns": Access(_READERS),
+    "create_campaign": Access(_MANAGERS),
+    "get_campaign": Access(_READERS, Thing.CAMPAIGN),
+    "update_campaign": Access(_MANAGERS, Thing.CAMPAIGN),
+    "launch_campaign": Access(_MANAGERS, Thing.CAMPAIGN),
+    "pause_campaign": Access(_MANAGERS, Thing.CAMPAIGN),
+    "resume_campaign": Access(_MANAGERS, Thing.CAMPAIGN),
+    "complete_campaign": Access(_MANAGERS, Thing.CAMPAIGN),
+    "record_campaign_cost": Access(_MANAGERS, Thing.CAMPAIGN),
+    "get_campaign_metrics": Access(_READERS, Thing.CAMPAIGN),
+    "list_links": Access(_READERS),
+    "create_link": Access(_MANAGERS),
+    "get_link": Access(_READERS, Thing.LINK),
+    "disable_link": Access(_MANAGERS, Thing.LINK),
+    "list_transactions": Access(_READERS),
+    "record_transaction": Access(_MANAGERS),
+    "get_transaction": Access(_READERS, Thing.TRANSACTION),
+    "list_events": Access(_READERS),
+    # Operating
+    "list_hosts": _OPERATOR,
+    "list_partitions": _OPERATOR,
+    "list_parked": _OPERATOR,
+    "inspect_entity": Access(_ADMINS, Thing.ENTITY),
+    "isolate_entity": Access(_ADMINS, Thing.ENTITY),
+    "release_entity": Access(_ADMINS, Thing.ENTITY),
+    "pause_entity": Access(_ADMINS, Thing.ENTITY),
+    "list_dead_letters": Access(_ADMINS),
+    "get_dead_letter": Access(_ADMINS, Thing.DEAD_LETTER),
+    "replay_dead_letter": Access(_ADMINS, Thing.DEAD_LETTER),
+}

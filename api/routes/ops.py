@@ -1,0 +1,127 @@
+"""For operating: where things live and how they are, placement, dead letters."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from actors.runtime.envelope import stream_of
+from api.access import Caller, Svc, kind_of, own_dead_letter, own_view
+from api.auth import Principal
+from api.commands import Command, with_etag
+from api.paging import Limit
+from api.schemas import Json
+from api.services import Services
+from domain.errors import Invalid
+from domain.ids import EntityKey, Kind, external_partition
+from storage.records import DeadLetter, Mail
+
+router = APIRouter(prefix="/v1/ops", tags=["ops"])
+
+
+@router.get("/hosts")
+async def list_hosts(services: Svc) -> Json:
+    """Every host of the deployment: its partitions, activations, held entities, build."""
+    return {"items": await services.owners.hosts()}
+
+
+@router.get("/partitions")
+async def list_partitions(services: Svc) -> Json:
+    """Every partition: its host, epoch and lag."""
+    return {"items": await services.owners.partitions()}
+
+
+@router.get("/parked")
+async def list_parked(services: Svc, limit: Limit = 50) -> Json:
+    """External accounts that webhooks arrive for although nobody connected them, and how many."""
+    counts = await services.parking.counts(limit)
+    return {"items": [{"target": target, "parked": n} for target, n in counts.items()]}
+
+
+@router.get("/entities/{kind}/{id}")
+async def inspect_entity(kind: str, id: str, services: Svc, caller: Caller) -> Json:
+    """Where an entity lives, its version, watermark, outbox, next due time, and its state."""
+    return await services.owners.inspect(await _own_key(services, caller, kind, id))
+
+
+@router.post("/entities/{kind}/{id}/isolate")
+async def isolate_entity(kind: str, id: str, services: Svc, caller: Caller) -> Json:
+    """Give it an actor of its own, with its own row, log and metrics in the Ray dashboard."""
+    return await services.owners.place(await _own_key(services, caller, kind, id), "dedicated")
+
+
+@router.post("/entities/{kind}/{id}/release")
+async def release_entity(kind: str, id: str, services: Svc, caller: Caller) -> Json:
+    """Back into the host of its partition."""
+    return await services.owners.place(await _own_key(services, caller, kind, id), "shared")
+
+
+@router.post("/entities/{kind}/{id}/pause")
+async def pause_entity(
+    kind: str, id: str, response: Response, services: Svc, caller: Caller, command: Command
+) -> Json:
+    """Pause an account or a campaign."""
+    key = await _own_key(services, caller, kind, id)
+    if key.kind not in (Kind.ACCOUNT, Kind.CAMPAIGN):
+        raise Invalid("not_pausable", "Only accounts and campaigns can be paused.", field="kind")
+    return with_etag(response, await command.send(key, "pause"))
+
+
+@router.get("/dead-letters")
+async def list_dead_letters(
+    services: Svc,
+    caller: Caller,
+    limit: Limit = 50,
+    cursor: Annotated[
+        str | None, Query(max_length=600, description="`next_cursor` of the page before.")
+    ] = None,
+) -> Json:
+    """Messages that could not be applied, newest first. What they say stays sealed."""
+    letters = await services.dead_letters.list(caller.org, limit, cursor)
+    return {
+        "items": [_letter_json(letter) for letter in letters],
+        "next_cursor": letters[-1].id if len(letters) == limit else None,
+    }
+
+
+@router.get("/dead-letters/{letter_id}")
+async def get_dead_letter(letter_id: str, services: Svc, caller: Caller) -> Json:
+    return _letter_json(await own_dead_letter(services, caller, letter_id))
+
+
+@router.post("/dead-letters/{letter_id}/replay", status_code=202)
+async def replay_dead_letter(letter_id: str, services: Svc, caller: Caller) -> Json:
+    """Put the message back into its entity's mailbox. Replaying one letter twice has one effect."""
+    letter = await own_dead_letter(services, caller, letter_id)
+    await services.mailboxes.tell([_replayed(letter, services.envelope.partitions)])
+    now = services.clock.now()
+    await services.dead_letters.mark_replayed(letter.id, now)
+    return _letter_json(letter) | {"replayed_at": now.isoformat()}
+
+
+async def _own_key(services: Services, caller: Principal, kind: str, id: str) -> EntityKey:
+    found = kind_of(kind)
+    await own_view(services, caller, found, id)
+    return EntityKey(found, id)
+
+
+def _replayed(letter: DeadLetter, partitions: int) -> tuple[str, Mail]:
+    """To the one entity that could not apply it, under an id of its own: the first one counts as seen."""
+    event_id = f"replay_of:{letter.id}"
+    try:
+        key = EntityKey.parse(letter.entity)
+    except ValueError:  # it never got as far as an entity: `platform:external id`
+        platform, _, external_id = letter.entity.partition(":")
+        stream = stream_of(Kind.ACCOUNT, external_partition(platform, external_id, partitions))
+        return stream, Mail(letter.entity, event_id, letter.sealed_body)
+    return stream_of(key.kind, key.partition(partitions)), Mail(key.id, event_id, letter.sealed_body)
+
+
+def _letter_json(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "entity": letter.entity,
+        "event_id": letter.event_id,
+        "reason": letter.reason,
+        "failed_at": letter.failed_at.isoformat(),
+        "replayed_at": letter.replayed_at.isoformat() if letter.replayed_at else None,
+    }

@@ -1,0 +1,71 @@
+"""Domain events (V1), their topics (V2) and their envelope (CloudEvents 1.0)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from domain.ids import EntityKey
+
+TYPE_PREFIX = "rookery."
+
+
+class Topic(StrEnum):
+    SOCIAL = "social-events"
+    CONTENT = "content-events"
+    COMMERCE = "commerce-events"
+    CAMPAIGN = "campaign-events"
+
+
+class EventType(StrEnum):
+    SOCIAL_ACCOUNT_CONNECTED = "SocialAccountConnected"
+    SOCIAL_ACCOUNT_DISCONNECTED = "SocialAccountDisconnected"
+    SOCIAL_ACCOUNT_CHANGED = "SocialAccountChanged"  # paused, resumed, configured, refreshed, re-profiled
+    SOCIAL_ACCOUNT_REAUTHORIZATION_REQUIRED = "SocialAccountReauthorizationRequired"
+    CONTENT_SYNCHRONIZED = "ContentSynchronized"  # one per page or webhook; lists the content ids
+    CONTENT_ENGAGED = "ContentEngaged"  # totals and previous totals of one content
+    REMARK_RECEIVED = "RemarkReceived"  # comment, mention, quote or message; without its words
+    CAMPAIGN_LAUNCHED = "CampaignLaunched"
+    CAMPAIGN_CHANGED = "CampaignChanged"
+    CAMPAIGN_COMPLETED = "CampaignCompleted"
+    LINK_CLICKED = "LinkClicked"
+    TRANSACTION_COMPLETED = "TransactionCompleted"
+
+
+_TOPICS = {
+    EventType.CONTENT_SYNCHRONIZED: Topic.CONTENT,
+    EventType.CONTENT_ENGAGED: Topic.CONTENT,
+    EventType.REMARK_RECEIVED: Topic.CONTENT,
+    EventType.CAMPAIGN_LAUNCHED: Topic.CAMPAIGN,
+    EventType.CAMPAIGN_CHANGED: Topic.CAMPAIGN,
+    EventType.CAMPAIGN_COMPLETED: Topic.CAMPAIGN,
+    EventType.LINK_CLICKED: Topic.COMMERCE,
+    EventType.TRANSACTION_COMPLETED: Topic.COMMERCE,
+}
+
+
+def topic_of(event_type: EventType) -> Topic:
+    return _TOPICS.get(event_type, Topic.SOCIAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a turn says happened. Ids and numbers only: people's words and names stay in side documents."""
+
+    type: EventType
+    data: dict[str, Any]
+
+
+def cloud_event(event: Event, key: EntityKey, org: str, version: int, n: int, at: datetime) -> dict[str, Any]:
+    """The envelope. The id is deterministic, so that publishing again is the same event."""
+    return {
+        "specversion": "1.0",
+        "id": f"{key}:{version}:{n}",
+        "source": f"/{key.kind}s/{key.id}",
+        "type": TYPE_PREFIX + event.type.value,
+        "subject": key.id,
+        "time": at.isoformat().replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "org": org,
+        "data": event.data,
+    }

@@ -1,0 +1,164 @@
+"""The seam between generic code and a platform: one Protocol, no base class.
+
+Adapters know only real addresses; `PlatformHttp` sends the requests (and, in sandbox mode, rewrites them).
+Nothing here reads a clock: `now` is passed where a decision needs it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from domain.content import ContentItem, PlatformEvent, Profile, Remark
+from domain.secrets import Secret
+from platforms.http import PlatformHttp
+from platforms.outcome import Outcome
+from platforms.spec import ContentSource, PlatformSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformApp:
+    """The application registered at the platform: Rookery's own, or one an org brought."""
+
+    id: str  # Rookery's id of it, part of the webhook address
+    platform: str
+    client_id: str
+    client_secret: Secret
+    webhook_secrets: tuple[Secret, ...]  # tried in order: platforms disagree on which secret signs
+    verify_token: Secret | None = None
+    bearer_token: Secret | None = None  # app-only token where the platform has one
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token endpoint answered. `refresh_token` None means "not given": never overwrite by it."""
+
+    access_token: Secret
+    refresh_token: Secret | None
+    expires_in_s: int | None
+    scopes: tuple[str, ...] | None  # None: the answer did not say
+    external_id: str | None = None  # where the token answer names the account
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """Which page of a source. `cursor` continues a listing; `since` limits it to newer or equal items
+    (inclusive overlap window); `newer_than_id` is the newest id known, for platforms that page by id."""
+
+    source: ContentSource
+    cursor: str | None = None
+    since: datetime | None = None
+    newer_than_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: tuple[ContentItem, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    next_cursor: str | None = None  # None: the end
+
+
+@dataclass(frozen=True, slots=True)
+class ItemReads:
+    """Answer to a read by id: what is there, and which ids the platform named as gone."""
+
+    items: tuple[ContentItem, ...] = ()
+    gone: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RawEntry:
+    """One unit of a webhook body, cut out without interpreting it further than needed to address it."""
+
+    external_id: str
+    event_id: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """Answer to a platform's GET on the webhook address."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+class WebhookRefused(ValueError):
+    """The body is not what the platform sends (not JSON, nested absurdly, no entries): answer 400."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizeRequest:
+    app: PlatformApp
+    redirect_uri: str
+    state: str
+    scopes: tuple[str, ...]
+    code_verifier: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+class Platform(Protocol):
+    spec: PlatformSpec
+
+    # -- OAuth --------------------------------------------------------------------------------------
+    def authorize_url(self, request: AuthorizeRequest) -> str: ...
+
+    async def exchange(
+        self, http: PlatformHttp, app: PlatformApp, code: str, redirect_uri: str, verifier: str | None
+    ) -> Outcome[Grant]:
+        """Code to a lasting grant (the long-lived exchange included where the platform has one)."""
+        ...
+
+    async def refresh(
+        self, http: PlatformHttp, app: PlatformApp, grant: Grant, timeout_s: float
+    ) -> Outcome[Grant]:
+        """Once-only for ROTATING tokens: a time-out after sending is Unknown, before sending RetryAfter."""
+        ...
+
+    async def revoke(self, http: PlatformHttp, app: PlatformApp, grant: Grant) -> Outcome[None]: ...
+
+    # -- reading ------------------------------------------------------------------------------------
+    async def profile(self, http: PlatformHttp, token: Secret) -> Outcome[Profile]: ...
+
+    async def list_page(
+        self, http: PlatformHttp, token: Secret, external_id: str, query: PageQuery
+    ) -> Outcome[Page]: ...
+
+    async def read_items(
+        self, http: PlatformHttp, token: Secret, external_id: str, ids: Sequence[str]
+    ) -> Outcome[ItemReads]:
+        """At most `spec.batch_read` ids: current engagement, edits, and which are gone."""
+        ...
+
+    async def list_comments(
+        self, http: PlatformHttp, token: Secret, external_id: str, content_id: str, cursor: str | None
+    ) -> Outcome[Page]:
+        """Remarks under one piece of content, as `Page.remarks`."""
+        ...
+
+    async def subscribe(
+        self, http: PlatformHttp, app: PlatformApp, token: Secret, external_id: str, callback_url: str
+    ) -> Outcome[None]:
+        """Ask the platform to send this account's webhooks; idempotent."""
+        ...
+
+    # -- webhooks (pure) ----------------------------------------------------------------------------
+    def handshake(self, app: PlatformApp, query: Mapping[str, str]) -> Handshake | None:
+        """The answer to a verification GET; None when it is not one (answer 404)."""
+        ...
+
+    def verify(self, app: PlatformApp, headers: Mapping[str, str], body: bytes) -> bool:
+        """Signature over the raw bytes, constant time, tried with every secret; malformed is False.
+        Header names are lower case."""
+        ...
+
+    def split(self, body: bytes) -> list[RawEntry]:
+        """Cut a verified body into entries, one per thing that happened, so that the same things grouped
+        otherwise get the same event ids. Raises WebhookRefused."""
+        ...
+
+    def parse(self, entry: RawEntry) -> PlatformEvent:
+        """Interpret one entry. Never raises for odd content: what is not understood is Happening.OTHER,
+        what is partly understood is normalised as far as possible."""
+        ...

@@ -1,0 +1,46 @@
+"""Facts about Instagram with Instagram Login as data. Sources are pages of developers.facebook.com
+(documentation/instagram-platform, `IGP/` below).
+"""
+
+from platforms.spec import ContentSource, PlatformSpec, RateWindow, TokenModel, TokenRules
+
+VERSION = "v26.0"  # docs/graph-api/changelog/versions: current since July 2026
+GRAPH = "https://graph.instagram.com"  # IGP/overview
+CODE_EXCHANGE = "https://api.instagram.com/oauth/access_token"  # IGP/.../business-login
+DAY_S = 86_400
+
+SPEC = PlatformSpec(
+    name="instagram",
+    title="Instagram",
+    authorize_url="https://www.instagram.com/oauth/authorize",  # IGP/.../business-login
+    pkce=False,
+    # IGP/overview: names since January 2025; reading, comments and messages
+    default_scopes=(
+        "instagram_business_basic",
+        "instagram_business_manage_comments",
+        "instagram_business_manage_messages",
+    ),
+    scope_separator=",",
+    # IGP/reference/refresh_access_token: 60 days; a token younger than 24 hours is not refreshed
+    token=TokenRules(TokenModel.EXTENDED, lifetime_s=60 * DAY_S, refresh_margin=0.25, min_age_s=DAY_S),
+    windows=(
+        # Starting values of requirement F2; the answers' usage headers tell percentages of the real budget
+        # (IGP/overview: 4800 x impressions of the account per 24 hours).
+        RateWindow("reading", 240, 3600),
+        RateWindow("publishing", 25, 3600),
+    ),
+    sources=(
+        # IGP/instagram-graph-api/reference/ig-user/media: the newest 10,000, stories not among them
+        ContentSource("media", "reading", page_size=50, horizon=10_000),
+        # IGP/.../ig-user/stories: those of the last 24 hours
+        ContentSource("stories", "reading", page_size=50, horizon=None, complete=True, interval_s=1800),
+    ),
+    hosts=("graph.instagram.com", "api.instagram.com"),
+    webhook_signature_header="x-hub-signature-256",  # docs/graph-api/webhooks/getting-started
+    capabilities=frozenset({"webhooks", "comments", "stories"}),
+    batch_read=1,  # graph-api changelog v26.0: reading several ids in one call is gone
+    batch_read_family="reading",
+    comments_family="reading",
+    profile_family="reading",
+    id_aliases=True,  # an app-scoped id beside the professional account's id
+)

@@ -1,0 +1,22 @@
+"""The platforms Rookery knows: one line each."""
+
+from domain.errors import NotFound
+from platforms.base import Platform
+from platforms.instagram.adapter import Instagram
+from platforms.twitter.adapter import Twitter
+
+PLATFORMS: dict[str, Platform] = {
+    "instagram": Instagram(),
+    "twitter": Twitter(),
+}
+
+
+def get(name: str) -> Platform:
+    """The platform of that name; NotFound says which there are."""
+    platform = PLATFORMS.get(name)
+    if platform is None:
+        known = ", ".join(sorted(PLATFORMS))
+        raise NotFound(
+            "platform_unknown", f"There is no such platform here; known are {known}.", field="platform"
+        )
+    return platform

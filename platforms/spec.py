@@ -1,0 +1,70 @@
+"""Facts about a platform as data. Behaviour that is truly different lives in the platform's class."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from platforms.outcome import LimitScope
+
+
+class TokenModel(StrEnum):
+    ROTATING = "rotating"  # a refresh spends the refresh token and answers a new one (X)
+    EXTENDED = "extended"  # a long-lived token is extended by presenting itself (Instagram)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    model: TokenModel
+    lifetime_s: int  # only used when an answer carries no `expires_in`
+    refresh_margin: float  # share of the lifetime before its end at which a refresh is due
+    min_age_s: int = 0  # the platform refuses to refresh a younger token
+
+
+@dataclass(frozen=True, slots=True)
+class RateWindow:
+    """`limit` calls per `seconds` for one API family; F2 as data, corrected by every answer's headers."""
+
+    family: str
+    limit: int
+    seconds: int
+    scope: LimitScope = LimitScope.ACCOUNT
+
+
+@dataclass(frozen=True, slots=True)
+class ContentSource:
+    """A list that sync walks: its own cursor per account. `name` is stable (it keys the stored cursor)."""
+
+    name: str  # "posts", "stories", "mentions"
+    family: str
+    page_size: int
+    horizon: int | None  # how many items the platform lists at most; older ones are not deletions
+    remarks: bool = False  # yields remarks (mentions) instead of content
+    complete: bool = False  # lists everything alive (stories): nothing to page back through
+    interval_s: int = 900  # how often an incremental sync looks
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformSpec:
+    name: str
+    title: str
+    authorize_url: str
+    pkce: bool
+    default_scopes: tuple[str, ...]
+    scope_separator: str
+    token: TokenRules
+    windows: tuple[RateWindow, ...]
+    sources: tuple[ContentSource, ...]
+    hosts: tuple[str, ...]  # the only hosts a token may be sent to
+    webhook_signature_header: str | None
+    capabilities: frozenset[str]  # "webhooks", "comments", "mentions", "stories", "revoke", ...
+    batch_read: int  # how many ids one read-by-id call takes
+    batch_read_family: str
+    comments_family: str
+    profile_family: str
+    id_aliases: bool = False
+
+    def window(self, family: str) -> RateWindow:
+        """The window of an API family; KeyError names the family that the spec lacks."""
+        for window in self.windows:
+            if window.family == family:
+                return window
+        raise KeyError(f"{self.name} has no rate window {family!r}")

@@ -1,0 +1,146 @@
+"""What X's answers mean: the one table from wire facts to outcomes.
+
+Sources: docs.x.com x-api/fundamentals/{rate-limits,response-codes-and-errors,post-cap}; spent refresh tokens
+from third-party tests.
+"""
+
+from datetime import timedelta
+
+from platforms.http import Answer, Broken, NotSent, failure_of
+from platforms.outcome import (
+    Failure,
+    LimitReading,
+    LimitScope,
+    Ok,
+    Outcome,
+    ReauthRequired,
+    Rejected,
+    RetryAfter,
+    Unknown,
+)
+from platforms.twitter.spec import QUARTER_HOUR_S
+from platforms.wire import Json, objects, text_at
+
+_FAULT_RETRY_S = 30.0
+_LIMIT_RETRY_S = 60.0  # a 429 without headers
+_USAGE_CAP_RETRY_S = 3600.0  # the app's monthly cap: nothing an account can do about it
+
+_REFUSALS = {
+    400: "X did not accept the request.",
+    402: "The app's X credits are used up: add credits in the X console.",
+    403: "X does not allow this app or account to do that.",
+    404: "X has no such thing, or does not show it to this account.",
+}
+
+# After these a once-only call may have happened: a gateway gave up waiting, or the work broke off.
+_IN_DOUBT = frozenset({500, 502, 504})
+
+
+def outcome_of(
+    result: Answer | NotSent | Broken,
+    family: str,
+    *,
+    scope: LimitScope = LimitScope.ACCOUNT,
+    once: str | None = None,
+) -> Outcome[Json]:
+    """The outcome of an API call; `scope` says whose token it carried, `once` as in `failure_of`."""
+    if not isinstance(result, Answer):
+        return failure_of(result, once)
+    readings = readings_of(result, family, scope)
+    document = result.document()
+    if 200 <= result.status < 300 and document is not None:
+        return Ok(document, readings)
+    if 300 <= result.status < 400:
+        return Rejected("redirect", "X answered with a redirect, which is not followed.", readings)
+    if result.status == 429:
+        return _limited(result, document, family, readings)
+    if document is None or result.status >= 500 or result.status < 300:
+        # A page of a proxy or half an answer says nothing about the token or the request.
+        if once is not None and (result.status < 300 or result.status in _IN_DOUBT):
+            return Unknown(once)
+        reason = f"http_{result.status}" + ("" if document else "_not_json")
+        return RetryAfter(_FAULT_RETRY_S, LimitScope.ACCOUNT, reason, family=family, readings=readings)
+    if result.status == 401:
+        return ReauthRequired("token_refused")
+    sentence = _REFUSALS.get(result.status, "X refused the call.")
+    problem = problem_of(document)
+    return Rejected(str(result.status), f"{sentence[:-1]} ({problem})." if problem else sentence, readings)
+
+
+def token_outcome_of(result: Answer | NotSent | Broken, *, refreshing: bool) -> Outcome[Json]:
+    """The outcome of a call to the token endpoint: once-only, because it spends a code or a refresh token."""
+    once = "the refresh token may be spent" if refreshing else "the authorization code may be spent"
+    if isinstance(result, Answer) and result.status in (400, 401):
+        document = result.document()
+        error = text_at(document, "error")
+        if error in ("invalid_client", "unauthorized_client") or (document and result.status == 401):
+            return Rejected("invalid_client", "X does not accept this app's client id and secret.")
+        if error in ("invalid_request", "invalid_grant"):
+            if refreshing:
+                return ReauthRequired("refresh_token_invalid")
+            return Rejected(error, "X did not accept the authorization code: start connecting again.")
+    return outcome_of(result, "oauth", once=once)
+
+
+def readings_of(answer: Answer, family: str, scope: LimitScope) -> tuple[LimitReading, ...]:
+    """The rate window that the answer's headers tell; empty when they are absent or malformed."""
+    limit = _number(answer, "x-rate-limit-limit")
+    remaining = _number(answer, "x-rate-limit-remaining")
+    if limit is None or remaining is None:
+        return ()
+    wait = _until_reset(answer)
+    resets_at = None if wait is None else answer.received_at + timedelta(seconds=wait)
+    return (LimitReading(family, scope, limit, remaining, resets_at),)
+
+
+def problem_of(document: Json | None) -> str | None:
+    """The last path part of the problem's `type`: its host and dialect vary. None for `about:blank`."""
+    kind = text_at(document, "type")
+    if kind is None or not kind.startswith("http"):
+        return None
+    name = kind.rstrip("/").rsplit("/", 1)[-1]
+    return name if name.replace("-", "").isalnum() and name.isascii() and len(name) <= 60 else None
+
+
+def is_duplicate(document: Json | None) -> bool:
+    """Whether X refused something because it exists already (x-api/webhooks, names of failures)."""
+    names = {"DuplicateSubscriptionFailed", "DuplicateUrlFailed"}
+    candidates = [document, *objects(document, "errors")]
+    return any(text_at(c, key) in names for c in candidates for key in ("title", "detail", "message", "code"))
+
+
+def _limited(
+    answer: Answer, document: Json | None, family: str, readings: tuple[LimitReading, ...]
+) -> Failure:
+    if problem_of(document) == "usage-capped":
+        return RetryAfter(
+            _USAGE_CAP_RETRY_S,
+            LimitScope.APP,
+            "usage_cap",
+            rate_limited=True,
+            family=family,
+            readings=readings,
+        )
+    # The account's own window has room left: then it is the app's window that is exhausted.
+    room_left = any(reading.remaining > 0 for reading in readings)
+    scope = LimitScope.APP if room_left else readings[0].scope if readings else LimitScope.ACCOUNT
+    wait = _until_reset(answer)
+    return RetryAfter(
+        _LIMIT_RETRY_S if wait is None else wait,
+        scope,
+        "rate_limit",
+        rate_limited=True,
+        family=family,
+        readings=readings,
+    )
+
+
+def _until_reset(answer: Answer) -> float | None:
+    """Seconds to the end of the window, between one second and the longest window X has."""
+    reset = _number(answer, "x-rate-limit-reset")
+    return None if reset is None else min(max(answer.seconds_until(reset), 1.0), QUARTER_HOUR_S)
+
+
+def _number(answer: Answer, header: str) -> int | None:
+    value = answer.headers.get(header, "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None

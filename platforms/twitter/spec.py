@@ -1,0 +1,44 @@
+"""Facts about X as data. Sources are pages of docs.x.com (public repository `xdevplatform/docs`)."""
+
+from platforms.outcome import LimitScope
+from platforms.spec import ContentSource, PlatformSpec, RateWindow, TokenModel, TokenRules
+
+API = "https://api.x.com"  # x-api/fundamentals: v2 and the token endpoint
+QUARTER_HOUR_S = 900  # x-api/fundamentals/rate-limits: every window is 15 minutes
+
+SPEC = PlatformSpec(
+    name="twitter",
+    title="X (Twitter)",
+    # fundamentals/authentication/oauth-2-0: guide and official client use this address
+    authorize_url="https://x.com/i/oauth2/authorize",
+    pkce=True,
+    # Reading, own likes and followers; `offline.access` is what makes X give a refresh token.
+    default_scopes=("tweet.read", "users.read", "like.read", "follows.read", "offline.access"),
+    scope_separator=" ",
+    # authorization-code: access tokens live two hours; every refresh answers a new refresh token
+    token=TokenRules(TokenModel.ROTATING, lifetime_s=7200, refresh_margin=0.2),
+    windows=(
+        # Starting values of requirement F2 (tweets 300, users 75 per 15 minutes); X counts per endpoint and
+        # its headers tell the account's real limits (users/:id/tweets 900, tweets?ids= 5000, ...).
+        RateWindow("tweets", 300, QUARTER_HOUR_S),
+        RateWindow("mentions", 300, QUARTER_HOUR_S),
+        RateWindow("lookup", 300, QUARTER_HOUR_S),
+        RateWindow("search", 300, QUARTER_HOUR_S),
+        RateWindow("users", 75, QUARTER_HOUR_S),
+        # x-api/webhooks, x-api/activity
+        RateWindow("webhooks", 450, QUARTER_HOUR_S, LimitScope.APP),
+        RateWindow("subscriptions", 500, QUARTER_HOUR_S, LimitScope.APP),
+    ),
+    sources=(
+        # x-api/posts/timelines: 3,200 newest posts, 800 newest mentions, pages of at most 100
+        ContentSource("posts", "tweets", page_size=100, horizon=3200),
+        ContentSource("mentions", "mentions", page_size=100, horizon=800, remarks=True),
+    ),
+    hosts=("api.x.com",),
+    webhook_signature_header="x-twitter-webhooks-signature",  # x-api/webhooks
+    capabilities=frozenset({"webhooks", "comments", "mentions", "revoke"}),
+    batch_read=100,  # GET /2/tweets?ids=
+    batch_read_family="lookup",
+    comments_family="search",
+    profile_family="users",
+)

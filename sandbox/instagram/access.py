@@ -1,0 +1,107 @@
+"""Who may call graph.instagram.com, and Meta's usage headers and limits."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sandbox.apps import PlatformApp
+from sandbox.instagram import errors
+from sandbox.instagram.errors import Refused
+from sandbox.limits import Rule, Window
+from sandbox.routing import Operation
+from sandbox.state import State
+from sandbox.tokens import AccessToken
+from sandbox.web import Call, Reply
+from sandbox.world import Profile
+
+GRAPH = ("graph.instagram.com",)
+RATE_FAMILIES = ("business", "app")
+_DAY_S = 86_400
+_HOUR_S = 3600
+# Meta's pool is 200 x users of the app per rolling hour; this app is taken to have a thousand.
+_APP_RULE = Rule(200_000, _HOUR_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    app: PlatformApp
+    account: Profile
+    token: AccessToken
+
+
+Handler = Callable[[Call, Caller], Awaitable[Reply]]
+
+
+class Access:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def operation(self, method: str, template: str, handler: Handler, scope: str = "basic") -> Operation:
+        """`scope`: the last part of an `instagram_business_*` permission."""
+
+        async def guarded(call: Call) -> Reply:
+            try:
+                caller = self.caller(call)
+                business, app = self._spend(caller)
+                if f"instagram_business_{scope}" not in caller.token.grant.scopes:
+                    raise Refused(errors.missing_permission(f"instagram_business_{scope}"))
+                try:
+                    reply = await handler(call, caller)
+                except Refused as refused:
+                    reply = refused.reply
+            except Refused as refused:
+                return refused.reply
+            reply.headers["x-app-usage"] = errors.app_usage(_percent(app))
+            reply.headers["x-business-use-case-usage"] = errors.business_usage(
+                caller.account.id, _percent(business)
+            )
+            return reply
+
+        return Operation("instagram", GRAPH, method, template, guarded)
+
+    def caller(self, call: Call) -> Caller:
+        """From `access_token` in query or body, or the Authorization header."""
+        value = credential(call)
+        if not value:
+            raise Refused(errors.graph_error(104, "An access token is required to request this resource."))
+        token = self._state.tokens.access(value)
+        if token is None or token.grant.platform != "instagram":
+            raise Refused(errors.unknown_token())
+        if not token.grant.authorised:
+            raise Refused(
+                errors.bad_token("Error validating access token: The user has not authorized the app.", 458)
+            )
+        if token.revoked:
+            raise Refused(
+                errors.bad_token("Error validating access token: The session is no longer valid.", 460)
+            )
+        if token.expires_ms <= self._state.clock.now_ms():
+            self._state.ledger.token_expiries += 1
+            raise Refused(errors.bad_token("Error validating access token: Session has expired.", 463))
+        account = self._state.world.accounts["instagram", token.grant.external_id]
+        return Caller(self._state.app_of(token.grant.app_id), account, token)
+
+    def _spend(self, caller: Caller) -> tuple[Window, Window]:
+        limits, now = self._state.limits, self._state.clock.now_ms()
+        # 4800 calls a day for each impression of the last day; a tenth of the followers see something.
+        rule = Rule(4800 * max(10, caller.account.followers // 10), _DAY_S)
+        subject = f"{caller.app.id}:{caller.account.id}"
+        business = limits.spend("instagram", "business", "account", subject, rule, now)
+        app = limits.spend("instagram", "app", "app", caller.app.id, _APP_RULE, now)
+        if app.exceeded:
+            self._state.ledger.rate_limited += 1
+            raise Refused(errors.app_limit())
+        if business.exceeded:
+            self._state.ledger.rate_limited += 1
+            minutes = -(-(business.ends_ms - now) // 60_000)
+            raise Refused(errors.account_limit(caller.account.id, minutes))
+        return business, app
+
+
+def credential(call: Call) -> str | None:
+    if "access_token" in call.query:
+        return call.query["access_token"]
+    return call.bearer() or call.fields().get("access_token")
+
+
+def _percent(window: Window) -> int:
+    return min(100, window.used * 100 // window.limit)

@@ -1,0 +1,100 @@
+"""X's error bodies. Sources: docs.x.com "Response codes and errors", spec 2.167 problem schemas."""
+
+from typing import Any
+
+from sandbox.web import Reply, json_reply
+
+PROBLEMS = "https://api.x.com/2/problems/"
+
+
+class Refused(Exception):
+    """A call ends here with this reply."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
+
+
+def problem(status: int, title: str, detail: str, kind: str = "about:blank", **more: Any) -> Reply:
+    body = {"title": title, "type": kind, "status": status, "detail": detail, **more}
+    return json_reply(body, status, {"content-type": "application/problem+json"})
+
+
+def unauthorized() -> Reply:
+    return problem(401, "Unauthorized", "Unauthorized")
+
+
+def forbidden(detail: str) -> Reply:
+    return problem(403, "Forbidden", detail)
+
+
+def unsupported_authentication(detail: str) -> Reply:
+    return problem(403, "Unsupported Authentication", detail, PROBLEMS + "unsupported-authentication")
+
+
+def not_found_error(resource_id: str, resource_type: str = "tweet", parameter: str = "id") -> dict[str, Any]:
+    """One entry of `errors`: part of a 200 answer, or all of it."""
+    return {
+        "value": resource_id,
+        "detail": f"Could not find {resource_type} with {parameter}: [{resource_id}].",
+        "title": "Not Found Error",
+        "resource_type": resource_type,
+        "parameter": parameter,
+        "resource_id": resource_id,
+        "type": PROBLEMS + "resource-not-found",
+    }
+
+
+def invalid(parameter: str, value: str, message: str) -> Reply:
+    return json_reply(
+        {
+            "errors": [{"parameters": {parameter: [value]}, "message": message}],
+            "title": "Invalid Request",
+            "detail": "One or more parameters to your request was invalid.",
+            "type": PROBLEMS + "invalid-request",
+        },
+        400,
+        {"content-type": "application/problem+json"},
+    )
+
+
+def too_many(reset_s: int, limit: int) -> Reply:
+    reply = problem(429, "Too Many Requests", "Too Many Requests")
+    reply.headers |= rate_headers(limit, 0, reset_s)
+    return reply
+
+
+def rate_headers(limit: int, remaining: int, reset_s: int) -> dict[str, str]:
+    """`reset_s`: unix seconds at which the window ends."""
+    return {
+        "x-rate-limit-limit": str(limit),
+        "x-rate-limit-remaining": str(remaining),
+        "x-rate-limit-reset": str(reset_s),
+    }
+
+
+def oauth_error(error: str, description: str, status: int = 400) -> Reply:
+    return json_reply({"error": error, "error_description": description}, status)
+
+
+def credits_depleted() -> Reply:
+    return problem(402, "Payment Required", "credits depleted", PROBLEMS + "credits-depleted")
+
+
+def dead_token(path: str) -> Reply:
+    if path.endswith("/oauth2/token"):
+        return oauth_error("invalid_request", "Value passed for the token was invalid.")
+    return unauthorized()
+
+
+def failure(status: int, reset_s: int) -> Reply:
+    """The platform's own body for a status ordered by a fault."""
+    if status == 429:
+        return too_many(reset_s, 900)
+    if status == 402:
+        return credits_depleted()
+    if status == 401:
+        return unauthorized()
+    titles = {403: "Forbidden", 404: "Not Found", 500: "Internal Server Error", 503: "Service Unavailable"}
+    title = titles.get(status, "Error")
+    return problem(status, title, title)

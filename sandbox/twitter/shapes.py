@@ -1,0 +1,266 @@
+"""X's objects in both dialects: legacy words (`tweet.fields`) and those of spec 2.167 (`post.fields`)."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.clock import iso_z
+from sandbox.ids import digits
+from sandbox.world import Content, Media, Profile, World
+
+_NAME = r"@([A-Za-z0-9_]{1,30})"
+_TAG = re.compile(r"#(\w*[^\W\d]\w*)")
+_MENTION = re.compile(rf"(?<![\w@]){_NAME}")
+_CASHTAG = re.compile(r"\$([A-Za-z]{1,6})\b")
+_LINK = re.compile(r"https://t\.co/\w+")
+
+EDIT_WINDOW_MS = 3_600_000
+_LONG_FROM = 280
+# Legacy name -> name in spec 2.167.
+_CURRENT_NAMES = {
+    "edit_history_tweet_ids": "edit_history_post_ids",
+    "referenced_tweets": "referenced_posts",
+    "note_tweet": "note_post",
+}
+_LEGACY_NAMES = {new: old for old, new in _CURRENT_NAMES.items()}
+_EXPANSIONS = {"referenced_posts": "referenced_tweets.id", "edit_history_post_ids": "edit_history_tweet_ids"}
+
+
+@dataclass(slots=True)
+class Wish:
+    """What a request asked to see. Field and expansion names are kept in legacy words."""
+
+    current: bool = False
+    post: set[str] = field(default_factory=set)
+    user: set[str] = field(default_factory=set)
+    media: set[str] = field(default_factory=set)
+    expansions: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, query: dict[str, str]) -> "Wish":
+        """Unknown names are dropped silently, as measured on the wire in September 2026."""
+        asked = _names(query, "expansions")
+        current = "post.fields" in query or any("post" in name for name in asked)
+        fields = _names(query, "post.fields") | _names(query, "tweet.fields")
+        return cls(
+            current=current,
+            post={_LEGACY_NAMES.get(name, name) for name in fields},
+            user=_names(query, "user.fields"),
+            media=_names(query, "media.fields"),
+            expansions={_EXPANSIONS.get(name, name) for name in asked},
+        )
+
+
+def _names(query: dict[str, str], parameter: str) -> set[str]:
+    return {name.strip() for name in query.get(parameter, "").split(",") if name.strip()}
+
+
+def entities(world: World, content: Content, text: str) -> dict[str, Any]:
+    """Offsets count Unicode code points, end exclusive."""
+    urls = []
+    media = {f"https://t.co/{digits(10, 'media', content.id)}": content.media}
+    for match in _LINK.finditer(text):
+        short = match.group()
+        entry: dict[str, Any] = {"start": match.start(), "end": match.end(), "url": short}
+        if short in content.links:
+            address = content.links[short]
+            entry |= {"expanded_url": address, "display_url": address.split("://", 1)[-1][:26], "status": 200}
+        elif media.get(short):
+            author = world.people["twitter", content.author_id]
+            kind = "photo" if content.media[0].kind == "photo" else "video"
+            entry |= {
+                "expanded_url": f"https://x.com/{author.username}/status/{content.id}/{kind}/1",
+                "display_url": f"pic.x.com/{short.rsplit('/', 1)[-1]}",
+                "media_key": content.media[0].id,
+            }
+        urls.append(entry)
+    mentions = []
+    for match in _MENTION.finditer(text):
+        entry = {"start": match.start(), "end": match.end(), "username": match.group(1)}
+        known = world.by_username("twitter", match.group(1))
+        mentions.append(entry | ({"id": known.id} if known else {}))
+    found = {
+        "urls": urls,
+        "mentions": mentions,
+        "hashtags": [{"start": m.start(), "end": m.end(), "tag": m.group(1)} for m in _TAG.finditer(text)],
+        "cashtags": [
+            {"start": m.start(), "end": m.end(), "tag": m.group(1)} for m in _CASHTAG.finditer(text)
+        ],
+    }
+    return {name: items for name, items in found.items() if items}
+
+
+def full_text(content: Content) -> str:
+    """The text with the picture link X appends to a post that has media."""
+    return f"{content.text} https://t.co/{digits(10, 'media', content.id)}" if content.media else content.text
+
+
+def post(world: World, content: Content, wish: Wish, own: bool = False) -> dict[str, Any]:
+    """A post with the fields asked for. `own`: the caller may see its non-public metrics."""
+    shown = _everything(world, content, own)
+    keep = {"id", "text", "edit_history_tweet_ids"} | wish.post
+    for expansion in wish.expansions:
+        keep.add(_CARRIER.get(expansion, expansion.split(".", 1)[0]))
+    if wish.current and "author_id" not in wish.expansions:
+        keep.discard("author_id")
+    chosen = {name: value for name, value in shown.items() if name in keep and value is not None}
+    if not wish.current:
+        return chosen
+    if "public_metrics" in chosen:
+        metrics = dict(chosen["public_metrics"])
+        metrics["repost_count"] = metrics.pop("retweet_count")
+        chosen["public_metrics"] = metrics
+    return {_CURRENT_NAMES.get(name, name): value for name, value in chosen.items()}
+
+
+_CARRIER = {"attachments.media_keys": "attachments", "entities.mentions.username": "entities"}
+
+
+def _everything(world: World, content: Content, own: bool) -> dict[str, Any]:
+    text = full_text(content)
+    note = None
+    if len(text) > _LONG_FROM:
+        note = {"text": text, "entities": entities(world, content, text)}
+        text = text[: _LONG_FROM - 1].rstrip() + "…"
+    parent = world.content.get(("twitter", content.parent_id or ""))
+    references = [
+        {"type": kind, "id": other}
+        for kind, other in (
+            ("retweeted", content.reposted_id),
+            ("quoted", content.quoted_id),
+            ("replied_to", content.parent_id),
+        )
+        if other
+    ]
+    metrics = content.metrics
+    until = content.created_ms + EDIT_WINDOW_MS
+    return {
+        "id": content.id,
+        "text": text,
+        "edit_history_tweet_ids": content.edit_ids,
+        "author_id": content.author_id,
+        "created_at": iso_z(content.created_ms),
+        "conversation_id": content.root_id,
+        "in_reply_to_user_id": parent.author_id if parent else None,
+        "lang": content.lang,
+        "possibly_sensitive": False,
+        "reply_settings": "everyone",
+        "source": None,
+        "attachments": {"media_keys": [item.id for item in content.media]} if content.media else None,
+        "entities": entities(world, content, text) or None,
+        "referenced_tweets": references or None,
+        "note_tweet": note,
+        "edit_controls": {
+            "edits_remaining": 6 - len(content.edit_ids),
+            "is_edit_eligible": content.kind in ("post", "quote"),
+            "editable_until": iso_z(until),
+        },
+        "public_metrics": public_metrics(content),
+        "non_public_metrics": {
+            "impression_count": metrics["views"],
+            "url_link_clicks": metrics["views"] // 40,
+            "user_profile_clicks": metrics["views"] // 60,
+            "engagements": metrics["likes"] + metrics["comments"] + metrics["shares"],
+        }
+        if own
+        else None,
+    }
+
+
+def public_metrics(content: Content) -> dict[str, int]:
+    metrics = content.metrics
+    return {
+        "retweet_count": metrics["shares"],
+        "reply_count": metrics["comments"],
+        "like_count": metrics["likes"],
+        "quote_count": metrics["quotes"],
+        "bookmark_count": metrics["saves"],
+        "impression_count": metrics["views"],
+    }
+
+
+def user(world: World, profile: Profile, wish: Wish) -> dict[str, Any]:
+    posts = world.timeline("twitter", profile.id)
+    pictures = f"https://pbs.twimg.com/profile_images/{profile.id}/p_normal.jpg"
+    shown: dict[str, Any] = {
+        "id": profile.id,
+        "name": profile.name,
+        "username": profile.username,
+        "created_at": iso_z(profile.created_ms),
+        "description": profile.bio,
+        "url": profile.website,
+        "profile_image_url": pictures,
+        "protected": False,
+        "verified": profile.verified,
+        "verified_type": "blue" if profile.verified else "none",
+        "public_metrics": {
+            "followers_count": profile.followers,
+            "following_count": profile.following,
+            # A third party still saw the legacy word in answers to current requests.
+            "post_count" if wish.current else "tweet_count": len(posts),
+            "listed_count": profile.followers // 300,
+            "like_count": profile.following * 2,
+            "media_count": len(posts) // 2,
+        },
+    }
+    keep = {"id", "name", "username"} | wish.user
+    return {name: value for name, value in shown.items() if name in keep}
+
+
+def media(item: Media, wish: Wish) -> dict[str, Any]:
+    film = item.kind in ("video", "animated_gif")
+    variants = [
+        {"bit_rate": 2_176_000, "content_type": "video/mp4", "url": item.url},
+        {"content_type": "application/x-mpegURL", "url": item.url.replace(".mp4", ".m3u8")},
+    ]
+    shown: dict[str, Any] = {
+        "media_key": item.id,
+        "type": item.kind,
+        "url": None if film else item.url,
+        "preview_image_url": item.preview_url,
+        "width": item.width,
+        "height": item.height,
+        "duration_ms": item.duration_ms,
+        "alt_text": item.alt_text,
+        "variants": variants if film else None,
+        "public_metrics": {"view_count": int(digits(4, item.id))} if item.kind == "video" else None,
+    }
+    keep = {"media_key", "type"} | wish.media
+    return {name: value for name, value in shown.items() if name in keep and value is not None}
+
+
+def includes(world: World, contents: list[Content], wish: Wish) -> dict[str, Any]:
+    """What the expansions point at, each object once."""
+    users: dict[str, Profile] = {}
+    posts: dict[str, Content] = {}
+    files: dict[str, Media] = {}
+    for content in contents:
+        if "author_id" in wish.expansions:
+            users[content.author_id] = world.people["twitter", content.author_id]
+        if "in_reply_to_user_id" in wish.expansions and content.parent_id:
+            parent = world.content.get(("twitter", content.parent_id))
+            if parent:
+                users[parent.author_id] = world.people["twitter", parent.author_id]
+        if "entities.mentions.username" in wish.expansions:
+            for name in _MENTION.findall(content.text):
+                known = world.by_username("twitter", name)
+                if known:
+                    users[known.id] = known
+        if "attachments.media_keys" in wish.expansions:
+            files |= {item.id: item for item in content.media}
+        if wish.expansions & {"referenced_tweets.id", "referenced_tweets.id.author_id"}:
+            for other in (content.parent_id, content.quoted_id, content.reposted_id):
+                target = world.find("twitter", other) if other else None
+                if target:
+                    posts[target.id] = target
+                    if "referenced_tweets.id.author_id" in wish.expansions:
+                        users[target.author_id] = world.people["twitter", target.author_id]
+    included: dict[str, Any] = {}
+    if users:
+        included["users"] = [user(world, profile, wish) for profile in users.values()]
+    if posts:
+        key = "posts" if wish.current else "tweets"
+        included[key] = [post(world, content, wish) for content in posts.values()]
+    if files:
+        included["media"] = [media(item, wish) for item in files.values()]
+    return included

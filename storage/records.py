@@ -1,0 +1,148 @@
+"""What crosses the storage seam: plain records, no I/O. Real stores and the tests' fakes share them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+Document = dict[str, Any]
+"""A BSON document as a dict; an entity's has at least `_id`, `org`, `version`, `partition`, `next_due_at`."""
+
+
+class SaveOutcome(StrEnum):
+    SAVED = "saved"
+    CONFLICT = "conflict"  # somebody else wrote this version: drop the activation, reload, decide again
+    UNENCODABLE = "unencodable"  # BSON refuses the document; the neighbours in the batch are unaffected
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """One versioned write: `document["version"]` must be `expected` + 1; `expected` 0 creates."""
+
+    document: Document
+    expected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rev:
+    """Order of writes to a side document: claim epoch first, so that a stale owner always loses."""
+
+    epoch: int
+    version: int
+
+    def packed(self) -> int:
+        """One comparable 63-bit integer (epoch < 2**23, version < 2**40), stored as `rev`."""
+        return (self.epoch << 40) | self.version
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page of a list, newest first, ended: time and id of its last document."""
+
+    at: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`next` is None on the last page."""
+
+    documents: list[Document]
+    next: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamId:
+    """A Redis stream entry id, ordered."""
+
+    ms: int
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.seq}"
+
+    def __lt__(self, other: "StreamId") -> bool:
+        return (self.ms, self.seq) < (other.ms, other.seq)
+
+    def __le__(self, other: "StreamId") -> bool:
+        return (self.ms, self.seq) <= (other.ms, other.seq)
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> "StreamId":
+        if isinstance(text, bytes):
+            text = text.decode()
+        ms, _, seq = text.partition("-")
+        return cls(int(ms), int(seq or 0))
+
+
+ZERO = StreamId(0, 0)
+
+OVERFLOW = ":overflow:"
+"""Part of the name of an overflow stream, and of no other: `{stream}:overflow:{route}:{since}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A message on its way into a mailbox. `target` is an entity id, or `platform:external id` for all
+    connections of an external account. `event_id` makes it take effect once; `body` is sealed."""
+
+    target: str
+    event_id: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message read from a mailbox."""
+
+    stream: str
+    id: StreamId
+    mail: Mail
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A partition as its document says. `generation` counts detected losses of the mailbox's data."""
+
+    partition: int
+    host: str
+    incarnation: str
+    epoch: int
+    build: str
+    generation: int = 0
+    high: dict[str, str] = field(default_factory=dict)  # stream -> highest applied id
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    id: str
+    org: str | None
+    entity: str
+    event_id: str
+    sealed_body: bytes
+    reason: str  # class and message of the error, never the payload
+    failed_at: datetime
+    replayed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BusEntry:
+    id: StreamId
+    event: bytes  # the sealed CloudEvent
+
+
+class StoreUnavailable(Exception):
+    """The document server or Redis did not answer: nothing is known to have happened. Retry later."""
+
+
+class StoreMisconfigured(Exception):
+    """Start-up refused: one sentence that says what is wrong and what to do."""
+
+
+class Unencodable(Exception):
+    """BSON refuses these documents, named by `ids`; nothing of the call was written."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        super().__init__(f"BSON refuses {len(ids)} documents, first {ids[0]!r}")
+        self.ids = tuple(ids)

@@ -1,0 +1,107 @@
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from storage.records import Document, Rev, Unencodable
+from tests.contract.conftest import Stores
+
+T0 = datetime(2026, 5, 1, 12, tzinfo=UTC)
+CONTENT = "social_content"
+
+
+def content(name: str, **fields: Any) -> Document:
+    document = {"_id": name, "org": "acme", "socialAccountId": "twitter:1:acme", "platform": "twitter"}
+    return document | {"kind": "post", "publishedAt": T0} | fields
+
+
+async def text_of(stores: Stores, name: str) -> str:
+    document = (await stores.sides.load_many(CONTENT, [name]))[name]
+    return str(document["text"])
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([Rev(1, 9), Rev(2, 3), Rev(2, 4)])))
+async def test_the_newest_rev_remains_whatever_the_order(stores: Stores, order: tuple[Rev, ...]) -> None:
+    for rev in order:
+        await stores.sides.upsert_many(CONTENT, [content("p", text=f"{rev.epoch}.{rev.version}")], rev)
+    assert await text_of(stores, "p") == "2.4"
+
+
+async def test_the_same_rev_is_written_again(stores: Stores) -> None:
+    """A batch whose entity save met an outage comes again under the same rev, with more messages in it."""
+    await stores.sides.upsert_many(CONTENT, [content("p", text="one message")], Rev(1, 5))
+    await stores.sides.upsert_many(CONTENT, [content("p", text="two messages")], Rev(1, 5))
+    assert await text_of(stores, "p") == "two messages"
+
+
+async def test_one_outdated_document_does_not_stop_its_neighbours(stores: Stores) -> None:
+    await stores.sides.upsert_many(CONTENT, [content("b", text="new")], Rev(3, 1))
+    documents = [content(name, text="older", rev=Rev(2, 1).packed()) for name in "abc"]
+    await stores.sides.upsert_many(CONTENT, documents)
+    assert [await text_of(stores, name) for name in "abc"] == ["older", "new", "older"]
+
+
+async def test_the_largest_rev_is_kept_exactly(stores: Stores) -> None:
+    largest = Rev(2**23 - 1, 2**40 - 1)
+    await stores.sides.upsert_many(CONTENT, [content("p", text="last")], largest)
+    await stores.sides.upsert_many(CONTENT, [content("p", text="before")], Rev(2**23 - 1, 2**40 - 2))
+    document = (await stores.sides.load_many(CONTENT, ["p"]))["p"]
+    assert (document["rev"], document["text"]) == (largest.packed(), "last")
+
+
+async def test_an_unencodable_document_is_named_and_nothing_is_written(stores: Stores) -> None:
+    with pytest.raises(Unencodable) as caught:
+        await stores.sides.upsert_many(
+            CONTENT, [content("a"), content("b", text="\ud800"), content("c", n=2**63)], Rev(1, 1)
+        )
+    assert caught.value.ids == ("b", "c")
+    assert await stores.sides.load_many(CONTENT, ["a", "b", "c"]) == {}
+
+
+async def test_a_thousand_documents_in_one_call(stores: Stores) -> None:
+    await stores.sides.upsert_many(CONTENT, [content(f"p{n}", n=n) for n in range(1000)], Rev(1, 1))
+    ids = [f"p{n}" for n in range(0, 1000, 8)]
+    loaded = await stores.sides.load_many(CONTENT, ids)
+    assert [loaded[id_]["n"] for id_ in ids] == list(range(0, 1000, 8))
+
+
+async def test_pages_follow_the_filters_and_leave_tombstones_out(stores: Stores) -> None:
+    documents = [
+        content(f"p{n:02}", publishedAt=T0 + timedelta(seconds=n // 3), kind="post" if n % 2 else "photo")
+        for n in range(12)
+    ]
+    documents[5]["deletedAt"] = T0
+    documents[7]["socialAccountId"] = "twitter:2:acme"
+    documents[9]["org"] = "globex"
+    await stores.sides.upsert_many(CONTENT, documents, Rev(1, 1))
+
+    async def listed(**filters: str) -> list[str]:
+        got: list[str] = []
+        page = await stores.sides.page(CONTENT, "acme", filters, 2)
+        while True:
+            got += [document["_id"] for document in page.documents]
+            if page.next is None:
+                return got
+            page = await stores.sides.page(CONTENT, "acme", filters, 2, page.next)
+
+    assert await listed() == ["p11", "p10", "p08", "p07", "p06", "p04", "p03", "p02", "p01", "p00"]
+    assert await listed(socialAccountId="twitter:2:acme") == ["p07"]
+    assert await listed(kind="post") == ["p11", "p07", "p03", "p01"]
+    assert await listed(socialAccountId="twitter:1:acme", kind="post") == ["p11", "p03", "p01"]
+    assert await listed(platform="instagram") == []
+
+
+async def test_comments_are_listed_by_content(stores: Stores) -> None:
+    comments = [
+        {"_id": f"c{n}", "org": "acme", "contentId": f"p{n % 2}", "at": T0 + timedelta(seconds=n)}
+        for n in range(5)
+    ]
+    await stores.sides.upsert_many("social_comments", comments, Rev(1, 1))
+    page = await stores.sides.page("social_comments", "acme", {"contentId": "p0"}, 10)
+    assert [document["_id"] for document in page.documents] == ["c4", "c2", "c0"]
+
+
+async def test_a_filter_without_an_index_is_refused(stores: Stores) -> None:
+    with pytest.raises(KeyError, match="text"):
+        await stores.sides.page(CONTENT, "acme", {"text": "x"}, 10)

@@ -1,0 +1,1 @@
+"""The stores in memory: the same contract suite that the real ones pass (`tests/contract`)."""
