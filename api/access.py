@@ -55,12 +55,17 @@ Caller = Annotated[Principal, Depends(caller_of)]
 
 
 # -- things of the caller's org -----------------------------------------------------------------------
-async def own_view(services: Services, caller: Principal, kind: Kind, id_: str) -> dict[str, Any]:
-    """The owner's view of an entity of the caller's org; NotFound for anything else."""
+def entity_key(kind: Kind, id_: str) -> EntityKey:
+    """The key of a path's id; NotFound for one that cannot be."""
     try:
-        key = EntityKey.parse(f"{kind}/{id_}")
+        return EntityKey.parse(f"{kind}/{id_}")
     except ValueError:
         raise _unknown(kind) from None
+
+
+async def own_view(services: Services, caller: Principal, kind: Kind, id_: str) -> dict[str, Any]:
+    """The owner's view of an entity of the caller's org; NotFound for anything else."""
+    key = entity_key(kind, id_)
     if kind is Kind.ACCOUNT and AccountId.parse(id_).org != caller.org:
         raise _unknown(kind)
     try:

@@ -8,7 +8,6 @@ Nothing about the visitor is kept: a click is a time and a random id.
 """
 
 import asyncio
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
@@ -22,6 +21,7 @@ from api.webhooks import Metrics
 from domain.clock import Clock
 from domain.errors import Busy, NotFound
 from domain.ids import EntityKey, Kind, new_id
+from domain.links import CODE
 from storage.ports import EntityStore, Mailboxes
 from storage.records import Document, StoreUnavailable
 
@@ -30,7 +30,6 @@ UNKNOWN_S = 5.0  # and a code that was asked for before it existed stays unknown
 KNOWN_LINKS = 20_000  # about 10 MB
 CLICK_TIMEOUT_S = 1.0
 _BATCH = 50  # ids a query; more are slow on the embedded server
-_CODE = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _URL_SAFE = ":/?#[]@!$&'()*+,;=%~"  # what may stand in a URL as it is: everything else is escaped
 
 
@@ -114,7 +113,7 @@ class Redirects:
     async def follow(self, code: str, method: str, headers: Mapping[str, str]) -> str:
         """The address to send the visitor to; a person's visit is counted. Raises NotFound, Busy."""
         try:
-            target = await self._targets.find(code) if _CODE.fullmatch(code) else None
+            target = await self._targets.find(code) if CODE.fullmatch(code) else None
         except StoreUnavailable:
             raise Busy("links_unavailable", "The link cannot be looked up now; try again.") from None
         if target is None:

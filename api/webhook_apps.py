@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from actors.compose import platform_app
 from domain.clock import Clock
 from platforms.base import PlatformApp
 from storage.mongo.apps import AppRecord
@@ -87,7 +88,7 @@ class AppDirectory:
         try:
             records = await self._source.changed_since(self._newest - _OVERLAP)
             for record in records:
-                self._apps[record.platform, record.id] = _platform_app(record)
+                self._apps[record.platform, record.id] = platform_app(record)
                 self._newest = max(self._newest, record.updated_at)
             self._current = True
         except Exception:
@@ -105,15 +106,3 @@ class AppDirectory:
             except Exception as error:  # one bad round must not end the polling
                 if was_current:
                     _log.warning("webhooks.apps_not_read", error=type(error).__name__)
-
-
-def _platform_app(record: AppRecord) -> PlatformApp:
-    return PlatformApp(
-        id=record.id,
-        platform=record.platform,
-        client_id=record.client_id,
-        client_secret=record.client_secret,
-        webhook_secrets=record.webhook_secrets,
-        verify_token=record.verify_token,
-        bearer_token=record.bearer_token,
-    )

@@ -1,4 +1,4 @@
-"""What a text says about selling: prices, promotion codes, affiliate links (`social_content.commerceData`)."""
+"""What a text says about selling (`commerceData` of content): prices, promotion codes, affiliate links."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -45,99 +45,27 @@ _CUE = re.compile(
 )
 
 # In a text written in capitals, what follows "CODE" is often just the next word.
-_NOT_CODES = frozenset(
-    [
-        "ABOVE",
-        "AND",
-        "ARE",
-        "AT",
-        "BELOW",
-        "BIO",
-        "BY",
-        "CHECK",
-        "CODE",
-        "CODES",
-        "DANS",
-        "DE",
-        "EN",
-        "FOR",
-        "FROM",
-        "FÜR",
-        "GET",
-        "HAS",
-        "HERE",
-        "IN",
-        "INTO",
-        "IS",
-        "LINK",
-        "MIT",
-        "NOW",
-        "OFF",
-        "ON",
-        "OR",
-        "OUR",
-        "SHOP",
-        "THE",
-        "THIS",
-        "TO",
-        "UND",
-        "USE",
-        "VALID",
-        "WITH",
-        "YOUR",
-    ]
-)
+_NOT_CODES = frozenset({
+    "ABOVE", "AND", "ARE", "BELOW", "BIO", "CHECK", "CODE", "CODES", "DANS", "FOR", "FROM", "GET", "HAS",
+    "HERE", "INTO", "LINK", "MIT", "NOW", "OFF", "OUR", "SHOP", "THE", "THIS", "UND", "USE", "VALID", "WITH",
+    "YOUR",
+})  # fmt: skip
 
-# Hosts that exist only to credit a sale to somebody (registrable domain, or a host below it).
-_AFFILIATE_HOSTS = frozenset(
-    [
-        "amzn.to",
-        "a.r10.to",
-        "afl.rakuten.co.jp",
-        "amzlink.to",
-        "anrdoezrs.net",
-        "avantlink.com",
-        "awin1.com",
-        "bestseller.awin.link",
-        "click.linksynergy.com",
-        "dpbolvw.net",
-        "digidip.net",
-        "fxo.co",
-        "go.magik.ly",
-        "go.skimresources.com",
-        "go.shopmy.us",
-        "howl.link",
-        "howl.me",
-        "jdoqocy.com",
-        "kqzyfj.com",
-        "liketk.it",
-        "linksynergy.com",
-        "ltk.app.link",
-        "prf.hn",
-        "pxf.io",
-        "redirect.viglink.com",
-        "rstyle.me",
-        "s.click.aliexpress.com",
-        "shareasale.com",
-        "shopstyle.it",
-        "shrsl.com",
-        "sjv.io",
-        "sovrn.co",
-        "tidd.ly",
-        "tkqlhce.com",
-        "tradedoubler.com",
-        "tradetracker.net",
-        "webgains.com",
-        "zanox.com",
-    ]
-)
+# Hosts that exist only to credit a sale to somebody; hosts below them count too.
+_AFFILIATE_HOSTS = frozenset({
+    "amzn.to", "a.r10.to", "afl.rakuten.co.jp", "anrdoezrs.net", "avantlink.com", "awin1.com", "tidd.ly",
+    "dpbolvw.net", "fxo.co", "go.magik.ly", "go.skimresources.com", "go.shopmy.us", "howl.me", "jdoqocy.com",
+    "kqzyfj.com", "liketk.it", "linksynergy.com", "prf.hn", "pxf.io", "redirect.viglink.com", "rstyle.me",
+    "s.click.aliexpress.com", "shareasale.com", "shrsl.com", "sjv.io", "tkqlhce.com", "tradedoubler.com",
+    "tradetracker.net", "webgains.com",
+})  # fmt: skip
 # Query parameters that carry an affiliate's id anywhere; `utm_...` only says where a visitor came from.
-_AFFILIATE_PARAMETERS = frozenset(
-    "aff aff_id affid affiliate affiliate_id affiliateid afftrack aff_code awc clickref irclickid irgwc ranmid "
-    "ranSiteID ref refid rfsn sca_ref sscid".lower().split()
-)
+_AFFILIATE_PARAMETERS = frozenset({
+    "aff", "aff_code", "aff_id", "affid", "affiliate", "affiliate_id", "affiliateid", "afftrack", "awc",
+    "clickref", "irclickid", "irgwc", "ranmid", "ransiteid", "ref", "refid", "rfsn", "sca_ref", "sscid",
+})  # fmt: skip
 # Parameters that mean it only on certain shops: (part of the host, parameter).
-_SHOP_PARAMETERS = (("amazon.", "tag"), ("amazon.", "ascsubtag"), ("ebay.", "campid"), ("etsy.", "click_key"))
+_SHOP_PARAMETERS = (("amazon.", "tag"), ("ebay.", "campid"))
 
 
 def extract(text: str, links: Iterable[str] = ()) -> CommerceData:
@@ -163,7 +91,7 @@ def is_affiliate(link: str) -> bool:
         return True
     if given & _AFFILIATE_PARAMETERS:
         return True
-    return any(name in given and f".{host}".find(f".{shop}") >= 0 for shop, name in _SHOP_PARAMETERS)
+    return any(name in given and f".{shop}" in f".{host}" for shop, name in _SHOP_PARAMETERS)
 
 
 def _codes(text: str) -> Iterator[str]:

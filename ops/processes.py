@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 # The kernel sends the parent-death signal when the *thread* that started the child ends. One thread that
 # lives as long as the process makes that the same thing.
@@ -113,3 +113,9 @@ def start(
             pass_fds=(inherit,),
             start_new_session=True,
         ).result()
+
+
+def leashed(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a child that is sent SIGTERM when this process ends; `options` are those of Popen."""
+    wrapped = [sys.executable, "-I", "-c", _LEASHED, str(os.getpid()), *command]
+    return _starter.submit(subprocess.Popen, wrapped, start_new_session=True, **options).result()

@@ -85,7 +85,7 @@ class Handshake:
 
 
 class WebhookRefused(ValueError):
-    """The body is not what the platform sends (not JSON, nested absurdly, no entries): answer 400."""
+    """The body is not what the platform sends (not JSON, nested absurdly, another shape): answer 400."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Platform(Protocol):
 
     def split(self, body: bytes) -> list[RawEntry]:
         """Cut a verified body into entries, one per thing that happened, so that the same things grouped
-        otherwise get the same event ids. Raises WebhookRefused."""
+        otherwise get the same event ids. Empty when it concerns no account. Raises WebhookRefused."""
         ...
 
     def parse(self, entry: RawEntry) -> PlatformEvent:

@@ -40,6 +40,8 @@ class Act:
             raise BadInput("kind is needed and must be a text")
         if author is not None and not isinstance(author, dict):
             raise BadInput('author must be an object such as {"username": "ana"}')
+        if author is not None and author.get("id") is None and author.get("username") is None:
+            raise BadInput("author needs an id or a username")
         if media is not None and media not in MEDIA:
             raise BadInput(f"media must be one of {', '.join(MEDIA)}; got {media!r}")
         text, content_id = wish.get("text"), wish.get("content_id")
@@ -56,8 +58,6 @@ class Act:
         if self.author is None:
             return rng.choice(world.crowd(platform))
         wanted_id, username = self.author.get("id"), self.author.get("username")
-        if wanted_id is None and username is None:
-            raise BadInput("author needs an id or a username")
         known = world.people.get((platform, str(wanted_id))) if wanted_id is not None else None
         if known is None and username is not None:
             known = world.by_username(platform, str(username))

@@ -61,12 +61,12 @@ class Metrics:
         self._actor = actor
         self._counters: dict[str, RayCounter] = {}
 
-    def count(self, name: str, n: float = 1, **labels: str) -> None:
+    def count(self, name: str, value: float = 1, **labels: str) -> None:
         counter = self._counters.get(name)
         if counter is None:
             keys = (*sorted(labels), "actor")
             counter = self._counters[name] = RayCounter(f"rookery_{name}", tag_keys=keys)
-        counter.inc(n, {**labels, "actor": self._actor})
+        counter.inc(value, {**labels, "actor": self._actor})
 
 
 def _answer(found: dict[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ async def _accounts(services: Services, org: Org, user_id: str, role: Role) -> l
     entity = services.entities[Kind.ACCOUNT]
 
     def keep(document: Document) -> bool:
-        own = role is not Role.CREATOR or document["userId"] == user_id
+        own: bool = role is not Role.CREATOR or document["userId"] == user_id
         return own and document["status"] != "disconnected"
 
     page = await filtered(

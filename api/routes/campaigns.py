@@ -5,13 +5,13 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from api.access import Caller, Svc, own_view
+from api.access import Caller, Svc, entity_key, own_view
 from api.auth import Principal
 from api.commands import Command, CommandContext, with_etag
 from api.paging import CursorText, Limit, decode_cursor
 from api.schemas import Body, Currency, Json, Minor, Name
 from api.views import entity_page
-from domain.ids import EntityKey, Kind
+from domain.ids import Kind
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 
@@ -39,9 +39,7 @@ class Creative(Body):
 
 
 class Schedule(Body):
-    start_date: str | None = Field(
-        default=None, description="A date, or a time; in `timezone` if it has none."
-    )
+    start_date: str | None = Field(default=None, description="A date or time; in `timezone` if it has none.")
     end_date: str | None = Field(default=None, description="A date includes that day.")
     timezone: str | None = Field(default=None, description="IANA name; default UTC.")
     posting_schedule: dict[str, Any] | None = None
@@ -159,5 +157,5 @@ async def _send(
     data: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The campaign itself refuses commands of another org, as if it did not exist."""
-    key = EntityKey(Kind.CAMPAIGN, id)
+    key = entity_key(Kind.CAMPAIGN, id)
     return with_etag(response, await command.send(key, name, {**(data or {}), "org": caller.org}))

@@ -20,9 +20,7 @@ KindFilter = Annotated[ContentKind | None, Query(description="What kind of conte
 Status = Literal["active", "pending", "superseded", "any"]
 StatusFilter = Annotated[
     Status,
-    Query(
-        description="pending: heard of, not read yet. superseded: an edit replaced it. Deleted is not listed."
-    ),
+    Query(description="pending: heard of, not yet read; superseded: replaced by an edit."),
 ]
 
 

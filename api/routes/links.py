@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from api.access import Caller, Svc, own_content, own_view
+from api.access import Caller, Svc, entity_key, own_content, own_view
 from api.commands import Command, short_hash, with_etag
 from api.paging import CursorText, Limit, decode_cursor
 from api.schemas import Body, Json
@@ -64,7 +64,7 @@ async def get_link(id: str, response: Response, services: Svc, caller: Caller) -
 @router.post("/{id}/disable")
 async def disable_link(id: str, response: Response, services: Svc, caller: Caller, command: Command) -> Json:
     """The link leads nowhere any more; what it counted stays."""
-    view = await command.send(EntityKey(Kind.LINK, id), "disable", {"org": caller.org})
+    view = await command.send(entity_key(Kind.LINK, id), "disable", {"org": caller.org})
     return with_etag(response, _with_address(services, view))
 
 

@@ -16,6 +16,7 @@ from domain.ids import EntityKey, Kind, external_partition
 from storage.records import DeadLetter, Mail
 
 router = APIRouter(prefix="/v1/ops", tags=["ops"])
+LetterId = Annotated[str | None, Query(max_length=600, description="`next_cursor` of the page before.")]
 
 
 @router.get("/hosts")
@@ -71,9 +72,7 @@ async def list_dead_letters(
     services: Svc,
     caller: Caller,
     limit: Limit = 50,
-    cursor: Annotated[
-        str | None, Query(max_length=600, description="`next_cursor` of the page before.")
-    ] = None,
+    cursor: LetterId = None,
 ) -> Json:
     """Messages that could not be applied, newest first. What they say stays sealed."""
     letters = await services.dead_letters.list(caller.org, limit, cursor)

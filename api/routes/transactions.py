@@ -30,7 +30,7 @@ class NewTransaction(Body):
 
 def transaction_id(org: str, order_id: str) -> str:
     """The same order is the same entity, however often and by whomever it is told."""
-    return f"txn_{short_hash(f'{org}\0{order_id}')[:26]}"
+    return "txn_" + short_hash(f"{org}\0{order_id}")[:26]
 
 
 @router.get("")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
-from domain.content import PlatformEvent, Profile
+from domain.content import ContentItem, PlatformEvent, Profile
 from domain.secrets import Secret
 from platforms.base import (
     AuthorizeRequest,
@@ -23,7 +23,7 @@ from platforms.instagram.comments import next_cursor
 from platforms.instagram.errors import GONE, outcome_of
 from platforms.instagram.normalise import content_item, profile
 from platforms.instagram.spec import CODE_EXCHANGE, GRAPH, SPEC, VERSION
-from platforms.outcome import Ok, Outcome, Rejected
+from platforms.outcome import LimitReading, Ok, Outcome, Rejected
 from platforms.spec import PlatformSpec
 from platforms.wire import (
     Json,
@@ -162,15 +162,20 @@ class Instagram:
     async def read_items(
         self, http: PlatformHttp, token: Secret, external_id: str, ids: Sequence[str]
     ) -> Outcome[ItemReads]:
-        """One id at a time (`spec.batch_read`)."""
-        (media_id,) = ids
-        answer = await self._get(http, token, quote(media_id, safe=""), {"fields": _MEDIA_FIELDS})
-        if isinstance(answer, Rejected) and answer.code in GONE:
-            return Ok(ItemReads(gone=frozenset(ids)), answer.readings)
-        if not isinstance(answer, Ok):
-            return answer
-        item = content_item(answer.value)
-        return Ok(ItemReads(() if item is None else (item,)), answer.readings)
+        """A call for each id: Meta has ended reading several at once."""
+        items: list[ContentItem | None] = []
+        gone: set[str] = set()
+        readings: tuple[LimitReading, ...] = ()
+        for media_id in ids:
+            answer = await self._get(http, token, quote(media_id, safe=""), {"fields": _MEDIA_FIELDS})
+            if isinstance(answer, Ok):
+                items.append(content_item(answer.value))
+            elif isinstance(answer, Rejected) and answer.code in GONE:
+                gone.add(media_id)
+            else:
+                return answer
+            readings = answer.readings
+        return Ok(ItemReads(tuple(i for i in items if i is not None), frozenset(gone)), readings)
 
     async def list_comments(
         self, http: PlatformHttp, token: Secret, external_id: str, content_id: str, cursor: str | None

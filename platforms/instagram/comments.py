@@ -12,7 +12,8 @@ from platforms.outcome import Ok, Outcome, Rejected
 from platforms.wire import Json, id_at, mapping, objects, text_at
 
 _REPLY_FIELDS = "id,text,timestamp,username,from,like_count,hidden,parent_id"
-_COMMENT_FIELDS = f"{_REPLY_FIELDS},replies{{{_REPLY_FIELDS}}}"
+_REPLIES_BROUGHT = 25
+_COMMENT_FIELDS = f"{_REPLY_FIELDS},replies.limit({_REPLIES_BROUGHT}){{{_REPLY_FIELDS}}}"
 _PAGE_SIZE = 50  # IGP/instagram-graph-api/reference/ig-media/comments: at most 50 a page
 
 Get = Callable[[str, dict[str, str]], Awaitable[Outcome[Json]]]
@@ -36,9 +37,11 @@ async def list_comments(get: Get, content_id: str, cursor: str | None) -> Outcom
     for row in objects(answer.value, "data"):
         row_id, replies = id_at(row, "id"), mapping(row, "replies")
         remarks.append(comment(row, content_id, None if top else parent))
-        remarks += [comment(reply, content_id, row_id) for reply in objects(replies, "data")]
-        if row_id and (following := next_cursor(replies, "")):
-            todo.append((row_id, following))
+        brought = [comment(reply, content_id, row_id) for reply in objects(replies, "data")]
+        remarks += brought
+        # Nested lists do not always tell that they go on: a full one is read again as pages of its own.
+        if row_id and len(brought) >= _REPLIES_BROUGHT:
+            todo.append((row_id, next_cursor(replies, "") or ""))
     if following := next_cursor(answer.value, after):
         todo.append((parent, following))
     found = tuple(remark for remark in remarks if remark is not None)

@@ -56,20 +56,20 @@ def _signature(secret: str, body: bytes) -> bytes:
 
 
 def split(body: bytes) -> list[RawEntry]:
+    """Entries that name no account are passed over. Raises WebhookRefused for what Meta does not send."""
     try:
         document = decode(body)
     except NotJson as error:
         raise WebhookRefused(str(error)) from error
+    if not isinstance(document, dict) or not isinstance(document.get("entry"), list):
+        raise WebhookRefused("no list of entries")
     about = text_at(document, "object") or ""
-    entries = [
+    return [
         RawEntry(account, f"{_event_id(about, account, value)}:{account}", encode(value))
         for entry in objects(document, "entry")
         if (account := account_id_at(entry, "id"))
         for value in _happenings(entry)
     ]
-    if not entries:
-        raise WebhookRefused("no entry that names an account")
-    return entries
 
 
 def _happenings(entry: Json) -> Iterator[Json]:

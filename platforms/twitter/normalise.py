@@ -26,6 +26,7 @@ from domain.content import (
     Text,
 )
 from platforms.wire import (
+    INT64_MAX,
     Json,
     account_id_at,
     clean,
@@ -151,7 +152,8 @@ def reposted_id(post: Json) -> str | None:
 
 
 def post_text(post: Json) -> Text:
-    """The full text: long posts carry theirs, with its own entities, in a note."""
+    """The full text without the link that X appends for the post's own media. Long posts carry theirs, with
+    its own entities, in a note."""
     note = mapping(post, "note_post") or mapping(post, "note_tweet")
     words = text_at(note, "text")
     source = note if words is not None else post
@@ -159,7 +161,7 @@ def post_text(post: Json) -> Text:
     entities = mapping(source, "entities")
     language = words_at(post, "lang")
     return Text(
-        text=clean(words),
+        text=clean(_own_words(words, entities)),
         hashtags=_unique(_named(words, entities, "hashtags", "tag")),
         mentions=_unique(_named(words, entities, "mentions", "username")),
         links=_unique(_links(entities)),
@@ -181,13 +183,24 @@ def _named(words: str, entities: Json, kind: str, name: str) -> list[str | None]
 
 
 def _links(entities: Json) -> list[str | None]:
-    """What the author typed. Not `unwound_url`: following redirects would lose the tracking link. Links that
-    X adds for the post's own media are not links of the author."""
+    """What the author typed. Not `unwound_url`: following redirects would lose the tracking link."""
     return [
         text_at(entity, "expanded_url", "url")
         for entity in _in_order(entities, "urls")
-        if not text_at(entity, "media_key") and not (text_at(entity, "display_url") or "").startswith("pic.")
+        if not _is_media_link(entity)
     ]
+
+
+def _own_words(words: str, entities: Json) -> str:
+    for entity in reversed(_in_order(entities, "urls")):
+        start, end = count_at(entity, "start"), count_at(entity, "end")
+        if _is_media_link(entity) and start is not None and words[start:end] == text_at(entity, "url"):
+            words = (words[:start] + words[end:]).rstrip()
+    return words
+
+
+def _is_media_link(entity: Json) -> bool:
+    return bool(text_at(entity, "media_key")) or (text_at(entity, "display_url") or "").startswith("pic.")
 
 
 def _in_order(entities: Json, kind: str) -> list[Json]:
@@ -239,10 +252,11 @@ def _engagement(post: Json) -> Engagement:
     if reposted_id(post):
         return Engagement()
     public, private = mapping(post, "public_metrics"), mapping(post, "non_public_metrics")
+    reposts, quotes = count_at(public, "repost_count", "retweet_count"), count_at(public, "quote_count")
     return Engagement(
         likes=count_at(public, "like_count"),
         comments=count_at(public, "reply_count"),
-        shares=count_at(public, "repost_count", "retweet_count"),  # quotes are remarks of their own
+        shares=None if reposts is None and quotes is None else min((reposts or 0) + (quotes or 0), INT64_MAX),
         views=count_at(public, "impression_count"),
         click_throughs=count_at(private, "url_link_clicks"),
     )

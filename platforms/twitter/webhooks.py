@@ -54,6 +54,7 @@ def _signature(secret: str, message: bytes) -> str:
 
 
 def split(body: bytes) -> list[RawEntry]:
+    """Empty for a body of X's that concerns no account. Raises WebhookRefused for anything else."""
     try:
         document = decode(body)
     except NotJson as error:
@@ -61,14 +62,12 @@ def split(body: bytes) -> list[RawEntry]:
     if not isinstance(document, dict):
         raise WebhookRefused("not a JSON object")
     if "for_user_id" in document or "user_event" in document:
-        entries = list(_account_activity(document))
-    elif "matching_rules" in document:
-        entries = list(_stream(document))
-    else:
-        entries = list(_activity(document))
-    if not entries:
-        raise WebhookRefused("no event that names an account")
-    return entries
+        return list(_account_activity(document))
+    if "matching_rules" in document:
+        return list(_stream(document))
+    if "data" in document:
+        return list(_activity(document))
+    raise WebhookRefused("none of the shapes X sends")
 
 
 def _entry(account: str, event_id: str, value: Json) -> RawEntry:

@@ -120,7 +120,14 @@ def _everything(world: World, content: Content, own: bool) -> dict[str, Any]:
     text = full_text(content)
     note = None
     if len(text) > _LONG_FROM:
-        note = {"text": text, "entities": entities(world, content, text)}
+        found = entities(world, content, text)
+        if "urls" in found:
+            # Links inside a note have no metadata of the page they lead to.
+            found["urls"] = [
+                {name: link[name] for name in link if name not in ("status", "media_key")}
+                for link in found["urls"]
+            ]
+        note = {"text": text, "entities": found}
         text = text[: _LONG_FROM - 1].rstrip() + "…"
     parent = world.content.get(("twitter", content.parent_id or ""))
     references = [

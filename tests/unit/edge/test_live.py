@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import uvicorn
 from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection, connect
@@ -30,6 +31,7 @@ RECHECK_S = 0.02
 MINE = "twitter:1:org_a"
 OTHERS = "instagram:2:org_a"
 _JWT = JwtKeys.generate()
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # one server for all tests
 
 
 class Revocations:
@@ -47,8 +49,14 @@ class World:
     """A server with `/v1/live`, its feed, and tokens for it."""
 
     def __init__(
-        self, clock: ManualClock, envelope: Envelope, metrics: CountingMetrics, redis: FakeRedis
+        self,
+        server: "Server",
+        clock: ManualClock,
+        envelope: Envelope,
+        metrics: CountingMetrics,
+        redis: FakeRedis,
     ) -> None:
+        self.server = server
         self.clock = clock
         self.metrics = metrics
         self.envelope = envelope
@@ -57,12 +65,16 @@ class World:
         self.revocations = Revocations()
         self.auth = Authenticator(_JWT, clock, self.revocations)  # type: ignore[arg-type]
         self.own = {"creator": frozenset({MINE})}
-        self.hub = self.new_hub()
-        self.url = ""
+        self.url = f"ws://{server.address}/v1/live"
+        self.serve()
 
-    def new_hub(self, **limits: int) -> LiveHub:
+    def serve(self, **limits: int) -> None:
+        """Put a new hub behind the server."""
         feed: Any = self.feed
-        return LiveHub(feed, self.envelope, self.metrics, **limits)
+        self.hub = LiveHub(feed, self.envelope, self.metrics, **limits)
+        self.server.app = FastAPI()
+        router = live_router(self.hub, self.auth, self.own_accounts, recheck_s=RECHECK_S)
+        self.server.app.include_router(router)
 
     async def own_accounts(self, org: str, user_id: str) -> frozenset[str]:
         return self.own[user_id]
@@ -93,32 +105,39 @@ def event(n: int, name: str = "SocialAccountChanged", source: str = MINE, **data
     }
 
 
-@pytest.fixture
-async def world(
-    clock: ManualClock, envelope: Envelope, metrics: CountingMetrics, redis: FakeRedis
-) -> AsyncIterator[World]:
-    world = World(clock, envelope, metrics, redis)
-    async with served(world):
-        yield world
+class Server:
+    """One HTTP server for all tests of this module; each puts its own application behind it."""
+
+    def __init__(self) -> None:
+        self.app = FastAPI()
+        self.address = ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
 
 
-@asynccontextmanager
-async def served(world: World) -> AsyncIterator[None]:
-    app = FastAPI()
-    app.include_router(live_router(world.hub, world.auth, world.own_accounts, recheck_s=RECHECK_S))
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[Server]:
+    shared = Server()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_level="critical", lifespan="off", ws_ping_interval=None)
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve([listener]))
-        world.url = f"ws://127.0.0.1:{listener.getsockname()[1]}/v1/live"
-        try:
-            await until(lambda: server.started)
-            yield
-        finally:
-            await world.hub.stop()
-            server.should_exit = True
-            await serving
+        shared.address = f"127.0.0.1:{listener.getsockname()[1]}"
+        config = uvicorn.Config(shared, log_level="critical", lifespan="off", ws_ping_interval=None)
+        http = uvicorn.Server(config)
+        serving = asyncio.create_task(http.serve([listener]))
+        await until(lambda: http.started)
+        yield shared
+        http.should_exit = True
+        await serving
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(
+    server: Server, clock: ManualClock, envelope: Envelope, metrics: CountingMetrics, redis: FakeRedis
+) -> AsyncIterator[World]:
+    world = World(server, clock, envelope, metrics, redis)
+    yield world
+    await world.hub.stop()
 
 
 async def hear(client: ClientConnection) -> dict[str, Any]:
@@ -411,8 +430,8 @@ async def test_a_slow_client_is_dropped_and_others_are_not(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.live.CLOSE_TIMEOUT_S", 0.1)
-    world.hub = world.new_hub(queue_length=20)
-    async with served(world), world.listen() as quick, slow_reader(world) as slow:
+    world.serve(queue_length=20)
+    async with world.listen() as quick, slow_reader(world) as slow:
         await hear(quick)
         await until(lambda: sum(map(len, world.hub._clients.values())) == 2)
         padding = "x" * 100_000
@@ -428,8 +447,8 @@ async def test_a_slow_client_is_dropped_and_others_are_not(
 
 
 async def test_an_org_has_so_many_clients(world: World) -> None:
-    world.hub = world.new_hub(clients_per_org=2)
-    async with served(world), world.listen() as one, world.listen() as two:
+    world.serve(clients_per_org=2)
+    async with world.listen() as one, world.listen() as two:
         await hear(one)
         await hear(two)
         async with world.listen() as three:

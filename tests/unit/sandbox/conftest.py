@@ -53,10 +53,10 @@ class World:
     receiver: Receiver
     ticks: list[int]
 
-    async def post(self, path: str, status: int = 200, **wish: Any) -> dict[str, Any]:
+    async def post(self, path: str, status: int = 200, /, **wish: Any) -> dict[str, Any]:
         return await self._json("POST", path, status, wish)
 
-    async def put(self, path: str, status: int = 200, **wish: Any) -> dict[str, Any]:
+    async def put(self, path: str, status: int = 200, /, **wish: Any) -> dict[str, Any]:
         return await self._json("PUT", path, status, wish)
 
     async def get(self, path: str, status: int = 200) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class World:
     async def quiet(self) -> None:
         """Wait until every webhook has been answered or given up."""
         async with asyncio.timeout(10):
-            while self.sandbox.state.deliverer.pending:
+            while self.sandbox.state.deliverer.pending:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
     def x(self, token: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ async def consent(world: Any, account: dict[str, Any], **changes: str) -> str:
     assert f"{back.scheme}://{back.netloc}{back.path}" == REDIRECT
     query = parse_qs(back.query)
     assert query["state"] == ["s-1"]
-    return query["code"][0]
+    return str(query["code"][0])
 
 
 async def token(world: Any, account: dict[str, Any], **form: str) -> httpx.Response:
@@ -43,9 +43,7 @@ async def token(world: Any, account: dict[str, Any], **form: str) -> httpx.Respo
     return answer
 
 
-async def exchange(
-    world: Any, account: dict[str, Any], code: str, /, **changes: str
-) -> httpx.Response:
+async def exchange(world: Any, account: dict[str, Any], code: str, /, **changes: str) -> httpx.Response:
     form = {
         "grant_type": "authorization_code",
         "code": code,

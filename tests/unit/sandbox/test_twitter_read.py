@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 SPEC = Path(__file__).parents[4] / "shared" / "specs" / "x-v2.openapi.json"
 POST_FIELDS = (
@@ -50,9 +50,7 @@ async def test_new_posts_while_paging_make_no_gap_and_no_repeat(world: Any) -> N
     page = await read(world, account, path, max_results=20)
     ids = [post["id"] for post in page["data"]]
     await world.act(account, "post", text="meanwhile")
-    ids += await walk(
-        world, account, path, max_results=20, pagination_token=page["meta"]["next_token"]
-    )
+    ids += await walk(world, account, path, max_results=20, pagination_token=page["meta"]["next_token"])
     assert len(ids) == len(set(ids)) and set(ids) == before
 
 
@@ -122,9 +120,7 @@ async def test_entities_point_into_the_text(world: Any) -> None:
     post = await world.act(account, "post", text=text)
     answer = await read(world, account, f"/tweets/{post['id']}", **{"tweet.fields": "entities"})
     shown, entities = answer["data"]["text"], answer["data"]["entities"]
-    cut = {
-        kind: [shown[item["start"] : item["end"]] for item in items] for kind, items in entities.items()
-    }
+    cut = {kind: [shown[item["start"] : item["end"]] for item in items] for kind, items in entities.items()}
     assert cut == {
         "hashtags": ["#töpferei"],
         "cashtags": ["$TSLA"],
@@ -244,7 +240,7 @@ async def test_answers_follow_the_platforms_contract(world: Any) -> None:
         "public_metrics,possibly_sensitive,reply_settings",
         "expansions": "author_id,attachments.media_keys,referenced_posts,in_reply_to_user_id",
         "user.fields": "created_at,description,public_metrics,profile_image_url,protected,url,verified",
-        "media.fields": "alt_text,duration_ms,height,preview_image_url,public_metrics,type,url,variants,width",
+        "media.fields": "alt_text,duration_ms,height,preview_image_url,public_metrics,type,url,variants",
     }
     newest = (await read(world, account, f"/users/{user_id}/tweets"))["data"]
     calls = {

@@ -1,0 +1,114 @@
+"""Doubles of what the API talks to: owners that run the real entities in process, and a platform."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from actors.runtime.activation import Activation, Runtime, to_document
+from actors.runtime.entity import Entity, Message
+from domain.clock import Clock
+from domain.content import Profile
+from domain.errors import Busy, NotFound
+from domain.ids import EntityKey, Kind
+from domain.secrets import Secret
+from platforms.base import AuthorizeRequest, Grant, PlatformApp
+from platforms.outcome import Ok, Outcome
+from platforms.spec import PlatformSpec
+from storage.records import Save, SaveOutcome
+from tests.fakes.documents import FakeEntityStore, FakeSideStore
+
+PARTITIONS = 64
+
+
+class InProcessOwners:
+    """`Owners`: applies turns of the real entities and saves them, without hosts. `asked` keeps what came."""
+
+    def __init__(
+        self,
+        entities: Mapping[Kind, Entity[Any]],
+        store: FakeEntityStore,
+        sides: FakeSideStore,
+        clock: Clock,
+    ) -> None:
+        self._entities = entities
+        self._store = store
+        self._sides = sides
+        self._clock = clock
+        self.asked: list[tuple[EntityKey, Message]] = []
+        self.is_ready = True
+        self.away = False
+        self.placed: dict[EntityKey, str] = {}
+
+    async def ask(self, key: EntityKey, message: Message, *, timeout_s: float = 10.0) -> dict[str, Any]:
+        if self.away:
+            raise Busy("owner_away", "The owner is moving: try again.", retry_after_s=3.0)
+        self.asked.append((key, message))
+        entity, found = self._entities[key.kind], await self._activation(key)
+        if message.id and (known := found.runtime.answer_to(message.id)) is not None:
+            return known
+        message = Message(message.name, {**message.data, "_version": found.version}, message.id)
+        side = {}
+        for ref in entity.reads(key, found.state, message):
+            for document in (await self._sides.load_many(ref.collection, [ref.id])).values():
+                side[ref] = document
+        turn = entity.apply(key, found.state, message, self._clock.now(), side)
+        reply = turn.reply or {}
+        if turn.changed:
+            runtime = found.runtime.with_answer(message.id, reply) if message.id else found.runtime
+            document = to_document(key, entity, turn.state, runtime, found.version + 1, 0, None)
+            outcome = await self._store.save_many({key: Save(document, found.version)})
+            assert outcome[key] is SaveOutcome.SAVED
+            for write in turn.side:
+                await self._sides.upsert_many(write.collection, [write.document | {"rev": found.version}])
+        return reply
+
+    async def view(self, key: EntityKey) -> dict[str, Any]:
+        found = await self._activation(key)
+        if not found.version:
+            raise NotFound("not_found", f"There is no {key.kind} with this id.")
+        return self._entities[key.kind].view(key, found.state) | {"version": found.version}
+
+    async def inspect(self, key: EntityKey) -> dict[str, Any]:
+        return {"key": str(key), "placement": self.placed.get(key, "shared"), "state": await self.view(key)}
+
+    async def place(self, key: EntityKey, placement: str) -> dict[str, Any]:
+        self.placed[key] = placement
+        return await self.inspect(key)
+
+    async def hosts(self) -> list[dict[str, Any]]:
+        return [{"name": "host-0"}]
+
+    async def partitions(self) -> list[dict[str, Any]]:
+        return [{"partition": 0, "host": "host-0"}]
+
+    async def ready(self) -> bool:
+        return self.is_ready
+
+    async def _activation(self, key: EntityKey) -> Activation[Any]:
+        document = (await self._store.load_many([key])).get(key)
+        if document is None:
+            return Activation(key, None, runtime=Runtime())
+        return Activation.load(key, self._entities[key.kind], document)
+
+
+class ScriptedPlatform:
+    """The part of `Platform` that a connect uses. What it answers is set by the test."""
+
+    def __init__(self, spec: PlatformSpec) -> None:
+        self.spec = spec
+        self.grant: Outcome[Grant] = Ok(
+            Grant(Secret("ACCESS-TOKEN-1"), Secret("REFRESH-TOKEN-1"), 7200, spec.default_scopes)
+        )
+        self.found: Outcome[Profile] = Ok(Profile("4711", "anna", "Anna"))
+        self.exchanged: list[tuple[str, str, str, str | None]] = []  # app, code, redirect uri, verifier
+
+    def authorize_url(self, request: AuthorizeRequest) -> str:
+        return f"{self.spec.authorize_url}?client_id={request.app.client_id}&state={request.state}"
+
+    async def exchange(
+        self, http: object, app: PlatformApp, code: str, redirect_uri: str, verifier: str | None
+    ) -> Outcome[Grant]:
+        self.exchanged.append((app.id, code, redirect_uri, verifier))
+        return self.grant
+
+    async def profile(self, http: object, token: Secret) -> Outcome[Profile]:
+        return self.found
