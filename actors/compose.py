@@ -1,5 +1,6 @@
 """Builds the real parts from settings: the only place in a host's process that chooses them."""
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.failpoints import Failpoints
 from actors.runtime.mail import Counter
 from actors.runtime.owner import Parts
+from actors.sabotage import ForgetfulMailboxes, HastyMailboxes, UnfencedStore
 from actors.transaction import TransactionEntity
 from domain.clock import SystemClock
 from domain.events import TYPE_PREFIX
@@ -90,8 +92,11 @@ async def build(settings: Settings, count: Counter) -> Built:
     connection = redis.connect(settings.redis_url)
     await schema.prepare(database, settings.partitions)
     envelope = Envelope(keys.seal, settings.partitions)
-    store, sides = MongoEntityStore(database), MongoSideStore(database)
-    bus, mailboxes = RedisEventBus(connection, clock), RedisMailboxes(connection, clock)
+    sabotage = os.environ.get("ROOKERY_SABOTAGE")
+    store = UnfencedStore(database) if sabotage == "fence" else MongoEntityStore(database)
+    sides = MongoSideStore(database)
+    mailbox_type = {"dedupe": ForgetfulMailboxes, "ack": HastyMailboxes}.get(sabotage or "", RedisMailboxes)
+    bus, mailboxes = RedisEventBus(connection, clock), mailbox_type(connection, clock)
     live, cache = RedisLiveFeed(connection, clock), RedisCache(connection)
     parking = MongoParking(database)
     apps = Apps(database, keys.seal)

@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from api import problems
 from api.access import authorise
 from api.limiter import FailureLimiter
-from api.middleware import AuditLog, Guard
+from api.middleware import AuditLog, BodyLimit, Guard
 from api.policy import POLICY
 from api.routes import (
     accounts,
@@ -26,7 +26,6 @@ from api.routes import (
 )
 from api.services import Services
 
-MAX_BODY = 1024 * 1024  # bytes; no request of this API comes near
 _ROUTERS = (
     health.router,
     auth.router,
@@ -55,7 +54,6 @@ def create_api(services: Services, routers: Sequence[APIRouter] = ()) -> FastAPI
         redoc_url=None,
         dependencies=[Depends(authorise)],
         redirect_slashes=False,
-        max_body_size=MAX_BODY,
     )
     app.state.services = services
     app.state.failures = FailureLimiter(services.clock)
@@ -63,6 +61,7 @@ def create_api(services: Services, routers: Sequence[APIRouter] = ()) -> FastAPI
         _check_policy(router)
         app.include_router(router)
     problems.install(app)
+    app.add_middleware(BodyLimit)
     app.add_middleware(AuditLog)
     app.add_middleware(Guard)  # added last: outermost
     return app

@@ -90,6 +90,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == HTTPStatus.BAD_REQUEST:  # what FastAPI says to a body it cannot even parse
+            return problem(422, "body_invalid", "The request body is not JSON this service can read.")
         code = _CODES.get(error.status_code, "request_refused")
         return problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
 

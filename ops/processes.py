@@ -94,28 +94,27 @@ def start(
     inherit: int,
     outlive: bool,
 ) -> subprocess.Popen[bytes]:
-    """Start a server in a session of its own (so that Ctrl-C in the terminal does not reach it).
-
-    `inherit` is a descriptor it keeps open. Unless `outlive`, it is sent SIGTERM when this process ends,
-    however this process ends.
-    """
-    if not outlive:
-        command = [sys.executable, "-I", "-c", _LEASHED, str(os.getpid()), *command]
+    """Start a server that writes to `log` and keeps the descriptor `inherit` open; see `leashed`."""
     with log.open("ab") as output:
-        return _starter.submit(
-            subprocess.Popen,
-            list(command),
+        return (_session if outlive else leashed)(
+            command,
             cwd=folder,
-            env=dict(env),
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             pass_fds=(inherit,),
-            start_new_session=True,
-        ).result()
+        )
 
 
 def leashed(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-    """Start a child that is sent SIGTERM when this process ends; `options` are those of Popen."""
-    wrapped = [sys.executable, "-I", "-c", _LEASHED, str(os.getpid()), *command]
-    return _starter.submit(subprocess.Popen, wrapped, start_new_session=True, **options).result()
+    """Start a child that is sent SIGTERM when this process ends, however that ends.
+
+    It gets a session of its own, so that Ctrl-C in the terminal does not reach it; `options` are Popen's.
+    """
+    leash = [sys.executable, "-I", "-c", _LEASHED, str(os.getpid())]
+    return _starter.submit(_session, [*leash, *command], **options).result()
+
+
+def _session(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(list(command), start_new_session=True, **options)

@@ -174,14 +174,8 @@ def _refuse(constant: str) -> object:
 
 
 def _deeper_than(value: object, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit + 1):
-        level = [
-            child
-            for parent in level
-            if isinstance(parent, dict | list)
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not level:
-            return False
-    return True
+    level: list[dict[str, object] | list[object]] = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        children = (c for parent in level for c in (parent.values() if isinstance(parent, dict) else parent))
+        level = [child for child in children if isinstance(child, dict | list)]
+    return bool(level)

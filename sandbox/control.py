@@ -82,6 +82,7 @@ class Control:
 
     async def create_account(self, call: Call) -> Reply:
         wish = call.json()
+        _known(wish, {"platform", "seed", "posts", "username", "app"})
         platform = self._platform(wish.get("platform"))
         if not isinstance(wish.get("seed"), int | str):
             raise BadInput("seed is needed: a number or a text; the same seed gives the same account")
@@ -150,7 +151,9 @@ class Control:
         return json_reply({"done": action})
 
     async def start_traffic(self, call: Call) -> Reply:
-        return json_reply(self._traffic.start(call.json()), 202)
+        wish = call.json()
+        _known(wish, {"seconds", "rate", "seed", "mix", "accounts"})
+        return json_reply(self._traffic.start(wish), 202)
 
     async def show_traffic(self, call: Call) -> Reply:
         return json_reply(self._traffic.view())
@@ -161,6 +164,7 @@ class Control:
 
     async def add_fault(self, call: Call) -> Reply:
         wish = call.json()
+        _known(wish, set(_FAULT_KEYS))
         if wish.get("platform") is not None:
             self._platform(wish["platform"])
         return json_reply(self._state.faults.add(wish, self._state.clock.now_ms()).view(), 201)
@@ -299,6 +303,19 @@ _APP_KEYS = (
     "dialect",
     "wrapped_tokens",
     "deauthorize_url",
+)
+
+_FAULT_KEYS = (
+    "platform",
+    "host",
+    "path",
+    "external_id",
+    "kind",
+    "status",
+    "count",
+    "seconds",
+    "latency_ms",
+    "probability",
 )
 
 

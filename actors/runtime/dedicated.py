@@ -6,6 +6,7 @@ without, and the versioned write keeps the two from undoing each other.
 """
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ from storage.records import Entry, Mail, StoreUnavailable, StreamId
 log = structlog.get_logger()
 
 READY_S = 10.0
-CALL_S = 20.0
+CALL_S = 10.0
 RETRY_PLACEMENT_S = 30.0
 
 
@@ -77,7 +78,7 @@ class DedicatedOwner:
                 case "view":
                     return {"reply": await self.owner.view(self._key)}
                 case "inspect":
-                    return {"reply": await self.owner.inspect(self._key)}
+                    return {"reply": await self.owner.inspect(self._key) | {"pid": os.getpid()}}
                 case "release":
                     await self.owner.place(self._key, Placement.SHARED)
                     return {"reply": {}}

@@ -57,6 +57,7 @@ class Host:
         actors: DedicatedActors,
         consumers: Sequence[BusReader] = (),
         dedicated_share: int = 0,
+        on_superseded: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.incarnation = uuid.uuid4().hex
@@ -82,6 +83,7 @@ class Host:
             self.owner.turns.org_of,
         )
         self._consumers = consumers
+        self._on_superseded = on_superseded
         self._dedicated_share = dedicated_share
         self._placing: set[EntityKey] = set()
         self._generations: dict[int, int] = {}
@@ -271,8 +273,9 @@ class Host:
         for partition in await self.mail.lost_streams():
             await self._mail_lost(partition)
         for partition, high in self.mail.applied_ids().items():
-            if not await self.ownership.note_high(partition, high, self._generations.get(partition, 0)):
-                self._let_go([partition])
+            await self.ownership.note_high(partition, high, self._generations.get(partition, 0))
+        if self.ownership.superseded:
+            self._on_superseded()
         return CHECK_INTERVAL_S
 
     def _let_go(self, partitions: Sequence[int]) -> None:

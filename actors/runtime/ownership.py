@@ -27,6 +27,7 @@ class Ownership:
         self._build = build
         self._failpoints = failpoints
         self._held: dict[int, Claim] = {}
+        self.superseded = False
 
     @property
     def held(self) -> Mapping[int, Claim]:
@@ -39,11 +40,20 @@ class Ownership:
     async def check(self) -> tuple[list[Claim], list[int]]:
         """Compare with MongoDB; claim what is assigned here and not ours yet.
 
-        Answers the newly claimed and the lost partitions.
+        Answers the newly claimed and the lost partitions. A partition lost to another incarnation of this
+        host's name means that this process was replaced: it gives up everything and claims no more, or the
+        two would take the partitions from each other for ever.
         """
         gained: list[Claim] = []
         lost: list[int] = []
-        for row in await self._claims.all():
+        rows = await self._claims.all()
+        if self._is_replaced(rows):
+            self.superseded = True
+        if self.superseded:
+            lost = list(self._held)
+            self._held.clear()
+            return gained, lost
+        for row in rows:
             mine = row.host == self._host and row.incarnation == self._incarnation
             held = self._held.get(row.partition)
             if held is not None and not (mine and held.epoch == row.epoch):
@@ -60,8 +70,16 @@ class Ownership:
             log.info("ownership.changed", host=self._host, gained=len(gained), lost=len(lost))
         return gained, lost
 
+    def _is_replaced(self, rows: list[Claim]) -> bool:
+        return any(
+            row.partition in self._held
+            and row.host == self._host
+            and row.incarnation not in ("", self._incarnation)
+            for row in rows
+        )
+
     async def note_high(self, partition: int, high: Mapping[str, StreamId], generation: int) -> bool:
-        """Record how far the mailboxes were applied; False (and dropped) when the claim is gone."""
+        """Record how far the mailboxes were applied; False when the claim is gone: the next check lets go."""
         claim = self._held.get(partition)
         if claim is None:
             return False
@@ -69,6 +87,4 @@ class Ownership:
             kept = await self._claims.note_high(claim, high, generation)
         except StoreUnavailable:
             return True  # unknown: the next check decides
-        if not kept:
-            self._held.pop(partition, None)
         return kept

@@ -118,6 +118,7 @@ class HostActor:
             RayDedicatedActors(envelope),
             self._built.consumers,
             dedicated_share=share,
+            on_superseded=_end_replaced,
         )
         self._host.start()
         log.info("host.started", host=self._name, incarnation=self._host.incarnation)
@@ -210,6 +211,11 @@ class RayDedicatedActors:
     async def stop(self, key: EntityKey) -> None:
         self._handles.pop(key, None)
         await asyncio.to_thread(_kill, str(key))
+
+
+def _end_replaced() -> None:
+    """Another process has this host's name and claims. If Ray knows this one, it starts it afresh."""
+    os._exit(18)
 
 
 def _entity_actor(key: EntityKey) -> Any:

@@ -63,7 +63,7 @@ class People:
         return Done(item.id, queued)
 
     def _act_mention(self, account: Profile, act: Act, rng: random.Random) -> Done:
-        """In the caption of somebody's picture, or with media "story" left out, in a comment on it."""
+        """Half the time in the caption of somebody's picture, else in a comment on one."""
         author = act.author_in(self._world, "instagram", rng)
         text = act.text or f"{draft_comment(rng, voice_of(account), account)} @{account.username}"
         if f"@{account.username}".lower() not in text.lower():

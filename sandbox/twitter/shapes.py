@@ -31,6 +31,8 @@ class Wish:
     """What a request asked to see. Field and expansion names are kept in legacy words."""
 
     current: bool = False
+    # True when the request names a legacy word; one about users alone may name neither dialect.
+    legacy: bool = False
     post: set[str] = field(default_factory=set)
     user: set[str] = field(default_factory=set)
     media: set[str] = field(default_factory=set)
@@ -44,6 +46,7 @@ class Wish:
         fields = _names(query, "post.fields") | _names(query, "tweet.fields")
         return cls(
             current=current,
+            legacy="tweet.fields" in query or any("tweet" in name for name in asked),
             post={_LEGACY_NAMES.get(name, name) for name in fields},
             user=_names(query, "user.fields"),
             media=_names(query, "media.fields"),
@@ -188,6 +191,10 @@ def public_metrics(content: Content) -> dict[str, int]:
 
 def user(world: World, profile: Profile, wish: Wish) -> dict[str, Any]:
     posts = world.timeline("twitter", profile.id)
+    # A third party still saw the legacy word on the wire, the official client requires the current one.
+    counts = {} if wish.current else {"tweet_count": len(posts)}
+    if not wish.legacy:
+        counts["post_count"] = len(posts)
     pictures = f"https://pbs.twimg.com/profile_images/{profile.id}/p_normal.jpg"
     shown: dict[str, Any] = {
         "id": profile.id,
@@ -203,11 +210,10 @@ def user(world: World, profile: Profile, wish: Wish) -> dict[str, Any]:
         "public_metrics": {
             "followers_count": profile.followers,
             "following_count": profile.following,
-            # A third party still saw the legacy word in answers to current requests.
-            "post_count" if wish.current else "tweet_count": len(posts),
             "listed_count": profile.followers // 300,
             "like_count": profile.following * 2,
             "media_count": len(posts) // 2,
+            **counts,
         },
     }
     keep = {"id", "name", "username"} | wish.user

@@ -78,6 +78,7 @@ class Webhooks:
             op("DELETE", f"{hooks}/:webhook_id", self.delete, app_only=True, per_app=450),
             op("POST", subscriptions, self.subscribe, per_app=500, per_user=500),
             op("GET", subscriptions, self.subscriptions, app_only=True, per_app=500),
+            op("PUT", f"{subscriptions}/:subscription_id", self.change, per_app=500, per_user=500),
             op("DELETE", f"{subscriptions}/:subscription_id", self.unsubscribe, per_app=500, per_user=500),
         ]
 
@@ -153,25 +154,40 @@ class Webhooks:
             direction=wanted.get("direction"),
         )
         app.subscriptions[subscription.id] = subscription
-        return json_reply(
-            {
-                "data": {"subscription": _subscription(subscription)},
-                "meta": {"total_subscriptions": len(app.subscriptions)},
-            }
-        )
+        return self._shown(subscription, caller)
 
     async def subscriptions(self, call: Call, caller: Caller) -> Reply:
         rows = [_subscription(subscription) for subscription in caller.app.subscriptions.values()]
         answer: dict[str, Any] = {"data": rows} if rows else {}
         return json_reply(answer | {"meta": {"total_subscriptions": len(rows)}})
 
+    async def change(self, call: Call, caller: Caller) -> Reply:
+        """Tag and webhook only: another type or filter is another subscription."""
+        subscription, wish = self._subscription(call, caller), call.json()
+        webhook_id = wish.get("webhook_id", subscription.webhook_id)
+        if webhook_id is not None and webhook_id not in caller.app.webhooks:
+            raise Refused(_failed("WebhookIdInvalid", "webhook_id names no webhook of this app."))
+        subscription.webhook_id, subscription.tag = webhook_id, wish.get("tag", subscription.tag)
+        return self._shown(subscription, caller)
+
     async def unsubscribe(self, call: Call, caller: Caller) -> Reply:
-        subscription_id = call.params["subscription_id"]
-        if caller.app.subscriptions.pop(subscription_id, None) is None:
-            error = errors.not_found_error(subscription_id, "subscription", "subscription_id")
-            raise Refused(json_reply({"errors": [error]}, 404))
+        del caller.app.subscriptions[self._subscription(call, caller).id]
         return json_reply(
             {"data": {"deleted": True}, "meta": {"total_subscriptions": len(caller.app.subscriptions)}}
+        )
+
+    def _subscription(self, call: Call, caller: Caller) -> Subscription:
+        subscription_id = call.params["subscription_id"]
+        subscription = caller.app.subscriptions.get(subscription_id)
+        if subscription is None:
+            error = errors.not_found_error(subscription_id, "subscription", "subscription_id")
+            raise Refused(json_reply({"errors": [error]}, 404))
+        return subscription
+
+    def _shown(self, subscription: Subscription, caller: Caller) -> Reply:
+        total = len(caller.app.subscriptions)
+        return json_reply(
+            {"data": {"subscription": _subscription(subscription)}, "meta": {"total_subscriptions": total}}
         )
 
     def _webhook(self, call: Call, caller: Caller) -> Webhook:

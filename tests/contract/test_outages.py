@@ -92,7 +92,7 @@ async def test_everything_confirmed_is_there_after_a_kill(
     async def tell_until_killed(worker: int) -> None:
         for n in range(100_000):
             pair = [f"{worker}.{n}.{half}" for half in "ab"]
-            await mailboxes.tell([(STREAM, Mail("twitter:1", event, b"sealed")) for event in pair])
+            await mailboxes.tell([(STREAM, Mail(f"twitter:{worker}", event, b"sealed")) for event in pair])
             told.update(pair)
 
     await sides.upsert_many("social_content", [{"_id": "p", "org": "acme", "publishedAt": T0}], Rev(1, 1))

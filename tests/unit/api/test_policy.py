@@ -102,8 +102,9 @@ async def test_each_role_reaches_exactly_its_routes(world: World, role: Role) ->
     for route in PROTECTED:
         status = await ask(world, person, route, things)
         access = POLICY[route[2]]
-        good = status not in (401, 403, 404) if _allows(access, role) else status == 403
-        if not good or status >= 500:
+        # 409: the account was disconnected earlier in this very sweep.
+        good = status < 300 or status == 409 if _allows(access, role) else status == 403
+        if not good:
             wrong[route] = status
         if route[2] == "revoke_token":
             world.clock.advance(0.01)
@@ -115,7 +116,7 @@ async def test_each_role_reaches_exactly_its_routes(world: World, role: Role) ->
 async def test_another_orgs_ids_are_404_for_every_role(world: World, role: Role) -> None:
     await make_things(world, world.ours, "1")
     theirs = await make_things(world, world.theirs, "2")
-    before = world.database.dump(), dict(world.entities._data)
+    before = dict(world.entities._data)
     wrong = {}
     for route in PROTECTED:
         if POLICY[route[2]].thing is None:
@@ -124,10 +125,9 @@ async def test_another_orgs_ids_are_404_for_every_role(world: World, role: Role)
         if status != 404:
             wrong[route] = status
     assert wrong == {}
-    assert world.entities._data == before[1]
-    assert not await world.mailboxes.lag([f"mailbox:account:{n}" for n in range(64)]) or all(
-        n == 0 for n in (await world.mailboxes.lag([f"mailbox:account:{n}" for n in range(64)])).values()
-    )
+    assert world.entities._data == before
+    streams = [f"mailbox:account:{n}" for n in range(64)]
+    assert sum((await world.mailboxes.lag(streams)).values()) == 0
 
 
 @pytest.mark.parametrize("role", Role)

@@ -82,7 +82,10 @@ class Actor:
             self.world.side[ref] = through_bson(write.document)
         org = self.entity.org(turn.state)
         document = self.entity.dump(turn.state) | {"_id": self.key.id, "org": org}
-        self.state = self.entity.load(through_bson(document))
+        stored = through_bson(document)
+        if self.key.kind is Kind.LINK:  # transactions read links where they are stored
+            self.world.side[SideRef("social_links", self.key.id)] = stored
+        self.state = self.entity.load(stored)
         assert self.state == turn.state
         for n, event in enumerate(turn.events):
             self.world.events.append(self._cloud(event, org, n))

@@ -135,12 +135,17 @@ def test_metrics_become_final_when_the_window_ends() -> None:
     world = World()
     campaign = world.campaign(attribution_window_days=2)
     campaign.send("launch")
+    engaged = {"org": ORG, "at": START.isoformat(), "content_id": POST, "platform": "twitter"}
+    campaign.send("engaged", engaged | {"totals": {"likes": 5}, "previous": {"likes": 2}})
     campaign.send("complete")
+    assert list(campaign.state.performance.contents) == [POST]
     world.later(days=2)
     assert campaign.due == world.now
     campaign.tick()
     assert campaign.view["metrics_final"]
     assert world.events[-1]["data"]["change"] == "metrics_final"
+    assert world.events[-1]["data"]["performance"]["engagement"]["likes"] == 3
+    assert campaign.state.performance.contents == {}
     assert campaign.due is None
 
 

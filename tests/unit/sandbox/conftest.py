@@ -7,14 +7,17 @@ import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from sandbox.app import Sandbox
 from sandbox.clock import SandboxClock
 
+X_SPEC = Path(__file__).parents[4] / "shared" / "specs" / "x-v2.openapi.json"
 NOW_MS = 1_795_350_000_000  # 2026-11-22T12:20:00Z
 
 
@@ -120,3 +123,39 @@ async def make_world() -> AsyncIterator[Callable[..., Awaitable[World]]]:
 @pytest.fixture
 async def world(make_world: Callable[..., Awaitable[World]]) -> World:
     return await make_world()
+
+
+@pytest.fixture(scope="session")
+def x_contract() -> Callable[[str, str, Any], list[str]]:
+    """What is wrong with an answer to (method, path template) by X's own OpenAPI file."""
+    if not X_SPEC.exists():
+        pytest.skip("X's OpenAPI file is not part of this repository")
+    spec = json.loads(X_SPEC.read_text())
+    components = {"schemas": _strict(spec["components"]["schemas"])}
+
+    def check(method: str, template: str, answer: Any) -> list[str]:
+        responses = spec["paths"][template][method]["responses"]
+        response = responses.get("200") or responses["201"]
+        schema = _strict(response["content"]["application/json"]["schema"])
+        validator = Draft202012Validator(schema | {"components": components})
+        return [
+            f"{template} {'/'.join(map(str, error.path))}: {error.message[:200]}"
+            for error in validator.iter_errors(answer)
+        ]
+
+    return check
+
+
+def _strict(node: Any) -> Any:
+    """OpenAPI 3.0 `nullable` becomes JSON Schema, and objects with properties take no others: an answer
+    with a word the platform does not know must fail."""
+    if isinstance(node, list):
+        return [_strict(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = {key: _strict(value) for key, value in node.items() if key != "discriminator"}
+    if isinstance(node.get("properties"), dict):
+        node.setdefault("additionalProperties", False)
+    if node.pop("nullable", False):
+        node = {"anyOf": [node, {"type": "null"}]}
+    return node

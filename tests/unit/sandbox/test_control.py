@@ -16,6 +16,8 @@ import pytest
         ("POST", "/accounts/twitter/1/act", {"kind": "like"}, "account"),
         ("POST", "/traffic", {"seconds": 1}, "rate"),
         ("POST", "/traffic", {"seconds": 1, "rate": 5}, "account"),
+        ("POST", "/accounts", {"platform": "twitter", "seeds": 1}, "seeds"),
+        ("POST", "/faults", {"kind": "status", "seconnds": 3}, "seconnds"),
         ("POST", "/faults", {"kind": "earthquake"}, "earthquake"),
         ("POST", "/faults", {"kind": "status", "path": "("}, "regular expression"),
         ("POST", "/faults", {"kind": "status", "status": 200}, "status"),

@@ -68,6 +68,22 @@ async def test_reordered_deliveries_are_counted_exactly(world: Any) -> None:
     assert sum(row["reordered"] for row in ledger["events"]) == late
 
 
+async def test_a_held_back_event_waits_for_a_later_one_not_an_earlier_one(world: Any) -> None:
+    account = await world.account("twitter")
+    await world.listen(account)
+    await world.put("/delivery", hold=True)
+    first = (await world.act(account, "comment"))["event_ids"]
+    await world.put("/delivery", reorder=1)
+    late = (await world.act(account, "comment"))["event_ids"]
+    await world.put("/delivery", reorder=0)
+    last = (await world.act(account, "comment"))["event_ids"]
+    await world.put("/delivery", hold=False)
+    await world.quiet()
+    arrived = [body["data"]["event_uuid"] for body in world.receiver.bodies()]
+    assert arrived == first + last + late
+    assert (await numbers(world))["reordered_ok"] == 1
+
+
 async def test_without_knobs_nothing_is_repeated_or_out_of_order(world: Any) -> None:
     account = await world.account("twitter")
     await world.listen(account)

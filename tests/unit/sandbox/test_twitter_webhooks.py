@@ -2,6 +2,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -127,6 +128,8 @@ async def test_a_subscription_narrows_what_is_sent(world: Any) -> None:
     [body] = world.receiver.bodies()
     assert body["data"]["tag"] == "replies"
     path = f"/api.x.com/2/activity/subscriptions/{listed['data'][0]['subscription_id']}"
+    changed = await world.http.put(path, json={"tag": "answers"}, headers=headers)
+    assert changed.json()["data"]["subscription"]["tag"] == "answers"
     assert (await world.http.delete(path, headers=headers)).json()["data"] == {"deleted": True}
     assert (await world.act(account, "comment"))["event_ids"] == []
 
@@ -160,3 +163,25 @@ async def test_the_account_activity_shape(world: Any) -> None:
         "tweet_delete_events",
     ]
     assert bodies[0]["tweet_create_events"][0]["created_at"] == "Sun Nov 22 12:20:00 +0000 2026"
+
+
+async def test_webhook_answers_follow_the_platforms_contract(
+    world: Any, x_contract: Callable[[str, str, Any], list[str]]
+) -> None:
+    account = await world.account("twitter")
+    headers, base = app_only(world, account), "/api.x.com/2"
+    world.receiver.secrets["/hook"] = account["app"]["webhook_secret"]
+    made = await world.http.post(f"{base}/webhooks", json={"url": "http://127.0.0.1/hook"}, headers=headers)
+    assert x_contract("post", "/2/webhooks", made.json()) == []
+    listed = await world.http.get(f"{base}/webhooks", headers=headers)
+    assert x_contract("get", "/2/webhooks", listed.json()) == []
+    wish = {"event_type": "post.create", "filter": {"user_id": account["external_id"]}}
+    path = f"{base}/activity/subscriptions"
+    subscribed = (await world.http.post(path, json=wish, headers=headers)).json()
+    # The guide prints a meta that the contract leaves out.
+    assert subscribed.pop("meta") == {"total_subscriptions": 1}
+    assert x_contract("post", "/2/activity/subscriptions", subscribed) == []
+    one = f"{path}/{subscribed['data']['subscription']['subscription_id']}"
+    changed = (await world.http.put(one, json={"tag": "t"}, headers=headers)).json()
+    assert changed.pop("meta") == {"total_subscriptions": 1}
+    assert x_contract("put", "/2/activity/subscriptions/{subscription_id}", changed) == []
