@@ -17,6 +17,7 @@ from storage.records import StoreUnavailable
 # Each poll reads this far behind the newest change it knows: writers' clocks differ, and a write may take
 # a while to become visible.
 _OVERLAP = timedelta(minutes=10)
+MAX_LOOK_UPS = 64  # waiting at once: invented ids must not take every place in the replica's queue
 _log = structlog.get_logger(__name__)
 
 
@@ -43,6 +44,7 @@ class AppDirectory:
         self._apps: dict[tuple[str, str], PlatformApp] = {}
         self._newest = datetime.fromtimestamp(0, UTC)
         self._attempted_at = float("-inf")
+        self._looking_up = 0
         self._current = False  # whether the last attempt to read succeeded
         self._reading: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
@@ -68,11 +70,20 @@ class AppDirectory:
     async def look_up(self, platform: str, app_id: str) -> PlatformApp | None:
         """For an app that `get` does not know: it may be seconds old.
 
-        All such requests together read at most once per `look_up_every_s`, whatever ids they invent. Raises
-        StoreUnavailable when it cannot be told whether the app exists.
+        All such requests together read at most once per `look_up_every_s`, whatever ids they invent, and
+        wait for that read: what was written before they came is found. Raises StoreUnavailable when it
+        cannot be told whether the app exists, or when too many wait already.
         """
-        if self._reading is not None or self._clock.monotonic() - self._attempted_at >= self._look_up_every_s:
+        if self._looking_up >= MAX_LOOK_UPS:
+            raise StoreUnavailable("too many requests for unknown apps")
+        self._looking_up += 1
+        try:
+            if self._reading is None:
+                pause = self._attempted_at + self._look_up_every_s - self._clock.monotonic()
+                await asyncio.sleep(max(0.0, min(pause, self._look_up_every_s)))
             await self.reload()
+        finally:
+            self._looking_up -= 1
         if not self._current:
             raise StoreUnavailable("the platform apps could not be read")
         return self.get(platform, app_id)

@@ -215,7 +215,7 @@ def _await_accepting(contender: Contender) -> None:
         load = drive(contender.port, contender.requests, 1, 0.5)
         if load.accepted and not load.failed:
             return
-    raise Spoiled(f"A server listens but does not accept: {load.statuses}.")
+    raise Spoiled(f"{contender.streams}: listens but does not accept: {load.statuses}.")
 
 
 def _requests(port: int) -> list[bytes]:

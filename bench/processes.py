@@ -14,7 +14,7 @@ _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class NotStarted(Exception):
-    """A server did not come up: one sentence."""
+    """A server did not come up: one sentence and the end of its log."""
 
 
 class Servers:
@@ -38,18 +38,23 @@ class Servers:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise NotStarted(f"A server under measurement ended at once: see {self._log}.")
+                raise NotStarted(f"A server under measurement ended at once:\n{self._tail()}")
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 return
             except OSError:
                 time.sleep(0.1)
-        raise NotStarted(f"A server under measurement did not listen within {timeout_s:.0f} s: {self._log}.")
+        raise NotStarted(
+            f"A server under measurement did not listen within {timeout_s:.0f} s:\n{self._tail()}"
+        )
 
     def cpu_s(self) -> float:
         """Seconds of CPU, user and system, that its living processes have used."""
         mark = f"{_MARK}={self._mark}".encode()
         return sum(cpu_s(pid) for pid in _pids() if mark in _environment(pid))
+
+    def _tail(self) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-10:])
 
     def stop(self) -> None:
         self._process.terminate()

@@ -38,7 +38,7 @@ class Campaign:
     launch_error: str | None = None  # why an armed launch did not happen
     launched_at: datetime | None = None
     completed_at: datetime | None = None
-    closed: bool = False  # the attribution window has ended: the metrics are final
+    closed: bool = False  # the window has ended: final, but for what was delayed on its way here
     joined: Mapping[str, datetime] = field(default_factory=dict)
     """When members that were added after the launch joined (`account:{id}`, `content:{id}`)."""
 

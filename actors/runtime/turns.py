@@ -339,11 +339,14 @@ class Turns:
             draft.state = turn.state
             draft.dirty = draft.changed = True
         draft.effects.extend(turn.effects)
+        reply = turn.reply
+        if person and reply is not None:
+            reply = reply | {"version": draft.activation.version + (1 if turn.changed else 0)}
         if draft.dirty and position is not None:
             draft.runtime = draft.runtime.passed(item.generation, position)
-        if person and message.id is not None and turn.reply is not None and turn.changed:
-            draft.runtime = draft.runtime.with_answer(message.id, turn.reply)
-        return Verdict(Fate.APPLIED, reply=turn.reply)
+        if message.id is not None and person and reply is not None and turn.changed:
+            draft.runtime = draft.runtime.with_answer(message.id, reply)
+        return Verdict(Fate.APPLIED, reply=reply)
 
     # -- saving -------------------------------------------------------------------------------------
     async def _save(self, drafts: Mapping[EntityKey, _Draft]) -> None:

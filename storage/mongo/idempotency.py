@@ -51,17 +51,18 @@ class Idempotency:
         if known["answer"] is not None:
             answer = self._keyring.open(bytes(known["answer"]), _aad(id_))
             return Attempt(id_, known["resourceId"], answer)
-        taken = None
-        if known["at"] <= now - ABANDONED:
-            with guard():
-                taken = await self._records.find_one_and_update(
-                    {"_id": id_, "at": known["at"], "answer": None}, {"$set": {"at": now}}
-                )
-        if taken is None:
+        if known["at"] > now - ABANDONED or not await self._take_over(id_, known["at"], now):
             raise Conflict(
                 "request_in_progress", "A request with this Idempotency-Key is under way: repeat it later."
             )
         return Attempt(id_, known["resourceId"], None)
+
+    async def _take_over(self, id_: str, at: datetime, now: datetime) -> bool:
+        with guard():
+            taken = await self._records.update_one(
+                {"_id": id_, "at": at, "answer": None}, {"$set": {"at": now}}
+            )
+        return bool(taken.matched_count)
 
     async def finish(self, attempt: Attempt, answer: bytes) -> None:
         sealed = self._keyring.seal(answer, _aad(attempt.id))

@@ -129,7 +129,14 @@ async def test_due_is_ascending_within_partition_and_time(stores: Stores) -> Non
         return campaign(name, next_due_at=at, partition=partition)
 
     await save_all(
-        stores, due("late", 61), due("exact", 60), due("b", 5), due("a", 5), due("z", -900), due("never", None), due("x", 1, 8)
+        stores,
+        due("late", 61),
+        due("exact", 60),
+        due("b", 5),
+        due("a", 5),
+        due("z", -900),
+        due("never", None),
+        due("x", 1, 8),
     )
     found = await stores.entities.due(Kind.CAMPAIGN, 7, T0 + timedelta(seconds=60), 10)
     assert [name for _, name in found] == ["z", "a", "b", "exact"]

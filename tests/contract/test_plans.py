@@ -18,7 +18,7 @@ from storage.mongo.client import Database, connect
 from storage.mongo.dead_letters import MongoDeadLetters
 from storage.mongo.entities import MongoEntityStore
 from storage.mongo.parking import MongoParking
-from storage.mongo.schema import FEEDS, PARTITIONS
+from storage.mongo.schema import DEAD_LETTERS, ENTITIES, FEEDS, PARKED, PARTITIONS
 from storage.mongo.side import MongoSideStore
 from storage.records import Claim, Cursor, DeadLetter, Mail, Rev, Save
 
@@ -56,7 +56,7 @@ class Recorder(CommandListener):
 
 
 def stages(plan: dict[str, Any]) -> list[str]:
-    return [plan["stage"], *(s for key in ("inputStage",) if key in plan for s in stages(plan[key]))]
+    return [plan["stage"], *(stages(plan["inputStage"]) if "inputStage" in plan else ())]
 
 
 async def use_everything(database: Database) -> None:
@@ -95,45 +95,42 @@ async def use_everything(database: Database) -> None:
     await parking.forget("twitter:9", ["e"])
 
 
+async def scans(database: Database, find: dict[str, Any]) -> bool:
+    explained = await database.command({"explain": find, "verbosity": "queryPlanner"})
+    return "COLLSCAN" in stages(explained["queryPlanner"]["winningPlan"])
+
+
+async def reads_everything(database: Database, find: dict[str, Any]) -> bool:
+    """Whether no index serves the query.
+
+    An index that serves one clause serves the query, since the others only narrow it. MongoDB says so; the
+    embedded server does so too, but its explain looks at the filter as a whole only.
+    """
+    if not await scans(database, find):
+        return False
+    clauses = [find | {"filter": {field: value}} for field, value in find["filter"].items()]
+    return all([await scans(database, clause) for clause in clauses])
+
+
 async def test_no_query_reads_a_whole_collection(servers: Urls, database: Database) -> None:
     recorder = Recorder()
     watched = connect(servers.mongodb, listeners=[recorder])
     await use_everything(watched.client[database.name])
     watched.client.close()
-    assert len(recorder.finds) > 60
-    offenders = []
-    for find in recorder.finds:
-        # The one list that is meant to be read whole: as long as the number of partitions.
-        if find["find"] == PARTITIONS and not find["filter"]:
-            continue
-        # All orgs' dead letters, by time: the sort's index, which the embedded server's explain leaves out.
-        if find["find"] == "dead_letters" and not find["filter"] and "sort" in find:
-            continue
-        explained = await database.command({"explain": find, "verbosity": "queryPlanner"})
-        if "COLLSCAN" in stages(explained["queryPlanner"]["winningPlan"]):
-            offenders.append(find)
-    assert offenders == []
+    seen = {find["find"] for find in recorder.finds}
+    assert seen == {*ENTITIES.values(), *FEEDS, PARTITIONS, DEAD_LETTERS, PARKED}
+    offenders = [find for find in recorder.finds if await reads_everything(database, find)]
+    # The one list that is meant to be read whole: as long as the number of partitions.
+    assert offenders == [{"find": PARTITIONS, "filter": {}}]
 
 
-async def test_the_check_sees_a_scan(database: Database) -> None:
-    find = {"find": "social_content", "filter": {"text": "x"}}
-    explained = await database.command({"explain": find, "verbosity": "queryPlanner"})
-    assert "COLLSCAN" in stages(explained["queryPlanner"]["winningPlan"])
-
-
-@pytest.mark.parametrize("kind", list(Kind))
-async def test_what_is_never_due_is_not_even_looked_at(database: Database, kind: Kind) -> None:
-    entities = MongoEntityStore(database)
-    saves = {}
-    for n in range(200):
-        key = EntityKey(kind, f"twitter:{n}:acme")
-        document = {"_id": key.id, "org": "acme", "version": 1, "partition": 1, "createdAt": T0}
-        saves[key] = Save(document | {"next_due_at": T0 if n < 3 else None}, 0)
-    await entities.save_many(saves)
-    assert len(await entities.due(kind, 1, T0, 10)) == 3
-    where = {"partition": 1, "next_due_at": {"$gte": datetime(1970, 1, 1, tzinfo=UTC), "$lte": T0}}
-    name = {Kind.ACCOUNT: "social_accounts", Kind.CAMPAIGN: "social_campaigns"}.get(kind, f"social_{kind}s")
-    explained = await database.command(
-        {"explain": {"find": name, "filter": where}, "verbosity": "executionStats"}
-    )
-    assert explained["executionStats"]["totalDocsExamined"] == 3
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        {"text": "x"},
+        {"platform": "twitter", "kind": "post"},
+        {"$or": [{"publishedAt": {"$lt": T0}}, {"publishedAt": T0, "_id": {"$lt": "x"}}]},
+    ],
+)
+async def test_the_check_sees_a_scan(database: Database, filter_: dict[str, Any]) -> None:
+    assert await reads_everything(database, {"find": "social_content", "filter": filter_})

@@ -22,8 +22,8 @@ from domain.content import Profile
 from domain.ids import Kind, new_id
 from domain.secrets import Secret
 from platforms.base import Platform
-from platforms.outcome import Ok
 from platforms.instagram.spec import SPEC as INSTAGRAM
+from platforms.outcome import Ok
 from platforms.twitter.spec import SPEC as TWITTER
 from storage.keys import Keys
 from storage.mongo.directory import Directory
@@ -92,7 +92,9 @@ class World:
         assert started.status_code == 200, started.text
         return httpx.URL(started.json()["authorize_url"]).params["state"]
 
-    async def connect(self, by: Person, external_id: str = "4711", platform: str = "twitter") -> dict[str, Any]:
+    async def connect(
+        self, by: Person, external_id: str = "4711", platform: str = "twitter"
+    ) -> dict[str, Any]:
         """An account connected through the whole OAuth flow."""
         adapter = cast(ScriptedPlatform, self.services.platforms[platform])
         before, adapter.found = adapter.found, Ok(Profile(external_id, "anna", "Anna"))

@@ -4,8 +4,8 @@ Documents pass through BSON, so they come back as the server's would. `test_dire
 on this and on the embedded server.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 import bson
@@ -49,7 +49,7 @@ class _Found:
 
     def sort(self, by: str | list[tuple[str, int]], direction: int = 1) -> "_Found":
         for field, way in reversed(by if isinstance(by, list) else [(by, direction)]):
-            self._documents.sort(key=lambda d, field=field: d[field], reverse=way < 0)
+            self._documents.sort(key=itemgetter(field), reverse=way < 0)
         return self
 
     def limit(self, count: int) -> "_Found":
@@ -117,14 +117,6 @@ class FakeCollection:
         found = await self.find_one(query)
         if found is not None:
             del self.documents[found["_id"]]
-        return found
-
-    async def find_one_and_update(
-        self, query: Mapping[str, Any], update: Mapping[str, Any]
-    ) -> dict[str, Any] | None:
-        found = await self.find_one(query)
-        if found is not None:
-            self._store(found | update["$set"])
         return found
 
 

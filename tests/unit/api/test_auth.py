@@ -123,7 +123,9 @@ async def test_one_takes_back_ones_own_token_and_an_admin_everybodys(world: Worl
     assert (await world.call("POST", "/v1/auth/revoke", analyst, json={})).status_code == 204
     assert (await world.call("GET", "/v1/accounts", analyst)).status_code == 401
     jti = world.services.keys.jwt.verify(manager.token)["jti"]
-    assert (await world.call("POST", "/v1/auth/revoke", world.ours.creator, json={"jti": jti})).status_code == 403
+    assert (
+        await world.call("POST", "/v1/auth/revoke", world.ours.creator, json={"jti": jti})
+    ).status_code == 403
     assert (await world.call("POST", "/v1/auth/revoke", admin, json={"jti": jti})).status_code == 204
     assert (await world.call("GET", "/v1/accounts", manager)).status_code == 401
     assert (await world.call("GET", "/v1/accounts", admin)).status_code == 200

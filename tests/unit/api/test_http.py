@@ -259,9 +259,7 @@ async def test_a_stale_version_is_412(world: World) -> None:
     path = f"/v1/campaigns/{made.json()['id']}"
     seen = (await world.call("GET", path, world.ours.admin)).headers["etag"]
     assert seen == '"1"'
-    first = await world.call(
-        "PATCH", path, world.ours.admin, json={"name": "A"}, headers={"If-Match": seen}
-    )
+    first = await world.call("PATCH", path, world.ours.admin, json={"name": "A"}, headers={"If-Match": seen})
     second = await world.call(
         "PATCH", path, world.ours.manager, json={"name": "B"}, headers={"If-Match": seen}
     )
@@ -303,7 +301,9 @@ async def test_pages_show_everything_once_newest_first(world: World) -> None:
         assert seen == sorted(seen, key=lambda id_: (int(id_.rpartition("|")[2]) // 3,))
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "cursor=%21", "cursor=QUJD", "kind=poem"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=201", "limit=x", "cursor=%21", "cursor=QUJD", "kind=ode"]
+)
 async def test_a_bad_page_request_is_422(world: World, query: str) -> None:
     assert (await world.call("GET", f"/v1/content?{query}", world.ours.admin)).status_code == 422
 
@@ -319,7 +319,7 @@ def test_cursors_come_back_to_the_millisecond() -> None:
 
 
 async def test_a_filter_looks_at_a_bounded_number_and_goes_on_where_it_stopped() -> None:
-    documents = [
+    documents: list[dict[str, Any]] = [
         {"_id": f"{n:05d}", "at": datetime.fromtimestamp(10_000 - n, UTC), "n": n} for n in range(3000)
     ]
     read = 0

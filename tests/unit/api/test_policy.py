@@ -23,7 +23,7 @@ ROUTES = [
     for router in composition._ROUTERS
     for route in router.routes
     if isinstance(route, APIRoute)
-    for method in route.methods
+    for method in route.methods or ()
 ]
 # Removing the user comes last: other routes name it.
 PROTECTED = sorted((r for r in ROUTES if not POLICY[r[2]].public), key=lambda r: r[2] == "remove_user")

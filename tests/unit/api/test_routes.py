@@ -106,9 +106,7 @@ async def test_content_that_is_not_current_is_listed_only_when_asked_for(world: 
     assert await listed("kind=reel") == []
 
 
-@pytest.mark.parametrize(
-    ("role", "sees"), [(Role.ADMIN, True), (Role.MANAGER, True), (Role.ANALYST, False)]
-)
+@pytest.mark.parametrize(("role", "sees"), [(Role.ADMIN, True), (Role.MANAGER, True), (Role.ANALYST, False)])
 async def test_peoples_words_are_for_admins_and_managers(world: World, role: Role, sees: bool) -> None:
     things = await make_things(world, world.ours, "1")
     other = await add_comment(world, world.ours, things.account, "c2", None)
@@ -173,9 +171,7 @@ async def test_an_order_told_twice_is_one_transaction(world: World) -> None:
         await world.call("POST", "/v1/transactions", manager, json=sale_body("o-1")) for _ in range(2)
     ]
     assert first.json()["id"] == again.json()["id"]
-    other = await world.call(
-        "POST", "/v1/transactions", manager, json=sale_body("o-1", amount_minor=1)
-    )
+    other = await world.call("POST", "/v1/transactions", manager, json=sale_body("o-1", amount_minor=1))
     assert other.status_code == 409
     assert other.json()["errors"][0]["field"] == "order_id"
     elsewhere = await world.call("POST", "/v1/transactions", world.theirs.manager, json=sale_body("o-1"))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.webhook_apps import AppDirectory
+from api.webhook_apps import MAX_LOOK_UPS, AppDirectory
 from domain.clock import ManualClock
 from storage.mongo.apps import AppRecord
 from storage.records import StoreUnavailable
@@ -29,15 +29,26 @@ async def test_a_new_app_is_found_at_its_first_webhook(clock: ManualClock) -> No
 
 async def test_invented_ids_cause_one_read_a_second(clock: ManualClock) -> None:
     store = AppStore()
-    directory = AppDirectory(store, clock)
+    directory = AppDirectory(store, clock, look_up_every_s=0.05)
     await directory.start()
     clock.advance(2)
     before = store.reads
-    found = await asyncio.gather(*(directory.look_up("twitter", f"invented-{n}") for n in range(500)))
+    found = await asyncio.gather(*(directory.look_up("twitter", f"invented-{n}") for n in range(60)))
     assert set(found) == {None}
     assert store.reads == before + 1
-    await directory.look_up("twitter", "one more")
-    assert store.reads == before + 1
+    crowd = [directory.look_up("twitter", f"more-{n}") for n in range(500)]
+    answers = await asyncio.gather(*crowd, return_exceptions=True)
+    assert store.reads == before + 2
+    assert sum(isinstance(a, StoreUnavailable) for a in answers) == 500 - MAX_LOOK_UPS
+    await directory.stop()
+
+
+async def test_an_app_added_right_after_a_read_is_found_at_its_first_webhook(clock: ManualClock) -> None:
+    store = AppStore()
+    directory = AppDirectory(store, clock, look_up_every_s=0.05)
+    await directory.start()
+    store.records[:] = [app_record("twitter", "new", "secret", updated_at=NOW)]
+    assert await directory.look_up("twitter", "new") is not None
     await directory.stop()
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.clock import ManualClock
@@ -228,6 +228,7 @@ def test_graph_usage_headers_that_say_nothing(header: str) -> None:
 
 
 # -- both ---------------------------------------------------------------------------------------------
+@settings(deadline=None)
 @given(
     st.integers(100, 599),
     VALUES | st.fixed_dictionaries({"error": VALUES, "errors": VALUES, "type": VALUES}),

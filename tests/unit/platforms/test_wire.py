@@ -3,17 +3,18 @@
 import json
 import math
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from platforms import wire
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(), v, max_size=4))
-READERS = [
+READERS: list[Callable[..., object]] = [
     wire.text_at,
     wire.words_at,
     wire.id_at,
@@ -25,6 +26,7 @@ READERS = [
 ]
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_json_or_refused(body: bytes) -> None:
     try:
@@ -70,6 +72,7 @@ def test_numbers_and_text_that_other_parsers_lose() -> None:
     assert b"\\ud800x" in wire.encode(document), "the payload keeps it"
 
 
+@settings(deadline=None)
 @given(VALUES, st.text())
 def test_readers_take_any_value(value: object, key: str) -> None:
     for holder in (value, {key: value}, {key: [value]}):
@@ -80,6 +83,7 @@ def test_readers_take_any_value(value: object, key: str) -> None:
         wire.mapping(holder, key, key)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters()) | st.text(alphabet=st.sampled_from("a\ud800\udc00\0é\u0301😀")))
 def test_clean_text_is_valid_and_stays_so(text: str) -> None:
     cleaned = wire.clean(text)
@@ -89,6 +93,7 @@ def test_clean_text_is_valid_and_stays_so(text: str) -> None:
     assert wire.clean(cleaned) == cleaned
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_counters_fit_the_store_and_are_never_negative(value: object) -> None:
     found = wire.count_at({"n": value}, "n")

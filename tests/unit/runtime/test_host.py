@@ -71,7 +71,7 @@ async def test_a_command_repeated_with_its_id_answers_what_the_first_answered(co
     host = await ready(colony)
     first = await host.ask(KEY, Message("add", {"amount": 5}, "cmd"))
     await host.ask(KEY, Message("add", {"amount": 1}, "other"))
-    assert await host.ask(KEY, Message("add", {"amount": 5}, "cmd")) == first == {"total": 5}
+    assert await host.ask(KEY, Message("add", {"amount": 5}, "cmd")) == first == {"total": 5, "version": 2}
     assert (await host.view(KEY))["total"] == 6
 
 
@@ -243,10 +243,10 @@ async def test_pain_18_a_stale_owner_loses_every_write(colony: Colony) -> None:
     old = await ready(colony)
     await old.ask(KEY, Message("add", {"amount": 1}, "a"))
     new = await colony.start()  # claims with a higher epoch; the old one has not noticed yet
-    assert (await new.ask(KEY, Message("add", {"amount": 1}, "b"))) == {"total": 2}
+    assert (await new.ask(KEY, Message("add", {"amount": 1}, "b"))) == {"total": 2, "version": 3}
     # The stale activation is a version behind: its write loses, it reloads and decides again.
-    assert (await old.owner.ask(KEY, Message("add", {"amount": 1}, "c"))) == {"total": 3}
-    assert (await new.ask(KEY, Message("add", {"amount": 1}, "d"))) == {"total": 4}
+    assert (await old.owner.ask(KEY, Message("add", {"amount": 1}, "c"))) == {"total": 3, "version": 4}
+    assert (await new.ask(KEY, Message("add", {"amount": 1}, "d"))) == {"total": 4, "version": 5}
     assert (await colony.state(KEY))["applied"] == ["a", "b", "c", "d"]
 
 

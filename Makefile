@@ -1,0 +1,55 @@
+# Everything runs in .venv, which `make install` builds with nothing but Python 3.11 or later.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TESTS := tests/unit tests/contract tests/integration tests/chaos
+CODE := actors api bench domain ops platforms sandbox storage serve_app.py
+# Keep the lock files free of any registry's address.
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-unit lint format lock clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## Build the environment in .venv
+
+# A target of its own and not only `install`, so that every other one rebuilds it when it is stale.
+$(STAMP): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not sys.version_info >= (3, 11))' \
+		|| { echo "Rookery needs Python 3.11 or later; name one with make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+demo: $(STAMP) ## Show the whole service at work; ONCE=1 checks itself and exits
+	$(BIN)/rookery demo $(if $(ONCE),--once)
+
+test: $(STAMP) ## Run all tests but the long ones: at most 10 minutes on 2 cores
+	timeout --foreground 600 $(BIN)/python -m pytest $(TESTS)
+
+test-unit: $(STAMP) ## Run the tests that need no server
+	$(BIN)/python -m pytest tests/unit
+
+lint: $(STAMP) ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## Let ruff repair what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## Resolve pyproject.toml into the requirements files again
+	test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
+	$(LOCK) --output-file requirements.txt
+	$(LOCK) --extra embedded --extra dev --output-file requirements-dev.txt
+
+clean: ## Remove .venv and caches; your data in .rookery stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,33 @@
+"""One running service for the tier: real Ray, Serve behind HAProxy, the embedded servers, the sandbox."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from ops.service import Service, free_port
+from storage.settings import Settings
+from tests.support.client import World
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    settings = Settings.load(
+        data_dir=tmp_path_factory.mktemp("rookery"),
+        http_port=free_port(),
+        dashboard_port=free_port(),
+        dedicated=0,
+    )
+    service = Service(settings, sandbox=True, failpoints=True)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.fixture
+async def world(service: Service) -> AsyncIterator[World]:
+    assert service.addresses is not None
+    world = await World.open(service.settings, service.addresses.api)
+    yield world
+    await world.close()

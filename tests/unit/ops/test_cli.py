@@ -1,0 +1,156 @@
+"""The command line as a shell sees it: exit codes, one red line, no tracebacks."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ops import cli
+from ops.commands import CommandFailed
+from storage.settings import Settings, variable
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Ended:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def rookery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command's `main` in an empty folder (in this process: a new one takes seconds to import)."""
+    for field in Settings.model_fields:
+        monkeypatch.delenv(variable(field), raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **variables: str) -> Ended:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["rookery", *arguments])
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        shown = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), shown.out, shown.err)
+
+    return run
+
+
+def test_help_lists_the_commands_and_wrong_usage_exits_2(rookery: Run) -> None:
+    shown = rookery("--help")
+    assert shown.returncode == 0
+    assert all(name in shown.stdout for name in ("doctor", "sandbox", "keys"))
+    for wrong in (("nothing",), ("doctor", "--nothing"), ("sandbox", "--port", "x")):
+        refused = rookery(*wrong)
+        assert refused.returncode == 2
+        assert "Traceback" not in refused.stderr
+
+
+def test_keys_are_made_shown_and_rotated_without_being_printed(rookery: Run, tmp_path: Path) -> None:
+    path = tmp_path / ".rookery" / "keys.json"
+    assert rookery("keys", "create").returncode == 0
+    first = json.loads(path.read_text())
+
+    again = rookery("keys", "create")
+    assert again.returncode == 1
+    assert again.stderr.strip() == (
+        f"The key file {path} is already there; rotate its keys, or move it away first."
+    )
+
+    rotated = rookery("keys", "rotate")
+    assert rotated.returncode == 0
+    second = json.loads(path.read_text())
+    assert set(first["seal"]["keys"]) < set(second["seal"]["keys"])
+    assert second["seal"]["active"] in rotated.stdout
+
+    shown = rookery("keys", "show")
+    assert shown.returncode == 0
+    assert second["seal"]["active"] in shown.stdout
+    assert first["seal"]["active"] in shown.stdout
+    for part in ("seal", "state", "jwt"):
+        assert not any(key in shown.stdout + rotated.stdout for key in second[part]["keys"].values())
+
+
+def test_an_expected_error_is_one_line_on_stderr_and_exit_1(rookery: Run, tmp_path: Path) -> None:
+    for arguments, variables, says in (
+        (("keys", "show"), {}, "is missing; run `rookery keys create`."),
+        (("keys", "show"), {"ROOKERY_KEYS": '{"a": 1}'}, "name a key file with --file."),
+        (("doctor",), {"ROOKERY_HTTP_PORT": "x"}, "ROOKERY_HTTP_PORT ('x') should be a valid integer"),
+        (
+            ("keys", "create", "--file", "/proc/keys.json"),
+            {},
+            "The key file /proc/keys.json cannot be written",
+        ),
+    ):
+        failed = rookery(*arguments, **variables)
+        assert failed.returncode == 1, failed
+        assert says in failed.stderr
+        assert failed.stderr.count("\n") == 1
+        assert failed.stdout == ""
+
+
+def test_the_doctor_exits_with_its_worst_row(rookery: Run, tmp_path: Path) -> None:
+    with_fault = rookery("doctor", "--json", REDIS_URL="redis://127.0.0.1:1/0")
+    rows = {row["name"]: row for row in json.loads(with_fault.stdout)}
+    assert with_fault.returncode == 1
+    assert rows["Redis"]["verdict"] == "fail"
+    assert set(rows["Redis"]) == {"name", "verdict", "says"}
+
+    table = rookery("doctor", REDIS_URL="redis://127.0.0.1:1/0")
+    assert table.returncode == 1
+    assert "No Redis answers at 127.0.0.1:1" in table.stdout
+
+
+def test_the_sandbox_runs_alone_until_it_is_told_to_end(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", "from ops.cli import main; main()", "sandbox", "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            address = line[line.index("http://") :].strip()
+            assert httpx.get(f"{address}/_sandbox/ledger").status_code == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (CommandFailed("No campaign is called [x]."), "No campaign is called [x]."),
+        (RuntimeError("token hunter2"), "An error nobody expected: RuntimeError."),
+    ],
+)
+def test_no_error_shows_a_traceback_or_private_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, says: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setenv("ROOKERY_LOG_LEVEL", "info")
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    shown = capsys.readouterr()
+    assert ended.value.code == 1
+    assert shown.err.startswith(says)
+    assert shown.err.count("\n") == 1
+    assert "hunter2" not in shown.err + shown.out
