@@ -1,6 +1,7 @@
 """The HTTP API as one FastAPI application. `create_api` is all that composition needs."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
@@ -61,6 +62,7 @@ def create_api(services: Services, routers: Sequence[APIRouter] = ()) -> FastAPI
         _check_policy(router)
         app.include_router(router)
     problems.install(app)
+    _describe_tokens(app, [*_ROUTERS, *routers])
     app.add_middleware(BodyLimit)
     app.add_middleware(AuditLog)
     app.add_middleware(Guard)  # added last: outermost
@@ -71,3 +73,23 @@ def _check_policy(router: APIRouter) -> None:
     names = [r.name for r in router.routes if isinstance(r, APIRoute | APIWebSocketRoute)]
     if without := sorted(set(names) - POLICY.keys()):
         raise RuntimeError(f"routes without an access policy: {', '.join(without)}")
+
+
+def _describe_tokens(app: FastAPI, routers: Sequence[APIRouter]) -> None:
+    """Say in the OpenAPI document which routes want a token: `POLICY` knows, FastAPI does not."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is not None:
+            return app.openapi_schema
+        schema = make()
+        schema["components"]["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        }
+        for route in (r for router in routers for r in router.routes if isinstance(r, APIRoute)):
+            if not POLICY[route.name].public:
+                for method in route.methods or ():
+                    schema["paths"][route.path][method.lower()]["security"] = [{"token": []}]
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -52,8 +52,6 @@ POLICY: Final[dict[str, Access]] = {
     "healthz": _PUBLIC,
     "readyz": _PUBLIC,
     "jwks": _PUBLIC,
-    "openapi": _PUBLIC,
-    "swagger_ui_html": _PUBLIC,
     "follow_link": _PUBLIC,
     "live": _PUBLIC,  # a WebSocket: it authenticates by its first message or header itself
     # Tokens, people, keys

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import orjson
+import structlog
 
 from actors.runtime.envelope import Envelope
 from api.webhook_apps import AppDirectory
@@ -27,6 +28,7 @@ from storage.records import StoreUnavailable
 MAX_BODY = 3 * 1024 * 1024  # bytes; Meta batches up to 1,000 changes, the others send far less
 BODY_TIMEOUT_S = 10.0  # X gives up after 10 s, Meta after 20 s
 RETRY_AFTER_S = 5
+_log = structlog.get_logger(__name__)
 _PREFIX = "/webhooks"
 
 Scope = MutableMapping[str, Any]
@@ -41,16 +43,21 @@ class Metrics(Protocol):
 
 
 class Answer:
-    """A response, built once: the two ASGI messages are sent as they are."""
+    """A response, prepared once."""
 
-    __slots__ = ("reason", "start", "tail")
+    __slots__ = ("body", "headers", "reason", "status")
 
     def __init__(self, status: int, body: bytes, content_type: bytes, reason: str, *extra: bytes) -> None:
+        self.status = status
+        self.body = body
         self.reason = reason
-        headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
-        headers += zip(extra[::2], extra[1::2], strict=True)
-        self.start = {"type": "http.response.start", "status": status, "headers": headers}
-        self.tail = {"type": "http.response.body", "body": body}
+        self.headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+        self.headers += zip(extra[::2], extra[1::2], strict=True)
+
+    async def send(self, send: Send) -> None:
+        # New objects each time: the server's middleware adds headers to the very list it is given.
+        await send({"type": "http.response.start", "status": self.status, "headers": list(self.headers)})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 def _problem(status: int, code: str, title: str, *extra: bytes) -> Answer:
@@ -69,6 +76,7 @@ _TOO_SLOW = _problem(408, "body_timeout", "The body did not arrive in time.", b"
 _LATER = _problem(
     503, "temporarily_unavailable", "Not accepted now; send it again.", b"retry-after", b"%d" % RETRY_AFTER_S
 )
+_FAILED = _problem(500, "internal_error", "Something went wrong here; send it again.")
 
 
 class ClientGone(Exception):
@@ -108,8 +116,7 @@ class Webhooks:
                 answer = await self._respond(scope, receive)
             except ClientGone:
                 return
-            await send(answer.start)
-            await send(answer.tail)
+            await answer.send(send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
@@ -135,6 +142,12 @@ class Webhooks:
                 answer = _NOT_ALLOWED
         except StoreUnavailable:
             answer = _LATER
+        except ClientGone:
+            raise
+        except Exception:
+            # The platform sends it again; what failed must not be read off a bare status.
+            _log.exception("webhook.failed", platform=name)
+            answer = _FAILED
         if answer is _OK:
             self._metrics.count("webhooks_accepted", platform=name)
         else:

@@ -125,7 +125,7 @@ def _round(contender: Contender, store: "redis.Redis", options: Options) -> Roun
     load = drive(contender.port, contender.requests, options.connections, options.seconds)
     used, redis_used = contender.servers.cpu_s() - before, cpu_s(redis_pid) - redis_before
     if load.failed or not load.accepted:
-        raise Spoiled(f"{load.failed} of {load.failed + load.accepted} requests failed: {load.statuses}.")
+        raise Spoiled(f"{contender.streams}: {load.failed} requests failed: {load.statuses}.")
     time.sleep(0.2)  # requests under way at the end are not counted, but may be appended
     held = _empty(store, contender.streams)
     if not load.accepted <= held <= load.accepted + 2 * options.connections:

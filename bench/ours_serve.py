@@ -7,14 +7,13 @@ import signal
 import tempfile
 import threading
 
-from bench.processes import free_port
+from bench.processes import free_port, keep_orphans
 from ops.service import SERVE_ENV
 from storage.settings import Settings
 
 
 def main() -> None:
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    keep_orphans()
     settings = Settings.load()
     # A short path: Unix sockets allow 107 characters.
     with tempfile.TemporaryDirectory(prefix="rookery-") as scratch:
@@ -39,6 +38,8 @@ def main() -> None:
             object_store_memory=100 * 1024 * 1024,
             log_to_driver=False,
         )
+        ended = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: ended.set())  # now, because Ray puts its own handler there
         try:
             serve.start(
                 http_options={"host": settings.http_host, "port": settings.http_port}, logging_config=quiet

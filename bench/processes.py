@@ -1,15 +1,16 @@
-"""Server processes under measurement: start, CPU time of all they started, stop."""
+"""Server processes under measurement: start, CPU time of all they started, stop (Linux)."""
 
+import ctypes
 import os
 import socket
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-_MARK = "ROOKERY_BENCH_MARK"
+_PR_SET_CHILD_SUBREAPER = 36
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -18,16 +19,14 @@ class NotStarted(Exception):
 
 
 class Servers:
-    """One command and whatever it starts. Its descendants are found by a mark in their environment, because
-    some (Ray's daemons, HAProxy) leave the process tree."""
+    """One command and whatever it starts."""
 
     def __init__(self, module: Sequence[str], env: Mapping[str, str], log: Path) -> None:
-        self._mark = uuid.uuid4().hex
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *module],
-                env=os.environ | env | {_MARK: self._mark},
+                env=os.environ | env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -50,8 +49,7 @@ class Servers:
 
     def cpu_s(self) -> float:
         """Seconds of CPU, user and system, that its living processes have used."""
-        mark = f"{_MARK}={self._mark}".encode()
-        return sum(cpu_s(pid) for pid in _pids() if mark in _environment(pid))
+        return sum(cpu_s(pid) for pid in _descendants(self._process.pid))
 
     def _tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-10:])
@@ -67,12 +65,16 @@ class Servers:
 
 def cpu_s(pid: int) -> float:
     """Seconds of CPU a process has used; 0 when it is gone."""
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) * _TICK_S if fields else 0.0
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat from the third (the state) on; empty when the process is gone."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    fields = stat.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * _TICK_S
+        return []
 
 
 def free_port() -> int:
@@ -81,12 +83,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _pids() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+def keep_orphans() -> None:
+    """Make this process the parent of descendants whose own parent ends (Ray's daemons do that), so that
+    they stay in its tree."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl refused the child subreaper")
 
 
-def _environment(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return b""
+def _descendants(root: int) -> Iterator[int]:
+    """The process and all below it."""
+    children: defaultdict[int, list[int]] = defaultdict(list)
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            children[int(fields[1])].append(int(entry.name))
+    waiting = [root]
+    while waiting:
+        pid = waiting.pop()
+        yield pid
+        waiting += children[pid]

@@ -5,8 +5,22 @@ import sys
 import typer
 from rich.console import Console
 
-from ops.commands import CommandFailed, doctor, keys, sandbox
+from ops.commands import (
+    CommandFailed,
+    accounts,
+    api_keys,
+    campaigns,
+    demo,
+    doctor,
+    keys,
+    ops,
+    orgs,
+    sandbox,
+    up,
+    users,
+)
 from ops.embedded import DataPlaneFailed
+from ops.service import ServiceFailed
 from storage.keys import KeysUnusable
 from storage.records import StoreMisconfigured, StoreUnavailable
 from storage.settings import Settings, SettingsInvalid
@@ -15,6 +29,7 @@ _EXPECTED = (
     CommandFailed,
     DataPlaneFailed,
     KeysUnusable,
+    ServiceFailed,
     SettingsInvalid,
     StoreMisconfigured,
     StoreUnavailable,
@@ -28,9 +43,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(demo.demo)
+app.command()(up.up)
 app.command()(doctor.doctor)
 app.command()(sandbox.sandbox)
 app.add_typer(keys.app, name="keys")
+app.add_typer(orgs.app, name="orgs")
+app.add_typer(users.app, name="users")
+app.add_typer(api_keys.app, name="api-keys")
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(campaigns.app, name="campaigns")
+app.add_typer(ops.app, name="ops")
 
 
 def main() -> None:

@@ -180,8 +180,8 @@ def _clock(facts: Facts) -> Iterable[Row]:
 
 
 def _variables(facts: Facts) -> Iterable[Row]:
-    for name in facts.unknown_variables:
-        yield _row("settings", f"No setting is called {name}; correct the name or unset it.", warn=True)
+    for name, meant in facts.misspelt.items():
+        yield _row("settings", f"{name} is no setting; call it {meant} or unset it.", warn=True)
 
 
 _CHECKS: tuple[Callable[[Facts], Iterable[Row]], ...] = (

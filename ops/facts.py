@@ -10,6 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -73,14 +74,14 @@ class Facts:
     """As set in this shell."""
     rays: tuple[Mapping[str, str | None], ...] = ()
     """The same of each Ray node running on this machine."""
-    unknown_variables: tuple[str, ...] = field(default=())
+    misspelt: Mapping[str, str] = field(default_factory=dict)
+    """Variable that is set but no setting -> the setting it is almost called."""
 
 
 def gather(settings: Settings, clock: Clock) -> Facts:
     """Takes up to some seconds when servers do not answer; starts nothing."""
     base, version = platform.libc_ver()
     wanted = {"ROOKERY_HTTP_PORT": settings.http_port, "ROOKERY_DASHBOARD_PORT": settings.dashboard_port}
-    known = {variable(name) for name in Settings.model_fields}
     return Facts(
         python=sys.version_info[:2],
         system=platform.system(),
@@ -97,10 +98,16 @@ def gather(settings: Settings, clock: Clock) -> Facts:
         stores=asyncio.run(_stores(settings, clock)),
         serve_mode={name: os.environ.get(name) for name in SERVE_MODE},
         rays=tuple(_rays()),
-        unknown_variables=tuple(
-            sorted(name for name in os.environ if name.startswith("ROOKERY_") and name not in known)
-        ),
+        misspelt=_misspelt(),
     )
+
+
+def _misspelt() -> dict[str, str]:
+    # Only near misses: commands and tests have ROOKERY_ variables of their own.
+    known = [variable(name) for name in Settings.model_fields]
+    others = (name for name in os.environ if name.startswith("ROOKERY_") and name not in known)
+    near = {name: get_close_matches(name, known, n=1, cutoff=0.85) for name in others}
+    return {name: meant[0] for name, meant in sorted(near.items()) if meant}
 
 
 def _pair(version: str) -> tuple[int, int]:
@@ -185,7 +192,7 @@ async def _look_at_mongodb(url: str) -> datetime:
     database = mongo.connect(url)
     try:
         await mongo.verify(database, url)
-        hello = await database.command("hello")
+        hello = await database.command("hello", codec_options=database.codec_options)
         moment: datetime = hello["localTime"]
         return moment
     except PyMongoError as error:

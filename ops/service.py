@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -78,7 +79,12 @@ class Service:
         self._ensure_keys(settings, say)
         say("data plane")
         urls = self._plane.start(settings.mongodb_url, settings.redis_url)
-        changes: dict[str, Any] = {"mongodb_url": urls.mongodb, "redis_url": urls.redis}
+        # The build is told, not found out again by each process: files may change while it runs.
+        changes: dict[str, Any] = {
+            "mongodb_url": urls.mongodb,
+            "redis_url": urls.redis,
+            "build": settings.build,
+        }
         if self._want_sandbox:
             say("sandbox")
             changes["sandbox_url"] = self._start_sandbox()
@@ -97,14 +103,13 @@ class Service:
         return self.addresses
 
     def stop(self) -> None:
-        with suppress(Exception):
-            import ray
-            from ray import serve
+        import ray
 
-            if ray.is_initialized():
-                with suppress(Exception):
-                    serve.shutdown()
-                ray.shutdown()
+        with suppress(Exception):
+            # Without serve.shutdown: draining replicas takes half a minute and protects nothing here, since
+            # everything accepted is on disk.
+            ray.shutdown()
+        self._end_haproxy()
         if self._sandbox is not None:
             self._sandbox.terminate()
             self._sandbox.wait(10)
@@ -116,6 +121,15 @@ class Service:
                 os.environ[name] = value
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _end_haproxy(self) -> None:
+        """HAProxy outlives the actor that started it; its configuration's path tells which one is ours."""
+        if self._scratch is None:
+            return
+        for process in Path("/proc").iterdir():
+            with suppress(OSError, ValueError):
+                if self._scratch in (process / "cmdline").read_text() and int(process.name) != os.getpid():
+                    os.kill(int(process.name), signal.SIGKILL)
 
     def _ensure_keys(self, settings: Settings, say: Progress) -> None:
         path = Path(settings.keys)

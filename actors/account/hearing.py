@@ -13,6 +13,8 @@ from domain.budget import Priority
 from domain.content import Happening, PlatformEvent
 from domain.events import Event, EventType
 
+RECHECK_IDS = 100
+
 _STEPS = {Happening.LIKED: ("likes", 1), Happening.UNLIKED: ("likes", -1), Happening.SHARED: ("shares", 1)}
 
 
@@ -74,7 +76,7 @@ def hear(
 
 
 def follow_up(state: AccountState, unknown: Sequence[str], source: str) -> AccountState:
-    """Ask for content that so far was only heard of; one wish collects them, bounded by one read."""
+    """Ask for content that so far was only heard of; one wish collects them, bounded."""
     if not unknown:
         return state
     wishes = []
@@ -84,7 +86,7 @@ def follow_up(state: AccountState, unknown: Sequence[str], source: str) -> Accou
             ids = wish.ids
         else:
             wishes.append(wish)
-    ids = tuple(dict.fromkeys((*ids, *unknown)))[:100]
+    ids = tuple(dict.fromkeys((*ids, *unknown)))[:RECHECK_IDS]
     wishes.append(Wish(source, Mode.RECHECK, Priority.WEBHOOK, ids=ids))
     return replace(state, wishes=tuple(wishes))
 

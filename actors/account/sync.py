@@ -13,6 +13,7 @@ from typing import Any
 from actors.account.content import Changes
 from actors.account.documents import side_id
 from actors.account.effects import ChooseRecheck, FetchPage, ReadItems
+from actors.account.hearing import RECHECK_IDS
 from actors.account.state import AccountState, Job, Mode, Source, Status, Wish
 from actors.runtime.entity import Effect
 from domain.budget import Priority, Window
@@ -25,6 +26,8 @@ from platforms.spec import ContentSource, PlatformSpec
 CALL_TIMEOUT = timedelta(seconds=60)
 OVERLAP = timedelta(hours=1)
 """Late edits and late arrivals: an incremental sync looks this far behind the newest known."""
+RECHECK_CALLS = 20
+"""Reads by id after one listing, where the platform takes few ids at a time."""
 MAX_STALE_PAGES = 5
 MAX_FAILURES = 8
 FREQUENCY_S = {"realtime": 120, "15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400}
@@ -141,9 +144,10 @@ def _call(
         newest = known.newest_id if job.mode is Mode.INCREMENTAL else None
         effect = FetchPage(job.id, job.source, access, job.cursor, job.since, newest)
     elif job.ids:
-        effect = ReadItems(job.id, job.ids, access)
+        effect = ReadItems(job.id, job.ids[: spec.batch_read], access)
     else:
-        effect = ChooseRecheck(job.id, job.source, job.oldest_at, job.newest_at, spec.batch_read)
+        limit = min(spec.batch_read * RECHECK_CALLS, RECHECK_IDS)
+        effect = ChooseRecheck(job.id, job.source, job.oldest_at, job.newest_at, limit)
     job = replace(job, calls_until=now + CALL_TIMEOUT, wait_until=None)
     return replace(state, job=job), [effect]
 
@@ -267,7 +271,7 @@ def recheck_chosen(state: AccountState, data: Mapping[str, Any]) -> AccountState
 def items_read(
     state: AccountState, spec: PlatformSpec, data: Mapping[str, Any], changes: Changes, now: datetime
 ) -> tuple[AccountState, ReauthRequired | None]:
-    """`data`: job_id, outcome: Outcome[ItemReads], asked_at. The end of a job."""
+    """`data`: job_id, outcome: Outcome[ItemReads], asked_at. With the last ids read, the job ends."""
     job = state.job
     if job is None or job.id != data["job_id"]:
         return state, None
@@ -280,7 +284,10 @@ def items_read(
     gone = sum(changes.gone(external_id) for external_id in outcome.value.gone)
     known = state.sources.get(job.source, Source())
     known = replace(known, deleted=known.deleted + gone)
-    return replace(state, job=None, sources=state.sources | {job.source: known}, last_sync_at=now), None
+    rest = job.ids[spec.batch_read :]
+    going_on = replace(job, ids=rest, calls_until=None, failures=0) if rest else None
+    sources = state.sources | {job.source: known}
+    return replace(state, job=going_on, sources=sources, last_sync_at=now), None
 
 
 def _not_ok(

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from api.access import Caller, Svc
 from api.paging import CursorText, Limit, decode_cursor, page_json
 from api.schemas import Json
-from domain.events import TYPE_PREFIX, EventType, Topic
+from domain.events import EventType, Topic
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
@@ -23,7 +23,7 @@ async def list_events(
     subject: Annotated[str | None, Query(max_length=400, description="Id of the entity.")] = None,
 ) -> Json:
     """Newest first."""
-    filters = {"type": type and TYPE_PREFIX + type.value, "topic": topic and topic.value, "subject": subject}
+    filters = {"type": type and type.value, "topic": topic and topic.value, "subject": subject}
     equal = {name: value for name, value in filters.items() if value is not None}
     page = await services.side_store.page("events", caller.org, equal, limit, decode_cursor(cursor))
     return page_json((d["event"] for d in page.documents), page.next)

@@ -62,7 +62,9 @@ async def found_org(
     return Party(made.org.id, name, admin, await Api.open(http, clock, key["api_key"]))
 
 
-async def deployment_apps(directory: Directory, clock: Clock, sandbox: Sandbox, api_url: str) -> dict[str, App]:
+async def deployment_apps(
+    directory: Directory, clock: Clock, sandbox: Sandbox, api_url: str
+) -> dict[str, App]:
     """Register the sandbox's applications as the deployment's own, one per platform."""
     apps = {}
     for given in (await sandbox.get("/apps"))["apps"]:

@@ -17,7 +17,7 @@ from ops.demo.wire import Json
 CURRENCY = "EUR"
 _PRICES = (490, 900, 1250, 1900, 2490, 3400, 5995)
 _PEOPLE = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Instagram 385.0",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Instagram 385.0",
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/138.0 Mobile Safari/537.36",
 )
@@ -58,7 +58,12 @@ class Book:
 
 class Shop:
     def __init__(
-        self, party: Party, connections: list[Connection], clock: Clock, visitors: httpx.AsyncClient, seed: str
+        self,
+        party: Party,
+        connections: list[Connection],
+        clock: Clock,
+        visitors: httpx.AsyncClient,
+        seed: str,
     ) -> None:
         self.party = party
         self.connections = connections

@@ -96,14 +96,20 @@ class Trouble:
         path = f"/accounts/{target.platform}/{target.external_id}/act"
         await asyncio.gather(*(self._sandbox.post(path, {"kind": "comment"}) for _ in range(_BURST)))
         await self._sandbox.put("/delivery", {"hold": False})
-        await self._until("the burst to arrive", lambda: self._grew("events_accepted", accepted + _BURST // 3))
+        await self._until(
+            "the burst to arrive", lambda: self._grew("events_accepted", accepted + _BURST // 3)
+        )
         os.kill(host["pid"], signal.SIGKILL)
         pending = await self._lag(name)
         self._say(f"{name} (process {host['pid']}) is killed with SIGKILL: {pending} messages are waiting")
 
         async def replaced() -> bool:
             now = await self._host(name)
-            return now is not None and now.get("incarnation") not in (None, incarnation) and bool(now["partitions"])
+            return (
+                now is not None
+                and now.get("incarnation") not in (None, incarnation)
+                and bool(now["partitions"])
+            )
 
         began = self._clock.monotonic()
         await self._until(f"{name} to come back", replaced)

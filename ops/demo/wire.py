@@ -40,7 +40,9 @@ class Api:
 
     async def post(self, path: str, body: Json | None = None, *, key: str | None = None) -> Json:
         """`key`: the Idempotency-Key; one of its own when left out."""
-        return await self._ask("POST", path, json=body or {}, headers={"Idempotency-Key": key or new_id("key")})
+        return await self._ask(
+            "POST", path, json=body or {}, headers={"Idempotency-Key": key or new_id("key")}
+        )
 
     async def all(self, path: str, **query: str | int) -> list[Json]:
         """Every item of a list, page after page."""
@@ -55,7 +57,9 @@ class Api:
                 return items
 
     async def _ask(self, method: str, path: str, headers: dict[str, str] | None = None, **given: Any) -> Json:
-        headers = {**(headers or {}), "Authorization": f"Bearer {self.token}"}
+        headers = headers or {}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         deadline = self._clock.monotonic() + PATIENCE_S
         while True:
             pause = 0.5
@@ -67,7 +71,7 @@ class Api:
                 if answer.status_code not in (429, 503):
                     raise Refused(f"{method} {path} was answered {said}")
                 pause = min(float(answer.headers.get("retry-after", 1)), _LONGEST_PAUSE_S)
-            except httpx.HTTPError as error:
+            except httpx.TransportError as error:
                 said = type(error).__name__
             if self._clock.monotonic() > deadline:
                 raise Refused(f"{method} {path} was not answered within {PATIENCE_S:.0f} s: {said}")
@@ -92,5 +96,7 @@ class Sandbox:
     async def _ask(self, method: str, path: str, **given: Any) -> Json:
         answer = await self.http.request(method, f"/_sandbox{path}", **given)
         if answer.status_code >= 400:
-            raise Refused(f"The sandbox answered {method} {path} with {answer.status_code} {answer.text[:300]}")
+            raise Refused(
+                f"The sandbox answered {method} {path} with {answer.status_code} {answer.text[:300]}"
+            )
         return dict(answer.json())

@@ -6,7 +6,7 @@ from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from storage.mongo.client import Database, guard
-from storage.mongo.documents import DUPLICATE_KEY
+from storage.mongo.documents import only_duplicates
 from storage.mongo.schema import PARTITIONS
 from storage.records import OVERFLOW, Claim, Document, StreamId
 
@@ -44,8 +44,7 @@ class MongoClaims:
             try:
                 await self._partitions.bulk_write(writes, ordered=False)
             except BulkWriteError as error:
-                unchanged = all(f["code"] == DUPLICATE_KEY for f in error.details["writeErrors"])
-                if not unchanged or error.details.get("writeConcernErrors"):
+                if not only_duplicates(error):
                     raise
 
     async def claim(self, partition: int, host: str, incarnation: str, build: str) -> Claim | None:

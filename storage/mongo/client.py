@@ -49,13 +49,17 @@ _TRANSIENT = frozenset(
 """Codes of an outage rather than of a wrong command.
 Source: mongodb/mongo src/mongo/base/error_codes.yml, and the driver specification's retryable errors."""
 
+_NOBODY_THERE = ("refused", "not known", "name resolution", "No address", "unreachable", "No route")
+"""The operating system's words, which only the driver's text passes on."""
+
 _AUTH = frozenset({13, 18, 8000})  # Unauthorized, AuthenticationFailed, Atlas's authentication error
 
 
 def connect(url: str, *, app: str = "rookery", listeners: Sequence[CommandListener] = ()) -> Database:
     """A handle on the database named in the URL's path (default `rookery`). Nothing is sent yet.
 
-    Majority and journaled writes; dates come back timezone-aware. StoreMisconfigured when the URL cannot be understood.
+    Majority and journaled writes; dates come back timezone-aware. StoreMisconfigured when the URL cannot be
+    understood.
     """
     try:
         client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
@@ -63,7 +67,7 @@ def connect(url: str, *, app: str = "rookery", listeners: Sequence[CommandListen
             appname=app,
             tz_aware=True,
             w="majority",
-            journal=True,  # majority implies it in a replica set; a server on its own loses writes without
+            journal=True,  # in a replica set majority implies it; a server on its own loses writes without
             wTimeoutMS=10_000,
             serverSelectionTimeoutMS=5_000,
             connectTimeoutMS=5_000,
@@ -85,12 +89,14 @@ async def verify(database: Database, url: str) -> None:
     try:
         await database.list_collection_names()
     except ServerSelectionTimeoutError as error:
-        if _something_else_answers(error):
+        if any(sign in str(error) for sign in _NOBODY_THERE):
             raise StoreMisconfigured(
-                f"What answers at {where} does not speak the MongoDB protocol; "
-                "check host and port in MONGODB_URL."
+                f"No MongoDB answers at {where}; start it or correct MONGODB_URL."
             ) from None
-        raise StoreMisconfigured(f"No MongoDB answers at {where}; start it or correct MONGODB_URL.") from None
+        raise StoreMisconfigured(
+            f"What is at {where} does not answer as a MongoDB does; check that host and port in "
+            "MONGODB_URL are right and that the server is not hanging."
+        ) from None
     except OperationFailure as error:
         if error.code in _AUTH:
             raise StoreMisconfigured(
@@ -101,7 +107,7 @@ async def verify(database: Database, url: str) -> None:
             f"MongoDB at {where} refuses the first command (code {error.code}, {_code_name(error)}); "
             "see its log."
         ) from None
-    except (ConnectionFailure, PyMongoError) as error:
+    except PyMongoError as error:
         raise StoreMisconfigured(
             f"MongoDB at {where} broke the connection ({type(error).__name__}); see its log."
         ) from None
@@ -137,9 +143,3 @@ def _hosts(url: str) -> str:
     if url.startswith("mongodb+srv://"):
         return url.removeprefix("mongodb+srv://").rpartition("@")[2].partition("/")[0].partition("?")[0]
     return ",".join(f"{host}:{port}" for host, port in uri_parser.parse_uri(url)["nodelist"])
-
-
-def _something_else_answers(error: ServerSelectionTimeoutError) -> bool:
-    """A server that accepts and then closes or talks nonsense; one that is down refuses or times out."""
-    text = str(error)
-    return any(sign in text for sign in ("connection closed", "ProtocolError", "opcode", "Message length"))

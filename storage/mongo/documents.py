@@ -8,6 +8,7 @@ from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING, ReplaceOne
+from pymongo.errors import BulkWriteError
 
 from storage.mongo.client import guard
 from storage.records import Cursor, Document, Page, Unencodable
@@ -16,6 +17,9 @@ Collection = AsyncIOMotorCollection[dict[str, Any]]
 
 IDS_PER_QUERY = 50
 """`$in` is quadratic in the embedded server: 50 ids take 9 ms, 500 take 440 ms."""
+
+WRITES_PER_BULK = 100
+"""The embedded server takes 1 to 15 ms a document, by load: a bulk must end well within its timeout."""
 
 MAX_BYTES = 16 * 1024 * 1024
 """Limit of a stored document. Source: MongoDB manual, "MongoDB Limits and Thresholds"."""
@@ -39,6 +43,14 @@ def replace(where: Mapping[str, Any], raw: RawBSONDocument) -> ReplaceOne[Any]:
     """Upsert of what matches, for a bulk. What exists and does not match becomes a duplicate key, with its
     place in the bulk: that is how a lost race is seen."""
     return ReplaceOne(where, raw, upsert=True)
+
+
+def only_duplicates(error: BulkWriteError) -> bool:
+    """Whether all that went wrong in a bulk is that some documents no longer matched."""
+    details = error.details
+    return not details.get("writeConcernErrors") and all(
+        fault["code"] == DUPLICATE_KEY for fault in details["writeErrors"]
+    )
 
 
 async def find_by_id(collection: Collection, ids: Sequence[str]) -> dict[str, Document]:

@@ -13,6 +13,7 @@ from storage.mongo.client import Database, bulk_failure, guard
 from storage.mongo.documents import (
     DUPLICATE_KEY,
     IDS_PER_QUERY,
+    WRITES_PER_BULK,
     Collection,
     encode,
     find_by_id,
@@ -83,14 +84,16 @@ class MongoEntityStore:
         self, kind: Kind, writes: Sequence[tuple[EntityKey, ReplaceOne[Any]]]
     ) -> dict[EntityKey, SaveOutcome]:
         outcomes = {key: SaveOutcome.SAVED for key, _ in writes}
-        with guard():
-            try:
-                await self._collections[kind].bulk_write([write for _, write in writes], ordered=False)
-            except BulkWriteError as error:
-                if error.details.get("writeConcernErrors"):
-                    raise
-                for fault in error.details["writeErrors"]:
-                    outcomes[writes[fault["index"]][0]] = _outcome(fault["code"], error)
+        for start in range(0, len(writes), WRITES_PER_BULK):
+            chunk = writes[start : start + WRITES_PER_BULK]
+            with guard():
+                try:
+                    await self._collections[kind].bulk_write([write for _, write in chunk], ordered=False)
+                except BulkWriteError as error:
+                    if error.details.get("writeConcernErrors"):
+                        raise
+                    for fault in error.details["writeErrors"]:
+                        outcomes[chunk[fault["index"]][0]] = _outcome(fault["code"], error)
         return outcomes
 
     async def connections(self, platform: str, external_ids: Sequence[str]) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pymongo import UpdateOne
 
 from storage.mongo.client import Database, guard
-from storage.mongo.documents import IDS_PER_QUERY, oldest_first
+from storage.mongo.documents import IDS_PER_QUERY, WRITES_PER_BULK, oldest_first
 from storage.mongo.schema import PARKED
 from storage.records import Mail
 
@@ -42,8 +42,8 @@ class MongoParking:
                 }
                 parked = {"_id": _id(mail.target, mail.event_id)}
                 writes.append(UpdateOne(parked, {"$setOnInsert": fields}, upsert=True))
-            if writes:
-                await self._parked.bulk_write(writes, ordered=False)
+            for start in range(0, len(writes), WRITES_PER_BULK):
+                await self._parked.bulk_write(writes[start : start + WRITES_PER_BULK], ordered=False)
 
     async def take(self, target: str) -> list[Mail]:
         documents = await oldest_first(self._parked, {"target": target}, ("at", "n"), PER_TARGET)

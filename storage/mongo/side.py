@@ -3,11 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pymongo import ReplaceOne
+from pymongo import ReplaceOne, WriteConcern
 from pymongo.errors import BulkWriteError
 
 from storage.mongo.client import Database, guard
-from storage.mongo.documents import DUPLICATE_KEY, encode, find_by_id, newest_first, replace
+from storage.mongo.documents import (
+    WRITES_PER_BULK,
+    encode,
+    find_by_id,
+    newest_first,
+    only_duplicates,
+    replace,
+)
 from storage.mongo.schema import FEEDS
 from storage.records import Cursor, Document, Page, Rev, Unencodable
 
@@ -16,10 +23,14 @@ class MongoSideStore:
     """`storage.ports.SideStore`.
 
     Guarantee: whatever order writes arrive in, the document of the newest `rev` remains.
+
+    Writes do not wait for the journal of a server on its own, which for the embedded one means a flush per
+    document: the entity's save that follows a side document flushes both, and a batch that a crash stops
+    before that save comes again.
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database = database.with_options(write_concern=WriteConcern("majority", wtimeout=10_000))
 
     async def load_many(self, collection: str, ids: Sequence[str]) -> dict[str, Document]:
         return await find_by_id(self._database[collection], ids)
@@ -39,16 +50,14 @@ class MongoSideStore:
             writes.append(replace({"_id": document["_id"], "rev": {"$lte": packed}}, raw))
         if refused:
             raise Unencodable(refused)
-        if not writes:
-            return
-        with guard():
-            try:
-                await self._database[collection].bulk_write(writes, ordered=False)
-            except BulkWriteError as error:
-                faults = error.details["writeErrors"]
-                outdated = all(fault["code"] == DUPLICATE_KEY for fault in faults)
-                if not outdated or error.details.get("writeConcernErrors"):
-                    raise
+        for start in range(0, len(writes), WRITES_PER_BULK):
+            with guard():
+                try:
+                    chunk = writes[start : start + WRITES_PER_BULK]
+                    await self._database[collection].bulk_write(chunk, ordered=False)
+                except BulkWriteError as error:
+                    if not only_duplicates(error):
+                        raise
 
     async def page(
         self,

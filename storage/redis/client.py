@@ -96,9 +96,9 @@ async def verify(redis: Redis, url: str, *, allow_lossy: bool = False) -> None:
     except AuthenticationError:
         raise StoreMisconfigured(_refused(where)) from None
     except (RedisConnectionError, RedisTimeoutError, TimeoutError, OSError) as error:
-        if "closed by server" in str(error):
-            raise StoreMisconfigured(_not_redis(where)) from None
-        raise StoreMisconfigured(f"No Redis answers at {where}; start it or correct REDIS_URL.") from None
+        if "connecting to" in str(error):  # and not: reading from
+            raise StoreMisconfigured(f"No Redis answers at {where}; start it or correct REDIS_URL.") from None
+        raise StoreMisconfigured(_not_redis(where)) from None
     except ResponseError as error:
         if str(error).startswith(("NOAUTH", "WRONGPASS", "NOPERM")) or "permission" in str(error):
             raise StoreMisconfigured(_refused(where)) from None
@@ -144,4 +144,7 @@ def _refused(where: str) -> str:
 
 
 def _not_redis(where: str) -> str:
-    return f"What answers at {where} does not speak the Redis protocol; check host and port in REDIS_URL."
+    return (
+        f"What is at {where} does not answer as a Redis does; check that host and port in REDIS_URL are "
+        "right and that the server is not hanging."
+    )

@@ -1,12 +1,12 @@
 """One suite, every backend: the fakes, and the real stores on the embedded servers."""
 
-import itertools
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
+from pymongo import WriteConcern
 
 from domain.clock import ManualClock
 from ops.embedded import DataPlane, Urls
@@ -17,7 +17,8 @@ from storage.mongo.client import connect as connect_mongo
 from storage.mongo.dead_letters import MongoDeadLetters
 from storage.mongo.entities import MongoEntityStore
 from storage.mongo.parking import MongoParking
-from storage.mongo.schema import prepare
+from storage.mongo.schema import INDEXES, prepare
+from storage.mongo.schema import PARTITIONS as CLAIMS
 from storage.mongo.side import MongoSideStore
 from storage.redis.bus import RedisEventBus
 from storage.redis.cache import RedisCache
@@ -29,8 +30,6 @@ from tests.fakes.streams import FakeCache, FakeEventBus, FakeLiveFeed, FakeMailb
 
 SPILL_AT = 200
 PARTITIONS = 64
-
-_names = (f"contract{n}" for n in itertools.count())
 
 
 @dataclass
@@ -58,11 +57,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Urls]:
 
 @pytest.fixture
 async def database(servers: Urls) -> AsyncIterator[Database]:
-    """An empty, prepared database."""
-    handle = connect_mongo(servers.mongodb).client[next(_names)]
+    """A prepared database without documents."""
+    handle = connect_mongo(servers.mongodb)
     await prepare(handle, PARTITIONS)
     yield handle
-    await handle.client.drop_database(handle.name)
+    for collection in [*INDEXES, CLAIMS]:
+        await handle[collection].with_options(write_concern=WriteConcern("majority")).delete_many({})
     handle.client.close()
 
 

@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,12 +25,12 @@ def campaign(id_: str, version: int = 1, **fields: Any) -> tuple[EntityKey, Save
 
 def account(external_id: str, org: str) -> tuple[EntityKey, Save]:
     id_ = f"twitter:{external_id}:{org}"
-    fields = {"_id": id_, "org": org, "platform": "twitter", "externalAccountId": external_id}
+    fields: dict[str, Any] = {"_id": id_, "org": org, "platform": "twitter", "externalAccountId": external_id}
     _, save = campaign(id_, **fields)
     return EntityKey(Kind.ACCOUNT, id_), save
 
 
-async def save_all(stores: Stores, *saves: tuple[EntityKey, Save]) -> Mapping[EntityKey, SaveOutcome]:
+async def save_all(stores: Stores, *saves: tuple[EntityKey, Save]) -> dict[EntityKey, SaveOutcome]:
     return await stores.entities.save_many(dict(saves))
 
 
@@ -128,16 +127,8 @@ async def test_due_is_ascending_within_partition_and_time(stores: Stores) -> Non
         at = None if seconds is None else T0 + timedelta(seconds=seconds)
         return campaign(name, next_due_at=at, partition=partition)
 
-    await save_all(
-        stores,
-        due("late", 61),
-        due("exact", 60),
-        due("b", 5),
-        due("a", 5),
-        due("z", -900),
-        due("never", None),
-        due("x", 1, 8),
-    )
+    seconds = {"late": 61, "exact": 60, "b": 5, "a": 5, "z": -900, "never": None}
+    await save_all(stores, due("x", 1, 8), *(due(name, at) for name, at in seconds.items()))
     found = await stores.entities.due(Kind.CAMPAIGN, 7, T0 + timedelta(seconds=60), 10)
     assert [name for _, name in found] == ["z", "a", "b", "exact"]
     assert found[1][0] == T0 + timedelta(seconds=5)

@@ -177,7 +177,7 @@ async def test_a_full_redis_refuses_mail_but_lets_mailboxes_be_emptied(own: Serv
         await mailboxes.tell([(STREAM, Mail("twitter:1", "e1", b"x"))])
     roomy = RedisMailboxes(redis, SystemClock(), memory_limit=1 << 40)
     await roomy.tell([(STREAM, Mail("twitter:1", "e1", b"x"))])
-    before = (await redis.config_get("maxmemory"))["maxmemory"]
+    before = str((await redis.config_get("maxmemory"))["maxmemory"])
     await redis.config_set("maxmemory", "1mb")
     try:
         with pytest.raises(StoreUnavailable, match="OutOfMemory"):

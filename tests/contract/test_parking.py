@@ -1,9 +1,8 @@
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from storage.records import Mail
 from tests.contract.conftest import Stores
 
-T0 = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WHO = "instagram:178"
 
 
@@ -12,9 +11,9 @@ def mail(n: int, target: str = WHO) -> Mail:
 
 
 async def test_taken_oldest_first_and_there_until_forgotten(stores: Stores) -> None:
-    await stores.parking.park([mail(3), mail(1)], T0)
-    await stores.parking.park([mail(2), mail(9, "instagram:9")], T0 + timedelta(seconds=1))
-    await stores.parking.park([mail(0)], T0 - timedelta(seconds=1))
+    await stores.parking.park([mail(3), mail(1)], stores.clock.now())
+    await stores.parking.park([mail(2), mail(9, "instagram:9")], stores.clock.now() + timedelta(seconds=1))
+    await stores.parking.park([mail(0)], stores.clock.now() - timedelta(seconds=1))
     for _ in range(2):
         assert await stores.parking.take(WHO) == [mail(0), mail(3), mail(1), mail(2)]
     await stores.parking.forget(WHO, ["e3", "e0", "unknown"])
@@ -24,15 +23,15 @@ async def test_taken_oldest_first_and_there_until_forgotten(stores: Stores) -> N
 
 
 async def test_parking_again_changes_nothing(stores: Stores) -> None:
-    await stores.parking.park([mail(1), mail(2)], T0)
-    await stores.parking.park([Mail(WHO, "e1", b"other"), mail(1)], T0 + timedelta(days=1))
+    await stores.parking.park([mail(1), mail(2)], stores.clock.now())
+    await stores.parking.park([Mail(WHO, "e1", b"other"), mail(1)], stores.clock.now() + timedelta(days=1))
     assert await stores.parking.take(WHO) == [mail(1), mail(2)]
 
 
 async def test_a_target_holds_a_thousand(stores: Stores) -> None:
-    await stores.parking.park([mail(n) for n in range(990)], T0)
-    await stores.parking.park([mail(n) for n in range(990, 1020)], T0 + timedelta(seconds=1))
-    await stores.parking.park([mail(5000), mail(1, "instagram:9")], T0 + timedelta(seconds=2))
+    await stores.parking.park([mail(n) for n in range(990)], stores.clock.now())
+    await stores.parking.park([mail(n) for n in range(990, 1020)], stores.clock.now() + timedelta(seconds=1))
+    await stores.parking.park([mail(5000), mail(1, "instagram:9")], stores.clock.now() + timedelta(seconds=2))
     held = await stores.parking.take(WHO)
     assert held == [mail(n) for n in range(1000)]
     assert await stores.parking.counts(10) == {WHO: 1000, "instagram:9": 1}

@@ -83,6 +83,7 @@ async def use_everything(database: Database) -> None:
     claim = await claims.claim(1, "h", "i", "b")
     assert isinstance(claim, Claim)
     await claims.note_high(claim, {}, 0)
+    await claims.all()
     letters = MongoDeadLetters(database)
     await letters.put([DeadLetter("d", "acme", "k", "e", b"", "r", T0)])
     for org in ("acme", None):

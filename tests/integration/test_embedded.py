@@ -18,8 +18,11 @@ import pymongo
 import pytest
 import redis
 
+from domain.clock import SystemClock
 from ops.embedded import DataPlane, DataPlaneFailed, Urls
+from ops.facts import gather
 from ops.processes import ProcessId
+from storage.settings import Settings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the embedded servers run on Linux only")
 
@@ -280,6 +283,24 @@ def test_a_kind_whose_address_is_given_is_not_started(folder: Path) -> None:
         assert set(pids(plane)) == {"redis"}
     finally:
         plane.stop()
+
+
+def test_the_doctor_finds_the_running_servers_well_set_and_their_clocks_right(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MONGODB_URL", raising=False)
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    plane = DataPlane(folder)
+    try:
+        plane.start()
+        facts = gather(Settings.load(data_dir=folder), SystemClock())
+    finally:
+        plane.stop()
+    assert [(s.name, s.embedded, s.running, s.fault) for s in facts.stores] == [
+        ("MongoDB", True, True, None),
+        ("Redis", True, True, None),
+    ]
+    assert all(abs(store.ahead_s or 99) < 2 for store in facts.stores)
 
 
 def test_a_damaged_state_file_is_one_clear_sentence(folder: Path) -> None:

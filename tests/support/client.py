@@ -3,8 +3,10 @@
 import asyncio
 import html
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -62,6 +64,20 @@ class Sandbox:
 
     async def ledger(self) -> Json:
         return await self.get("ledger")
+
+    @asynccontextmanager
+    async def fault(self, kind: str, **more: Any) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+        """While it lasts the platforms misbehave as asked; yields how often they did."""
+        made = await self.post("faults", {"kind": kind, **more})
+
+        async def hits() -> int:
+            faults = (await self.get("faults"))["faults"]
+            return int(next(f["hits"] for f in faults if f["id"] == made["id"]))
+
+        try:
+            yield hits
+        finally:
+            await self.delete("faults")
 
 
 @dataclass
@@ -144,6 +160,15 @@ class World:
         await caller.sign_in()
         return caller
 
+    async def member(self, admin: Caller, role: str) -> Caller:
+        """Another person of the admin's org, signed in."""
+        email = f"{role}-{uuid.uuid4()}@people.example"
+        user = await admin.post("/v1/users", {"email": email, "role": role})
+        key = await admin.post("/v1/api-keys", {"name": role, "user_id": user["id"]})
+        caller = Caller(self.api, replace(admin.org, api_key=Secret(key["api_key"])))
+        await caller.sign_in()
+        return caller
+
     async def account(self, platform: str, seed: str, **more: Any) -> Json:
         """An account at the platform, not connected yet."""
         return await self.sandbox.post("accounts", {"platform": platform, "seed": seed, **more})
@@ -174,7 +199,9 @@ class World:
             if app["name"] != "default":
                 continue
             platform = app["platform"]
-            optional = {name: Secret(app[name]) for name in ("verify_token", "bearer_token") if app.get(name)}
+            optional: dict[str, Any] = {
+                name: Secret(app[name]) for name in ("verify_token", "bearer_token") if app.get(name)
+            }
             record = await add_platform_app(
                 self.directory,
                 SystemClock(),

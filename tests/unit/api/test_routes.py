@@ -218,7 +218,7 @@ async def test_events_are_listed_and_filtered(world: World) -> None:
         document = {
             "_id": f"e{n}",
             "org": org,
-            "type": event["type"],
+            "type": type_,
             "topic": "campaign-events",
             "subject": "s",
             "at": world.clock.now(),

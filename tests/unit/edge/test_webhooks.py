@@ -306,6 +306,24 @@ async def test_lifespan_starts_and_stops(
     assert sent == [("lifespan.startup.complete", True), ("lifespan.shutdown.complete", True)]
 
 
+async def test_what_middleware_adds_to_one_answer_is_not_in_the_next(app: Webhooks) -> None:
+    """Ray Serve puts `x-request-id` into the header list it is given."""
+    sizes = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"unsigned"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            sizes.append(len(message["headers"]))
+            message["headers"].append((b"x-request-id", b"1"))
+
+    scope = {"type": "http", "method": "POST", "path": X, "query_string": b"", "headers": []}
+    for _ in range(3):
+        await app(scope, receive, send)
+    assert len(set(sizes)) == 1
+
+
 async def test_websockets_are_turned_away(app: Webhooks) -> None:
     sent = []
 

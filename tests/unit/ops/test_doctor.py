@@ -110,7 +110,12 @@ def test_a_fit_machine_has_nothing_to_complain_about(changes: dict[str, Any]) ->
             "fail",
             "60 s ahead of that of Redis",
         ),
-        ({"unknown_variables": ("ROOKERY_HTTPPORT",)}, "settings", "warn", "called ROOKERY_HTTPPORT"),
+        (
+            {"misspelt": {"ROOKERY_HTTPPORT": "ROOKERY_HTTP_PORT"}},
+            "settings",
+            "warn",
+            "call it ROOKERY_HTTP_PORT",
+        ),
     ],
 )
 def test_each_fault_gets_its_row_and_says_what_to_do(
@@ -125,7 +130,8 @@ def test_each_fault_gets_its_row_and_says_what_to_do(
 def test_the_facts_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MONGODB_URL", raising=False)
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")  # nothing listens on port 1
-    monkeypatch.setenv("ROOKERY_TYPO", "1")
+    monkeypatch.setenv("ROOKERY_HTTPPORT", "1")
+    monkeypatch.setenv("ROOKERY_API_KEY", "1")  # a command's own variable
     path = tmp_path / "keys.json"
     path.write_text("{")
     path.chmod(0o640)
@@ -144,7 +150,7 @@ def test_the_facts_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert mongodb == Store("MongoDB", embedded=True, running=False)
     assert (redis.embedded, redis.running) == (False, False)
     assert "No Redis answers at 127.0.0.1:1" in (redis.fault or "")
-    assert "ROOKERY_TYPO" in facts.unknown_variables
+    assert facts.misspelt == {"ROOKERY_HTTPPORT": "ROOKERY_HTTP_PORT"}
     assert not facts.service_answers
     assert facts.memory_gib > 0.1
     assert facts.cores >= 1

@@ -64,6 +64,7 @@ def test_a_child_process_elsewhere_gets_the_same_settings(tmp_path: Path) -> Non
         sandbox_url="http://127.0.0.1:3",
         allow_lossy_redis=True,
         dedicated=0,
+        build="v1",
         log_level="DEBUG",
     )
     program = "from storage.settings import Settings; print(Settings.load().model_dump_json())"

@@ -12,8 +12,9 @@ import httpx
 from domain.clock import ManualClock
 from domain.secrets import Secret
 from platforms.base import AuthorizeRequest, Grant, Page, PageQuery, Platform, PlatformApp
-from platforms.http import Answer, PlatformHttp
+from platforms.http import Answer, Broken, Call, NotSent, PlatformHttp
 from platforms.outcome import Ok, Outcome
+from platforms.spec import PlatformSpec
 
 CALLBACK = "http://127.0.0.1:9/callback"
 
@@ -125,6 +126,20 @@ async def list_all(
         if cursor is None:
             return pages
         assert len(pages) < 100
+
+
+class Answers(PlatformHttp):
+    """A way out that answers in order and keeps what was asked."""
+
+    def __init__(self, *results: Answer | NotSent | Broken) -> None:
+        self._results = list(results)
+        self.asked: list[Call] = []
+
+    async def send(
+        self, spec: PlatformSpec, call: Call, timeout_s: float = 30.0
+    ) -> Answer | NotSent | Broken:
+        self.asked.append(call)
+        return self._results.pop(0)
 
 
 def answer(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:

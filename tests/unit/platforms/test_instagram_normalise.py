@@ -139,6 +139,7 @@ def test_hashtags(caption: str, hashtags: list[str]) -> None:
         ("https://kiln.example/@ana and @bo", ["bo"]),
         ("@ana@bo", ["ana"]),
         ("word@ana", []),
+        ("info-@kiln.example x+@kiln.example", []),
         ("@" + "a" * 30, ["a" * 30]),
         ("@" + "a" * 31, []),
         ("@ana @ana", ["ana"]),

@@ -1,25 +1,10 @@
-"""Reading X posts by id: old versions, and what counts as gone."""
-
-from typing import Any
+"""Reading X where the sandbox does not go: old versions, what counts as gone, endless cursors."""
 
 from domain.secrets import Secret
-from platforms.http import PlatformHttp
+from platforms.base import PageQuery
 from platforms.outcome import Ok
 from platforms.twitter.adapter import Twitter
-from tests.unit.platforms.support import answer
-
-
-class Answers(PlatformHttp):
-    """Answers in order; keeps the ids that were asked for."""
-
-    def __init__(self, *documents: Any) -> None:
-        self._documents = list(documents)
-        self.asked: list[Any] = []
-
-    async def send(self, spec: Any, call: Any, timeout_s: float = 30.0) -> Any:
-        self.asked.append(call.query["ids"])
-        return self._documents.pop(0)
-
+from tests.unit.platforms.support import Answers, answer
 
 OLD = {"id": "10", "text": "old", "edit_history_post_ids": ["10", "11"]}
 NEW = {"id": "11", "text": "new", "edit_history_post_ids": ["10", "11"]}
@@ -30,7 +15,7 @@ async def test_an_old_version_is_never_taken_for_the_current_one() -> None:
     http = Answers(answer(200, {"data": [OLD, {"id": "12"}]}), answer(200, {"data": [NEW]}))
     outcome = await x.read_items(http, token, "7", ["10", "12"])
     assert isinstance(outcome, Ok)
-    assert http.asked == ["10,12", "11"]
+    assert [call.query["ids"] for call in http.asked] == ["10,12", "11"]
     assert {i.external_id: i.text.text for i in outcome.value.items} == {"12": "", "11": "new"}
     both = Answers(answer(200, {"data": [OLD, NEW]}))
     outcome = await x.read_items(both, token, "7", ["10", "11"])
@@ -55,3 +40,12 @@ async def test_only_not_found_is_gone() -> None:
     )
     assert isinstance(outcome, Ok)
     assert outcome.value.gone == {"1", "3"}
+
+
+async def test_the_same_cursor_again_is_the_end() -> None:
+    x = Twitter()
+    for told, following in (("again", None), ("next", "next"), (None, None), (7, None)):
+        http = Answers(answer(200, {"data": [NEW], "meta": {"next_token": told}}))
+        outcome = await x.list_page(http, Secret("t"), "7", PageQuery(x.spec.sources[0], "again"))
+        assert isinstance(outcome, Ok)
+        assert outcome.value.next_cursor == following

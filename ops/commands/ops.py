@@ -1,0 +1,153 @@
+"""`rookery ops`: where things live and how they are; placement, dead letters, what is parked."""
+
+from typing import Annotated
+
+import typer
+
+from ops.commands.options import DEFAULT_URL, AsJson, Key, Url, print_json, print_rows, print_view, remote
+from ops.remote import Json, segment
+
+app = typer.Typer(help="Operate the deployment.", no_args_is_help=True)
+letters = typer.Typer(help="Messages that could not be applied.", no_args_is_help=True)
+app.add_typer(letters, name="dead-letters")
+
+Kind = Annotated[str, typer.Argument(help="account, campaign, link or transaction.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The entity's id.")]
+
+
+@app.command()
+def hosts(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
+    """Every host: what it owns, what it holds up, which code it runs."""
+    with remote(url, api_key) as api:
+        found = api.get("/v1/ops/hosts")["items"]
+    if as_json:
+        print_json(found)
+        return
+    columns = (
+        "host",
+        "process",
+        "build",
+        "partitions",
+        "in memory",
+        "applied",
+        "own actors",
+        "held",
+        "failing",
+    )
+    print_rows(columns, map(_host, found))
+
+
+@app.command()
+def partitions(
+    busy: Annotated[bool, typer.Option("--busy", help="Only those with messages waiting.")] = False,
+    url: Url = DEFAULT_URL,
+    api_key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every partition: its host, epoch, and the messages that wait (lag)."""
+    with remote(url, api_key) as api:
+        found = api.get("/v1/ops/partitions")["items"]
+    found = [row for row in found if not busy or any(row["lag"].values())]
+    if as_json:
+        print_json(found)
+        return
+    rows = ((r["partition"], r["host"], r["epoch"], r["mailbox_generation"], _lag(r["lag"])) for r in found)
+    print_rows(("partition", "host", "epoch", "generation", "lag"), rows)
+
+
+@app.command()
+def entity(kind: Kind, id_: Id, url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
+    """Where an entity lives, its state, budget, version and reminders."""
+    with remote(url, api_key) as api:
+        view = api.get(_path(kind, id_))
+    print_json(view) if as_json else print_view(view)
+
+
+@app.command()
+def isolate(
+    kind: Kind, id_: Id, url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False
+) -> None:
+    """Give it an actor of its own, with its own row, log and metrics in the Ray dashboard."""
+    _place(kind, id_, "isolate", url, api_key, as_json)
+
+
+@app.command()
+def release(
+    kind: Kind, id_: Id, url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False
+) -> None:
+    """Back into the host of its partition."""
+    _place(kind, id_, "release", url, api_key, as_json)
+
+
+@app.command()
+def pause(kind: Kind, id_: Id, url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
+    """Pause an account or a campaign."""
+    with remote(url, api_key) as api:
+        view = api.post(f"{_path(kind, id_)}/pause")
+    print_json(view) if as_json else print(f"{kind} {id_} is {view['status']}.")
+
+
+@app.command()
+def parked(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
+    """External accounts that webhooks arrive for although nobody connected them."""
+    with remote(url, api_key) as api:
+        found = api.get("/v1/ops/parked", limit=200)["items"]
+    if as_json:
+        print_json(found)
+    else:
+        print_rows(("external account", "parked"), ((row["target"], row["parked"]) for row in found))
+
+
+@letters.command("list")
+def list_letters(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
+    """Newest first."""
+    with remote(url, api_key) as api:
+        found = list(api.items("/v1/ops/dead-letters"))
+    if as_json:
+        print_json(found)
+        return
+    columns = ("id", "entity", "event_id", "reason", "failed_at", "replayed_at")
+    print_rows(columns, ([letter[name] for name in columns] for letter in found))
+
+
+@letters.command()
+def replay(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="As `dead-letters list` shows it.")],
+    url: Url = DEFAULT_URL,
+    api_key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put the message back into its entity's mailbox; twice has one effect."""
+    with remote(url, api_key) as api:
+        letter = api.post(f"/v1/ops/dead-letters/{segment(id_)}/replay")
+    print_json(letter) if as_json else print(f"{letter['id']} is in the mailbox of {letter['entity']} again.")
+
+
+def _place(kind: str, id_: str, name: str, url: str, api_key: str | None, as_json: bool) -> None:
+    with remote(url, api_key) as api:
+        view = api.post(f"{_path(kind, id_)}/{name}")
+    print_json(view) if as_json else print(f"{kind} {id_} is {view['placement']}, on {view['host']}.")
+
+
+def _path(kind: str, id_: str) -> str:
+    return f"/v1/ops/entities/{segment(kind)}/{segment(id_)}"
+
+
+def _lag(lag: dict[str, int]) -> str | None:
+    return ", ".join(f"{kind} {n}" for kind, n in lag.items() if n) or None
+
+
+def _host(host: Json) -> tuple[object, ...]:
+    if host.get("unreachable") or host.get("starting"):
+        return (host["name"], "starting" if host.get("starting") else "does not answer", *[None] * 7)
+    return (
+        host["name"],
+        host["pid"],
+        host["build"],
+        len(host["partitions"]),
+        host["activations"],
+        host["applied"],
+        ", ".join(host["dedicated"]) or None,
+        ", ".join(f"{key} {n}" for key, n in host["held"].items()) or None,
+        ", ".join(host["quarantined"]) or None,
+    )

@@ -1,0 +1,40 @@
+"""SIGINT and SIGTERM as one way to end a command that started other processes."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Within, either signal raises KeyboardInterrupt."""
+    before = {number: signal.signal(number, _interrupt) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def wait_for_signal() -> None:
+    """Until SIGINT or SIGTERM. Sets its handlers anew, because Ray installs some of its own."""
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
+    try:
+        while True:
+            signal.pause()
+    except KeyboardInterrupt:
+        return
+
+
+def ignore_signals() -> None:
+    """From here on the end is under way, and is not to be interrupted by an impatient second Ctrl-C."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
