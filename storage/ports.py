@@ -115,7 +115,7 @@ class Mailboxes(Protocol):
         ...
 
     async def mark_seen(self, marks: Mapping[str, Sequence[str]]) -> None:
-        """Stream name -> event ids whose effect is saved."""
+        """Stream name -> event ids whose effect is saved. An overflow stream shares its stream's marks."""
         ...
 
     async def raise_attempts(self, entries: Sequence[Entry]) -> dict[StreamId, int]:

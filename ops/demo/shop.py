@@ -71,6 +71,7 @@ class Shop:
         self.campaign_id = ""
         self.links: list[Json] = []
         self._codes: list[str] = []
+        self._series = party.name.lower().replace(" ", "-")
         self._clock = clock
         self._visitors = visitors
         self._rng = random.Random(seed)
@@ -159,7 +160,7 @@ class Shop:
         rng = self._rng
         way = rng.choices(("link", "code", "both", "neither"), (45, 30, 10, 15))[0]
         order = Order(
-            order_id=f"{self.party.name}-{1001 + len(self.book.orders)}",
+            order_id=f"{self._series}-{1001 + len(self.book.orders)}",
             amount_minor=rng.choice(_PRICES) * rng.choice((1, 1, 2)),
             credited=way != "neither",
         )

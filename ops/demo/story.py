@@ -75,6 +75,8 @@ class Story:
             tasks = [asyncio.create_task(watcher) for watcher in watchers]
             try:
                 return await self._play(cast, sandbox, visitors)
+            except ExceptionGroup as group:
+                raise _cause(group) from group
             finally:
                 for task in tasks:
                     task.cancel()
@@ -111,9 +113,12 @@ class Story:
         self._screen.step("launching the campaigns")
         kiln = Shop(cast.kiln, cast.of(cast.kiln), self._clock, visitors, "kiln")
         moon = Shop(cast.moon, cast.of(cast.moon), self._clock, visitors, "moon")
-        await kiln.open("Spring glaze", "KILN", 500_000)
-        await moon.open("Full moon", "MOON", 200_000)
-        self._screen.picture.names |= {kiln.campaign_id: "Spring glaze", moon.campaign_id: "Full moon"}
+        for shop, name, prefix, budget in (
+            (kiln, "Spring glaze", "KILN", 500_000),
+            (moon, "Full moon", "MOON", 200_000),
+        ):
+            await shop.open(name, prefix, budget)
+            self._screen.picture.names[shop.campaign_id] = name
         launched = await sandbox.get("/ledger")
         await sandbox.put("/delivery", DELIVERY)
         kill = await self._week(cast, sandbox, [kiln, moon])
@@ -211,6 +216,13 @@ async def _versions(cast: Cast) -> list[Json]:
 
 def _version(view: Json) -> Json:
     return {"id": view.get("id") or view.get("code"), "version": view["version"]}
+
+
+def _cause(error: Exception) -> Exception:
+    """What ended a group of tasks: the first one that failed."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _client(url: str) -> httpx.AsyncClient:

@@ -101,6 +101,13 @@ async def test_marked_events_are_seen_for_forty_hours_per_stream(stores: Stores)
     assert await stores.mailboxes.seen(S1, ["a", "later"]) == set()
 
 
+async def test_an_overflow_shares_the_marks_of_its_stream(stores: Stores) -> None:
+    overflow = f"{S1}:overflow:twitter:1:5-1"
+    await stores.mailboxes.mark_seen({S1: ["a"], overflow: ["b"]})
+    for stream in (S1, overflow):
+        assert await stores.mailboxes.seen(stream, ["a", "b", "c"]) == {"a", "b"}
+
+
 async def test_attempts_are_counted_until_the_entry_is_deleted(stores: Stores) -> None:
     await stores.mailboxes.tell([(S1, mail(1)), (S1, mail(2))])
     one, two = await everything(stores, S1)

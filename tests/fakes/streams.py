@@ -125,11 +125,13 @@ class FakeMailboxes:
 
     async def seen(self, partition_kind: str, event_ids: Sequence[str]) -> set[str]:
         oldest = (self._redis.clock.now() - _SEEN_FOR).timestamp()
-        return {e for e in event_ids if self._seen.get((partition_kind, e), 0.0) >= oldest}
+        stream = partition_kind.partition(OVERFLOW)[0]
+        return {e for e in event_ids if self._seen.get((stream, e), 0.0) >= oldest}
 
     async def mark_seen(self, marks: Mapping[str, Sequence[str]]) -> None:
         now = self._redis.clock.now().timestamp()
-        self._seen |= {(stream, event_id): now for stream, ids in marks.items() for event_id in ids}
+        for stream, event_ids in marks.items():
+            self._seen |= {(stream.partition(OVERFLOW)[0], event_id): now for event_id in event_ids}
 
     async def raise_attempts(self, entries: Sequence[Entry]) -> dict[StreamId, int]:
         counts = {}

@@ -7,7 +7,9 @@ backup or a log collector sees is searched for them.
 import asyncio
 import ssl
 import uuid
+import zlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,12 +129,24 @@ async def arrived(admin: Caller, x: Json, instagram: Json) -> None:
 
 async def test_nothing_planted_is_found_in_clear(world: World, planted: Planted) -> None:
     places = [place async for place in everything(world)]
-    names = {name.split(":")[0] for name, _ in places}
-    assert {"log", "ray", "metrics", "redis", "redis file", "document", "server log"} <= names
+    for kind, known in _KNOWN_TO_BE_THERE.items():
+        assert any(name.startswith(f"{kind}:") and known in data for name, data in places), kind
     leaks = {name: hits for name, data in places if (hits := planted.found_in(data))}
     assert leaks == {}
     # The search itself works: each text is found where it was put on purpose.
     assert planted.found_in(b"..".join(t.encode() for t in planted.secrets.values())) == list(planted.secrets)
+
+
+_KNOWN_TO_BE_THERE = {
+    "log": b"host.started",
+    "ray": b"HostActor",
+    "metrics": b"rookery_webhooks_accepted",
+    "redis": b"live:org_",
+    "redis file": b"mailbox:account:",
+    "document": b"twitter:",
+    "server log": b"ready",
+}
+"""By place, something that is in it: whoever looks in the wrong place finds no leak either."""
 
 
 async def everything(world: World) -> AsyncIterator[tuple[str, bytes]]:
@@ -149,7 +163,18 @@ async def everything(world: World) -> AsyncIterator[tuple[str, bytes]]:
         yield f"server log:{path}", await asyncio.to_thread(path.read_bytes)
     for name in await world.database.list_collection_names():
         async for document in world.database[name].find({}):
-            yield f"document:{name}:{document['_id']}", bson.encode(document)
+            unpacked = b" ".join(_unpacked(document))
+            yield f"document:{name}:{document['_id']}", bson.encode(document) + unpacked
+
+
+def _unpacked(value: object) -> Iterator[bytes]:
+    """What compressed bytes inside hold: compressed is not sealed."""
+    if isinstance(value, bytes):
+        with suppress(zlib.error):
+            yield zlib.decompress(value)
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _unpacked(part)
 
 
 async def redis_rows(world: World) -> AsyncIterator[tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""cluster.yaml and serve_config.yaml, checked with Ray's own validators, and the commands as a node runs them."""
+"""cluster.yaml and serve_config.yaml: Ray's own validators, and the start commands as a node runs them."""
 
 import json
 import subprocess
@@ -17,11 +17,12 @@ from storage.settings import Settings, variable
 ROOT = Path(__file__).resolve().parents[2]
 STARTS = ("head_start_ray_commands", "worker_start_ray_commands")
 
-# Stands in for `ray` on a node: writes down what it was called with and the environment it was given.
-FAKE_RAY = """#!/usr/bin/env python3
+# Stands in for `ray` and `pkill` on a node: writes down how it was called, and with which environment.
+FAKE = """#!/usr/bin/env python3
 import json, os, sys
 with open(os.path.expanduser("~/calls.jsonl"), "a") as file:
-    print(json.dumps([sys.argv[1:], dict(os.environ)]), file=file)
+    name = os.path.basename(sys.argv[0])
+    print(json.dumps([[name, *sys.argv[1:]], dict(os.environ)]), file=file)
 """
 
 
@@ -35,10 +36,11 @@ def cluster() -> dict[str, Any]:
 @pytest.fixture
 def node(tmp_path: Path) -> Path:
     """A node's home folder, as the file mounts and the setup commands leave it."""
-    ray = tmp_path / "venv/bin/ray"
-    ray.parent.mkdir(parents=True)
-    ray.write_text(FAKE_RAY)
-    ray.chmod(0o755)
+    (tmp_path / "venv/bin").mkdir(parents=True)
+    for name in ("ray", "pkill"):
+        fake = tmp_path / "venv/bin" / name
+        fake.write_text(FAKE)
+        fake.chmod(0o755)
     (tmp_path / "rookery.env").write_text(documented_environment())
     return tmp_path
 
@@ -50,11 +52,11 @@ def documented_environment() -> str:
 
 
 def calls_on(node: Path, commands: list[str]) -> list[tuple[list[str], dict[str, str]]]:
-    for command in with_head_node_ip(commands, "192.0.2.7"):
+    for command in with_head_node_ip(commands, "192.0.2.7"):  # type: ignore[no-untyped-call]
         subprocess.run(
             ["bash", "-c", command],
             check=True,
-            env={"HOME": str(node), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+            env={"HOME": str(node), "PATH": f"{node}/venv/bin:/usr/local/bin:/usr/bin:/bin"},
             capture_output=True,
         )
     return [tuple(json.loads(line)) for line in (node / "calls.jsonl").read_text().splitlines()]
@@ -75,8 +77,9 @@ def test_ray_refuses_a_cluster_with_a_mistake(cluster: dict[str, Any]) -> None:
 def test_every_node_starts_ray_with_the_whole_environment(
     cluster: dict[str, Any], node: Path, start: str
 ) -> None:
-    (stopped, _), (started, environment) = calls_on(node, cluster[start])
-    assert (stopped, started[0]) == (["stop"], "start")
+    (stopped, _), (ended, _), (started, environment) = calls_on(node, cluster[start])
+    assert (stopped, ended) == (["ray", "stop"], ["pkill", "-x", "haproxy"])
+    assert started[:2] == ["ray", "start"]
     for name, value in (SERVE_ENV | {"RAY_AUTH_MODE": "token"}).items():
         assert environment.get(name) == value, name
     for name in ("MONGODB_URL", "REDIS_URL", "ROOKERY_KEYS", "ROOKERY_PUBLIC_URL", "ROOKERY_HOSTS"):
