@@ -53,14 +53,14 @@ class Window:
             return replace(self, used=used + 1, resets_at=resets_at)
         return resets_at
 
-    def told(self, limit: int, remaining: int, resets_at: datetime | None, in_flight: int = 0) -> "Window":
+    def told(self, limit: int, remaining: int, resets_at: datetime | None) -> "Window":
         """Believe the platform. Without a reset time the numbers are a share of the limit (percent)."""
         if limit <= 0:
             return self
         spent = max(0, limit - max(0, remaining))
         if resets_at is None:
-            return replace(self, used=math.ceil(self.limit * spent / limit) + in_flight)
-        return replace(self, limit=limit, used=spent + in_flight, resets_at=resets_at)
+            return replace(self, used=math.ceil(self.limit * spent / limit))
+        return replace(self, limit=limit, used=spent, resets_at=resets_at)
 
     def exhausted(self, until: datetime) -> "Window":
         """The platform refused: nothing is left before `until`."""

@@ -26,9 +26,7 @@ class Tally:
 
     def totals(self) -> Engagement:
         """None stays None only while nothing at all is known."""
-        moved = dict(self.folded)
-        for _, metric, step, _ in self.since:
-            moved[metric] = moved.get(metric, 0) + step
+        moved = self.moved()
         values: dict[str, int | None] = {}
         for metric in METRICS:
             base = getattr(self.base, metric)
@@ -38,9 +36,17 @@ class Tally:
                 values[metric] = max(0, (base or 0) + moved.get(metric, 0))
         return Engagement(**values)
 
+    def moved(self) -> dict[str, int]:
+        """What the events since the base come to, per metric."""
+        moved = dict(self.folded)
+        for _, metric, step, _ in self.since:
+            moved[metric] = moved.get(metric, 0) + step
+        return moved
+
     def heard(self, event_id: str, metric: str, step: int, at: datetime) -> "Tally":
         """Count one event once; one that a later poll already includes changes nothing."""
-        if self.read_at is not None and at <= self.read_at:
+        told = getattr(self.base, metric) is not None
+        if told and self.read_at is not None and at <= self.read_at:
             return self
         if any(known == event_id and m == metric for known, m, _, _ in self.since):
             return self
@@ -56,8 +62,7 @@ class Tally:
         """The platform's own totals as of `at`; a metric it does not tell keeps what is known."""
         if self.read_at is not None and at < self.read_at:
             return self
-        known = self.totals()
-        told = {m: getattr(totals, m) for m in METRICS}
-        base = {m: told[m] if told[m] is not None else getattr(known, m) for m in METRICS}
-        newer = tuple(e for e in self.since if e[3] > at and told[e[1]] is not None)
-        return Tally(Engagement(**base), at, newer)
+        told = {m: getattr(totals, m) for m in METRICS if getattr(totals, m) is not None}
+        newer = tuple(e for e in self.since if e[3] > at or e[1] not in told)
+        folded = {m: n for m, n in self.folded.items() if m not in told}
+        return Tally(replace(self.base, **told), at, newer, folded)

@@ -5,7 +5,7 @@ fresh --due--> intent saved --> sent --+--> new tokens saved
                                        +--> named dead token: reauthorization_required
                                        +--> no answer: unknown outcome
 unknown outcome (rotating): present the old token once more; refused -> reauthorization_required
-unknown outcome (extended): the old token still works: simply again
+unknown outcome (extended): the old token still works: back off, then again
 """
 
 from collections.abc import Mapping
@@ -62,7 +62,7 @@ def drive(
     if decision.act:
         return _begin(state, now, intent_id)
     if decision.reason == "cannot_refresh" and state.token.expires_at and state.token.expires_at <= now:
-        return _dead(state, "token_expired", now)
+        return dead(state, "token_expired")
     return state, [], []
 
 
@@ -100,32 +100,36 @@ def refreshed(
                 refused_at=None,
                 doubtful=False,
             )
-            state = replace(state, token=token, intent=None, scopes=data["scopes"] or state.scopes)
+            scopes = data["scopes"] or state.scopes
+            state = replace(state, token=token, intent=None, scopes=scopes, reason=None)
             return state, [], [_changed(state, data["account_id"], "token_refreshed")]
         case RetryAfter(seconds=seconds):
-            pause = max(timedelta(seconds=seconds), backoff(token.failures + 1))
-            token = replace(token, failures=token.failures + 1, retry_at=now + pause)
-            return replace(state, token=token, intent=None), [], []
+            return _later(state, timedelta(seconds=seconds), now), [], []
         case ReauthRequired(reason=reason):
-            return _dead(state, "refresh_outcome_unknown" if intent.last_chance else reason, now)
+            return dead(state, "refresh_outcome_unknown" if intent.last_chance else reason)
         case Rejected(code=code):
-            token = replace(token, failures=token.failures + 1, retry_at=now + backoff(token.failures + 1))
-            return replace(state, token=token, intent=None, reason=f"refresh_rejected_{code}"), [], []
+            return replace(_later(state, timedelta(), now), reason=f"refresh_rejected_{code}"), [], []
         case Unknown():
+            if spec.token.model is not TokenModel.ROTATING:
+                return _later(state, timedelta(), now), [], []  # nothing was spent: the same call is safe
             return _unresolved(state, spec, now, intent_id)
 
 
-def refused(state: AccountState, reason: str, now: datetime) -> tuple[AccountState, list[Event]]:
-    """A call answered that the token is dead. One refresh decides whether it truly is."""
+def refused(
+    state: AccountState, reason: str, asked_at: datetime, now: datetime
+) -> tuple[AccountState, list[Event]]:
+    """A call asked at `asked_at` was answered that the token is dead. One refresh decides whether it is."""
     if state.status not in (Status.CONNECTED, Status.PAUSED):
         return state, []
+    if asked_at <= state.token.issued_at:
+        return state, []  # the call carried a former token: its answer says nothing of this one
     if reason != "token_refused":
-        dead, _, events = _dead(state, reason, now)
-        return dead, events
+        lost, _, events = dead(state, reason)
+        return lost, events
     recently = state.token.refreshed_at is not None and now - state.token.refreshed_at < timedelta(minutes=1)
     if recently and state.token.refused_at is None:
-        dead, _, events = _dead(state, "token_refused_after_refresh", now)
-        return dead, events
+        lost, _, events = dead(state, "token_refused_after_refresh")
+        return lost, events
     return replace(state, token=replace(state.token, refused_at=state.token.refused_at or now)), []
 
 
@@ -143,13 +147,21 @@ def _unresolved(
 ) -> tuple[AccountState, list[Effect], list[Event]]:
     intent = state.intent
     if intent is not None and intent.last_chance:
-        return _dead(state, "refresh_outcome_unknown", now)
+        return dead(state, "refresh_outcome_unknown")
     rotating = spec.token.model is TokenModel.ROTATING
     token = replace(state.token, in_doubt=state.token.in_doubt + (1 if rotating else 0), doubtful=rotating)
     return _begin(replace(state, token=token, intent=None), now, intent_id)
 
 
-def _dead(state: AccountState, reason: str, now: datetime) -> tuple[AccountState, list[Effect], list[Event]]:
+def _later(state: AccountState, at_least: timedelta, now: datetime) -> AccountState:
+    token = state.token
+    pause = max(at_least, backoff(token.failures + 1))
+    token = replace(token, failures=token.failures + 1, retry_at=now + pause)
+    return replace(state, token=token, intent=None)
+
+
+def dead(state: AccountState, reason: str) -> tuple[AccountState, list[Effect], list[Event]]:
+    """Only a person can help: work ends, and an event says so."""
     state = replace(
         state,
         status=Status.REAUTHORIZATION_REQUIRED,

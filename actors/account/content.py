@@ -1,5 +1,6 @@
 """What a turn does with content and remarks: side documents and the events that follow from them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -54,6 +55,8 @@ class Changes:
         """Store an item as the platform shows it now. `since_birth`: all its engagement happened under
         our eyes, so it counts from zero. Answers whether the content was unknown."""
         known = self.known(CONTENT, item.external_id)
+        if known is not None and known["status"] == "deleted" and read_at <= known["deletedAt"]:
+            return False  # read before the platform named it as gone
         fresh = known is None or known["status"] == "pending"
         before = tally_of(known)
         tally = before.polled(item.engagement, read_at)
@@ -77,7 +80,7 @@ class Changes:
         elif since_birth:
             self._engaged(item.external_id, ZEROES, tally.totals())
         elif known is not None:
-            self._engaged(item.external_id, _without(tally.totals(), before.totals()), tally.totals())
+            self._engaged(item.external_id, _without(tally.totals(), before.moved()), tally.totals())
         return fresh
 
     def gone(self, external_id: str) -> bool:
@@ -173,17 +176,21 @@ class Changes:
         self._write(REMARKS, remark_tombstone(known, self.now))
         if known["kind"] == "comment" and known["contentId"]:
             content = known["contentId"].rsplit("|", 1)[-1]
-            self.heard(content, f"gone:{external_id}", "comments", -1, at)
+            if self.known(CONTENT, content) is None:
+                # The entry did not name the content, so this turn does not see it: ask for its totals.
+                self.unknown.append(content)
+            else:
+                self.heard(content, f"gone:{external_id}", "comments", -1, at)
         return True
 
     def _write(self, collection: str, document: Document) -> None:
         self.writes[SideRef(collection, document["_id"])] = document
 
 
-def _without(totals: Engagement, heard: Engagement) -> Engagement:
+def _without(totals: Engagement, heard: Mapping[str, int]) -> Engagement:
     """What the totals were before the events heard so far."""
     values: dict[str, int | None] = {}
     for metric in METRICS:
         total = getattr(totals, metric)
-        values[metric] = None if total is None else max(0, total - (getattr(heard, metric) or 0))
+        values[metric] = None if total is None else max(0, total - heard.get(metric, 0))
     return Engagement(**values)

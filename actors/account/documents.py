@@ -92,6 +92,7 @@ def pending_document(
         "replaces": [],
         "syncedAt": now,
         "status": "pending",
+        "listedIn": None,
     }
 
 

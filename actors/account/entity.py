@@ -137,7 +137,7 @@ class AccountEntity:
 
     def _outcome(self, state: AccountState, message: Message, changes: Changes, now: datetime) -> "_Step":
         data, spec = message.data, self._spec(state)
-        dead: ReauthRequired | None = None
+        refusal: ReauthRequired | None = None
         match message.name:
             case "tick":
                 return state, []
@@ -148,11 +148,11 @@ class AccountEntity:
                 source = next((s.name for s in spec.sources if not s.remarks), spec.sources[0].name)
                 return hearing.follow_up(state, changes.unknown, source), effects
             case "page_fetched":
-                state, dead = sync.page_fetched(state, spec, data, changes, now)
+                state, refusal = sync.page_fetched(state, spec, data, changes, now)
             case "recheck_chosen":
                 state = sync.recheck_chosen(state, data)
             case "items_read":
-                state, dead = sync.items_read(state, spec, data, changes, now)
+                state, refusal = sync.items_read(state, spec, data, changes, now)
             case "refreshed":
                 data = {**data, "account_id": changes.account_id}
                 state, effects, events = access.refreshed(state, data, spec, now, self._make_id("int"))
@@ -162,12 +162,14 @@ class AccountEntity:
                 return self._profiled(state, data, changes), []
             case "subscribed":
                 return replace(state, subscribed=data["ok"]), []
+            case "reconcile" if state.status is not Status.CONNECTED:
+                return state, []
             case "reconcile":
                 return sync.sync_all(state, spec, Priority.WEBHOOK), []
             case other:
                 raise Invalid("unknown_command", f"An account has no command {other!r}.", field="command")
-        if dead is not None:
-            state, events = access.refused(state, dead.reason, now)
+        if refusal is not None:
+            state, events = access.refused(state, refusal.reason, data["asked_at"], now)
             changes.events += [_named_id(e, changes.account_id) for e in events]
         return state, []
 
@@ -219,9 +221,11 @@ class AccountEntity:
                 counters=state.counters,
                 last_sync_at=state.last_sync_at,
             )
-        known = bool(new.sources)
-        new = sync.sync_all(new, spec, Priority.SCHEDULED) if known else new
-        new = new if known else sync.backfill_all(new, spec, Priority.BACKFILL)
+            if refresh is not None and data["refresh_token"] is None:
+                # The same refresh token goes on: what is known of its last presentation does too.
+                token = replace(token, doubtful=state.token.doubtful)
+                new = replace(new, token=token, intent=state.intent)
+        new = sync.sync_all(new, spec, Priority.SCHEDULED)
         new = replace(new, replay_at=now + REPLAY_AGAIN)
         changes = Changes(key.id, new, {}, now, self._seal)
         event = {"account_id": key.id, "platform": new.platform, "reconnected": state is not None}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from actors.account import access
 from actors.account.content import Changes
 from actors.account.documents import CONTENT, REMARKS, side_id
 from actors.account.effects import FetchProfile
@@ -61,13 +62,11 @@ def hear(
         case Happening.PROFILE_CHANGED if state.status is Status.CONNECTED:
             effects.append(FetchProfile(state.token.access))
         case Happening.ACCESS_REVOKED:
-            state = replace(state, status=Status.REAUTHORIZATION_REQUIRED, reason="access_revoked")
-            changes.events.append(
-                Event(
-                    EventType.SOCIAL_ACCOUNT_REAUTHORIZATION_REQUIRED,
-                    {"account_id": changes.account_id, "platform": state.platform, "reason": state.reason},
-                )
-            )
+            if state.status is not Status.REAUTHORIZATION_REQUIRED:
+                state, _, events = access.dead(state, "access_revoked")
+                changes.events += [
+                    Event(e.type, {"account_id": changes.account_id, **e.data}) for e in events
+                ]
         case _:
             pass
     counters = state.count("webhooks") | {}

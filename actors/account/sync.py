@@ -50,12 +50,22 @@ def wish(state: AccountState, *wanted: Wish) -> AccountState:
     return replace(state, wishes=tuple(wishes))
 
 
-def backfill_all(state: AccountState, spec: PlatformSpec, priority: Priority) -> AccountState:
-    return wish(state, *(Wish(s.name, Mode.BACKFILL, priority) for s in spec.sources))
-
-
 def sync_all(state: AccountState, spec: PlatformSpec, priority: Priority) -> AccountState:
-    return wish(state, *(Wish(s.name, Mode.INCREMENTAL, priority) for s in spec.sources))
+    return wish(state, *(w for s in spec.sources if (w := _up_to_date(state, s.name, priority))))
+
+
+def _up_to_date(state: AccountState, source: str, priority: Priority) -> Wish | None:
+    """What brings a list up to date; None while that is being done.
+
+    A list that was never walked to its end is walked whole: an incremental walk would stop at known pages.
+    """
+    known = state.sources.get(source)
+    if known is not None and known.backfilled:
+        wanted = Wish(source, Mode.INCREMENTAL, priority)
+    else:
+        wanted = Wish(source, Mode.BACKFILL, Priority.BACKFILL)
+    running = state.job is not None and (state.job.source, state.job.mode) == (source, wanted.mode)
+    return None if running else wanted
 
 
 # -- choosing and calling ---------------------------------------------------------------------------
@@ -69,7 +79,7 @@ def drive(
     if state.job is None:
         state = _next_job(state, now, job_id)
     job = state.job
-    if job is None or not token_ok:
+    if job is None:
         return state, []
     if job.calls_until is not None:
         if now < job.calls_until:
@@ -78,9 +88,12 @@ def drive(
         state, job = _failed(state, job, "no_outcome", now)
         if job is None:
             return state, []
-    if job.wait_until is not None and now < job.wait_until:
-        return state, []
-    return _call(state, spec, job, now)
+    if job.wait_until is not None:
+        if now < job.wait_until:
+            return state, []
+        job = replace(job, wait_until=None)
+        state = replace(state, job=job)
+    return _call(state, spec, job, now) if token_ok else (state, [])
 
 
 def wake_at(state: AccountState) -> datetime | None:
@@ -100,7 +113,8 @@ def _schedule(state: AccountState, spec: PlatformSpec, now: datetime) -> Account
     for source in spec.sources:
         known = state.sources.get(source.name)
         if known is not None and known.next_run_at is not None and known.next_run_at <= now:
-            state = wish(state, Wish(source.name, Mode.INCREMENTAL, Priority.SCHEDULED))
+            due = _up_to_date(state, source.name, Priority.SCHEDULED)
+            state = wish(state, due) if due else state
     return state
 
 
@@ -187,6 +201,9 @@ def page_fetched(
     newest_id = job.newest_id
     if newest_id is None and count:
         newest_id = (page.items[0] if page.items else page.remarks[0]).external_id
+    oldest_at = min([*times, *([job.oldest_at] if job.oldest_at else [])], default=None)
+    # A backfill may walk over known content: it goes on as long as it comes to older items.
+    moved = fresh > 0 or (job.mode is Mode.BACKFILL and oldest_at != job.oldest_at)
     job = replace(
         job,
         cursor=page.next_cursor,
@@ -194,10 +211,10 @@ def page_fetched(
         failures=0,
         pages=job.pages + 1,
         items=job.items + count,
-        stale_pages=0 if fresh else job.stale_pages + 1,
+        stale_pages=0 if moved else job.stale_pages + 1,
         newest_id=newest_id,
         newest_at=max([*times, *([job.newest_at] if job.newest_at else [])], default=None),
-        oldest_at=min([*times, *([job.oldest_at] if job.oldest_at else [])], default=None),
+        oldest_at=oldest_at,
     )
     if ids:
         payload = {
@@ -221,8 +238,7 @@ def _has_more(job: Job, page: Page) -> bool:
         return False
     if job.since is not None and job.oldest_at is not None and job.oldest_at < job.since:
         return False
-    # A backfill over known content is stale from the first page; only endless repetition ends it.
-    return job.mode is Mode.BACKFILL or job.stale_pages < MAX_STALE_PAGES
+    return job.stale_pages < MAX_STALE_PAGES
 
 
 def _listed(state: AccountState, spec: PlatformSpec, job: Job, now: datetime) -> AccountState:
@@ -235,7 +251,8 @@ def _listed(state: AccountState, spec: PlatformSpec, job: Job, now: datetime) ->
         known,
         newest_at=job.newest_at if newer else known.newest_at,
         newest_id=job.newest_id if newer else known.newest_id,
-        backfilled=known.backfilled or job.mode is Mode.BACKFILL,
+        backfilled=known.backfilled
+        or (job.mode is Mode.BACKFILL and job.limit is None and job.since is None),
         last_run_at=now,
         next_run_at=now + timedelta(seconds=interval),
         items=known.items + job.items,

@@ -56,13 +56,14 @@ class Addressing:
 
     def messages(self, entry: Entry, account_ids: Sequence[str]) -> dict[EntityKey, Message]:
         """Open, parse and normalise. Raises only for a body that cannot be opened."""
-        if not self.is_webhook(entry):
+        mail = self._envelope.open_mail(entry.mail)
+        if isinstance(mail, Message):
             kind = Kind(entry.stream.split(":")[1])
-            return {EntityKey(kind, entry.mail.target): self._envelope.open_mail(entry.mail)}
-        mail = self._envelope.open_webhook(entry.mail)
+            return {EntityKey(kind, entry.mail.target): mail}
         platform = self._platforms.get(mail.platform)
         if platform is None:
             raise UnknownPlatform(mail.platform)
         data = {"event": platform.parse(mail.entry), "app_id": mail.app_id}
         message = Message("platform_event", data, entry.mail.event_id)
-        return {EntityKey(Kind.ACCOUNT, id_): message for id_ in account_ids}
+        addressed = account_ids if self.is_webhook(entry) else [entry.mail.target]
+        return {EntityKey(Kind.ACCOUNT, id_): message for id_ in addressed}

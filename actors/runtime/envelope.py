@@ -55,14 +55,15 @@ class Envelope:
         sealed = self._keyring.seal(app_id.encode() + b"\n" + entry.raw, _MAIL)
         return stream_of(Kind.ACCOUNT, partition), Mail(target, entry.event_id, sealed)
 
-    def open_webhook(self, mail: Mail) -> WebhookMail:
-        platform, _, external_id = mail.target.partition(":")
-        app_id, _, raw = self._keyring.open(mail.body, _MAIL).partition(b"\n")
+    def open_mail(self, mail: Mail) -> Message | WebhookMail:
+        """A message, or a webhook entry: also one replayed to a single connection of its account."""
+        body = self._keyring.open(mail.body, _MAIL)
+        if body.startswith(b"{"):
+            message = orjson.loads(body)
+            return Message(message["n"], message["d"], mail.event_id)
+        platform, external_id = mail.target.split(":")[:2]
+        app_id, _, raw = body.partition(b"\n")
         return WebhookMail(platform, app_id.decode(), RawEntry(external_id, mail.event_id, raw))
-
-    def open_mail(self, mail: Mail) -> Message:
-        body = orjson.loads(self._keyring.open(mail.body, _MAIL))
-        return Message(body["n"], body["d"], mail.event_id)
 
     # -- Ray calls ----------------------------------------------------------------------------------
     def seal_call(self, data: dict[str, Any]) -> bytes:

@@ -162,13 +162,15 @@ async def test_the_host_ends_at_every_step_of_a_refresh(
     found = await eventually(resolved, 60, every_s=0.5)
     ledger = await world.sandbox.ledger()
     mine = [r for r in ledger["refreshes"] if r["external_id"] == account["external_id"]]
-    assert ledger["double_refreshes"] == before["double_refreshes"], mine
+    twice = ledger["double_refreshes"] - before["double_refreshes"]
+    assert twice <= found["token"]["refresh_in_doubt"], mine  # never twice without being counted
     if point is Failpoint.INTENT_ANSWERED:
         # The one gap nobody can close: rotated there, never heard of here. It is counted, not hidden.
         assert found["token"]["refresh_in_doubt"] == 1
         assert found["status"] == "reauthorization_required"
         assert found["reason"] == "refresh_outcome_unknown"
     else:
+        assert twice == 0
         assert found["status"] == "connected", found
         assert [r["outcome"] for r in mine] == ["rotated"]
 

@@ -40,6 +40,7 @@ class Stage:
         self.world, self.caller, self.account, self.view = world, caller, account, view
         self.recorded: set[str] = set()
         self.unanswered: list[str] = []
+        self.own_webhooks = 0  # of the test's making, so not in the sandbox's ledger
 
     @classmethod
     async def set_up(cls, world: World) -> "Stage":
@@ -88,12 +89,12 @@ class Stage:
 
         async def held() -> bool:
             report = await compare(self.world, self.caller, self.account, self.view)
-            assert not report["remarks_lost"] and report["counted"] == report["accepted"], report
+            assert report["counted"] == report["accepted"] + self.own_webhooks, report
             return True
 
         await eventually(held, 60, 0.5)
         report = await compare(self.world, self.caller, self.account, self.view)
-        assert report["remarks_doubled"] == []
+        assert report["remarks_lost"] == report["remarks_doubled"] == []
         orders = [t["order_id"] for t in await self.caller.all("/v1/transactions")]
         assert len(orders) == len(set(orders))
         assert self.recorded <= set(orders) <= self.recorded | set(self.unanswered)
@@ -119,8 +120,7 @@ def _now() -> str:
 
 
 async def test_redis_stands_still_for_twelve_seconds(world: World) -> None:
-    stage = await Stage.set_up(world)
-    hook = await Hook.of(world, "twitter")
+    stage, hook = await Stage.set_up(world), await Hook.of(world, "twitter")
     body = x_reply(stage.account["external_id"], str(uuid.uuid4().int)[:18], "1", "during")
     began = time.monotonic()
     with standing_still(world, "redis"):
@@ -135,6 +135,9 @@ async def test_redis_stands_still_for_twelve_seconds(world: World) -> None:
         await stage.order()
         await asyncio.sleep(max(0.0, 12 - (time.monotonic() - began)))
     await stage.comment(5)
+    # Refused means "send it again", also when Redis took one of the three after all: still one effect.
+    await hook.send(body)
+    stage.own_webhooks = 1
     await stage.all_is_there()
     assert (await stage.order()).status_code == 201
 
@@ -144,7 +147,8 @@ async def test_the_document_server_stands_still_for_thirty_seconds(world: World)
     began = time.monotonic()
     with standing_still(world, "mongo"):
         await stage.comment(10)  # the way of a webhook touches Redis only: these are accepted all the while
-        paths = ("/v1/content", "/v1/accounts", f"/v1/accounts/{stage.view['id']}", "/v1/comments", "/readyz")
+        await timely(stage.caller, "GET", f"/v1/accounts/{stage.view['id']}")  # its owner may know by heart
+        paths = ("/v1/content", "/v1/accounts", "/v1/comments", "/readyz")
         answers = await asyncio.gather(*(timely(stage.caller, "GET", path) for path in paths), stage.order())
         assert [a.status_code for a in answers] == [503] * len(answers)
 

@@ -90,7 +90,7 @@ async def test_a_signed_webhook_is_in_the_mailbox_before_the_answer(
     assert answer.status_code == 200
     [mail] = told(redis)
     assert mail.target == "twitter:1900000000000000001"
-    opened = envelope.open_webhook(mail)
+    opened = envelope.open_mail(mail)
     assert (opened.platform, opened.app_id) == ("twitter", "x_app")
     assert b"1990000000000000010" in opened.entry.raw
     assert b"1990000000000000010" not in mail.body, "bodies lie sealed in Redis"
