@@ -13,8 +13,9 @@ from typing import Any
 from ray import serve
 from starlette.types import ASGIApp
 
-from actors.runtime.ray_actors import Metrics, start_supervisor
+from actors.runtime.ray_actors import Metrics, ensure_supervisor
 from api.compose import build_api, build_webhooks
+from storage.logs import configure
 from storage.settings import Settings
 
 REPLICAS = int(os.environ.get("ROOKERY_REPLICAS", "2"))
@@ -33,8 +34,10 @@ _LIMITS: dict[str, Any] = {
 @serve.ingress()
 class Api:
     async def __init__(self) -> None:  # type: ignore[misc]  # Serve awaits it
-        start_supervisor()
-        self._app = await build_api(Settings.load(), Metrics("api"))
+        settings = Settings.load()
+        configure(settings.log_level)
+        self._app = await build_api(settings, Metrics("api"))
+        await ensure_supervisor(settings.build)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return self._app
@@ -44,7 +47,9 @@ class Api:
 @serve.ingress()
 class WebhookIngress:
     async def __init__(self) -> None:  # type: ignore[misc]  # Serve awaits it
-        self._app = await build_webhooks(Settings.load(), Metrics("webhooks"))
+        settings = Settings.load()
+        configure(settings.log_level)
+        self._app = await build_webhooks(settings, Metrics("webhooks"))
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return self._app

@@ -60,9 +60,17 @@ def connect(settings: Settings) -> Stores:
     )
 
 
+async def verify_stores(settings: Settings, stores: Stores) -> None:
+    """Refuse servers that cannot keep what is promised. StoreMisconfigured with one sentence."""
+    assert settings.mongodb_url and settings.redis_url  # noqa: S101  # `connect` refused otherwise
+    await mongo.verify(stores.database, settings.mongodb_url)
+    await redis.verify(stores.connection, settings.redis_url, allow_lossy=settings.allow_lossy_redis)
+
+
 async def build_api(settings: Settings, metrics: Metrics) -> FastAPI:
     stores = connect(settings)
     database, clock, envelope = stores.database, stores.clock, stores.envelope
+    await verify_stores(settings, stores)
     await schema.prepare(database, settings.partitions)
     store = MongoEntityStore(database)
 
@@ -95,6 +103,8 @@ async def build_api(settings: Settings, metrics: Metrics) -> FastAPI:
         platforms=PLATFORMS,
         http=PlatformHttp(make_client(settings.sandbox_url), clock),
         probes={"mongodb": mongo_answers, "redis": redis_answers},
+        return_origins=frozenset(settings.return_origins),
+        trust_forwarded_for=settings.trust_forwarded_for,
     )
     redirects = Redirects(store, envelope, stores.mailboxes, clock, metrics)
     hub = LiveHub(RedisLiveFeed(stores.connection, clock), envelope, metrics)

@@ -3,6 +3,7 @@
 `rookery up`, the demo and the integration tests all start it here. Everything it started ends with it.
 """
 
+import asyncio
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from typing import Any
 
 import httpx
 
+from api.compose import connect, verify_stores
 from ops.embedded import DataPlane
 from ops.processes import leashed
 from storage.keys import Keys
@@ -89,6 +91,7 @@ class Service:
             say("sandbox")
             changes["sandbox_url"] = self._start_sandbox()
         self.settings = settings.model_copy(update=changes)
+        asyncio.run(_verify(self.settings))
         say("Ray")
         self._start_ray()
         say("Serve")
@@ -205,6 +208,16 @@ class Service:
         raise ServiceFailed(
             f"The service was not ready after {READY_S:.0f} s ({last}); run `rookery doctor`."
         )
+
+
+async def _verify(settings: Settings) -> None:
+    """Before Ray starts: a wrong server is one sentence here, and a stack trace in a replica."""
+    stores = connect(settings)
+    try:
+        await verify_stores(settings, stores)
+    finally:
+        stores.database.client.close()
+        await stores.connection.aclose()
 
 
 _QUIET = {"enable_access_log": False}

@@ -4,6 +4,7 @@ It lives beside the stores because both the actors and the API need it and neith
 """
 
 import hashlib
+import json
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -113,6 +114,11 @@ class Settings(BaseSettings):
     sandbox_url: WebAddress | None = None
     """Send every platform call to the sandbox at this address instead of to the platform."""
 
+    return_origins: tuple[WebAddress, ...] = ()
+    """Origins a browser may be sent back to after a connect, beside our own; a JSON list."""
+    trust_forwarded_for: bool = False
+    """Whether a proxy of ours adds the last `X-Forwarded-For` address; false otherwise: callers could lie."""
+
     partitions: Annotated[int, Field(ge=1, le=4096)] = 64
     """Fixed when a deployment is first started."""
     hosts: Annotated[int, Field(ge=1, le=1024)] = 2
@@ -146,8 +152,14 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             if value is None or (name == "build" and name not in self.model_fields_set):
                 continue
-            values[variable(name)] = str(value).lower() if isinstance(value, bool) else str(value)
+            values[variable(name)] = _as_text(value)
         return values
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
 
 
 def variable(field: str) -> str:

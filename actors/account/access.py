@@ -116,13 +116,13 @@ def refreshed(
 
 
 def refused(
-    state: AccountState, reason: str, asked_at: datetime, now: datetime
+    state: AccountState, access: bytes, reason: str, now: datetime
 ) -> tuple[AccountState, list[Event]]:
-    """A call asked at `asked_at` was answered that the token is dead. One refresh decides whether it is."""
+    """A call with the token `access` was answered that it is dead. One refresh decides whether it is."""
     if state.status not in (Status.CONNECTED, Status.PAUSED):
         return state, []
-    if asked_at <= state.token.issued_at:
-        return state, []  # the call carried a former token: its answer says nothing of this one
+    if access != state.token.access:
+        return state, []  # a former token, replaced while the call was under way
     if reason != "token_refused":
         lost, _, events = dead(state, reason)
         return lost, events

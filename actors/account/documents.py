@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from domain.commerce import extract
 
+from domain.commerce import extract
 from domain.content import ContentItem, ContentKind, Engagement, Media, Remark, Text
 from domain.engagement import Tally
 from storage.crypto import field_aad

@@ -169,7 +169,7 @@ class AccountEntity:
             case other:
                 raise Invalid("unknown_command", f"An account has no command {other!r}.", field="command")
         if refusal is not None:
-            state, events = access.refused(state, refusal.reason, data["asked_at"], now)
+            state, events = access.refused(state, data["access"], refusal.reason, now)
             changes.events += [_named_id(e, changes.account_id) for e in events]
         return state, []
 

@@ -155,7 +155,7 @@ class AccountHandler:
         query = PageQuery(source, effect.cursor, effect.since, effect.newer_than_id)
         outcome = await platform.list_page(self._http, token, account.external_id, query)
         self._tally(account, source.family, outcome)
-        data = {"job_id": effect.job_id, "outcome": outcome, "asked_at": asked_at}
+        data = {"job_id": effect.job_id, "outcome": outcome, "asked_at": asked_at, "access": effect.access}
         return Message("page_fetched", data)
 
     async def _read(self, account: AccountId, platform: Platform, effect: ReadItems) -> Message:
@@ -163,7 +163,7 @@ class AccountHandler:
         token = self._open(account, "accessToken", effect.access)
         outcome = await platform.read_items(self._http, token, account.external_id, effect.ids)
         self._tally(account, platform.spec.batch_read_family, outcome)
-        data = {"job_id": effect.job_id, "outcome": outcome, "asked_at": asked_at}
+        data = {"job_id": effect.job_id, "outcome": outcome, "asked_at": asked_at, "access": effect.access}
         return Message("items_read", data)
 
     async def _choose(self, account: AccountId, effect: ChooseRecheck) -> Message:

@@ -175,7 +175,7 @@ def _window(spec: PlatformSpec, family: str) -> Window:
 def page_fetched(
     state: AccountState, spec: PlatformSpec, data: Mapping[str, Any], changes: Changes, now: datetime
 ) -> tuple[AccountState, ReauthRequired | None]:
-    """`data`: job_id, outcome: Outcome[Page], asked_at."""
+    """`data`: job_id, outcome: Outcome[Page], asked_at, access (sealed, as sent)."""
     job = state.job
     if job is None or job.id != data["job_id"]:
         return state, None
@@ -288,7 +288,7 @@ def recheck_chosen(state: AccountState, data: Mapping[str, Any]) -> AccountState
 def items_read(
     state: AccountState, spec: PlatformSpec, data: Mapping[str, Any], changes: Changes, now: datetime
 ) -> tuple[AccountState, ReauthRequired | None]:
-    """`data`: job_id, outcome: Outcome[ItemReads], asked_at. With the last ids read, the job ends."""
+    """`data`: as of a page, with Outcome[ItemReads]. With the last ids read, the job ends."""
     job = state.job
     if job is None or job.id != data["job_id"]:
         return state, None

@@ -7,6 +7,7 @@ from typing import Protocol
 import structlog
 
 from actors.runtime.entity import Effect, Message
+from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.tasks import Tasks
 from actors.runtime.turns import NotOwner
 from domain.ids import EntityKey
@@ -29,8 +30,13 @@ class EffectRunner:
     answer (a rotated token above all) is never dropped because the store was away for a while."""
 
     def __init__(
-        self, handler: EffectHandler, post: Callable[[EntityKey, Message], Awaitable[None]], tasks: Tasks
+        self,
+        handler: EffectHandler,
+        post: Callable[[EntityKey, Message], Awaitable[None]],
+        tasks: Tasks,
+        failpoints: Failpoints,
     ) -> None:
+        self._failpoints = failpoints
         self._handler = handler
         self._post = post
         self._tasks = tasks
@@ -47,6 +53,7 @@ class EffectRunner:
                 outcomes = await self._handler.run(key, effect)
             for message in outcomes:
                 await self._deliver(key, message)
+                self._failpoints.hit(Failpoint.INTENT_RESOLVED)
         finally:
             self.in_flight[key] -= 1
             if not self.in_flight[key]:

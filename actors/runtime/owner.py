@@ -68,7 +68,7 @@ class Owner:
     ) -> None:
         self._parts = parts
         self.reminders = Reminders(parts.store, parts.clock)
-        self.effects = EffectRunner(parts.handler, post or self.post, tasks)
+        self.effects = EffectRunner(parts.handler, post or self.post, tasks, parts.failpoints)
         self._snapshots = Snapshots(parts.show, tasks)
         self.turns = Turns(
             parts.entities,

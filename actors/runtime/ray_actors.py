@@ -25,6 +25,7 @@ from actors.runtime.supervisor import Supervisor
 from actors.runtime.turns import NotOwner
 from domain.errors import Busy, RookeryError
 from domain.ids import EntityKey
+from storage.logs import configure
 from storage.records import StoreUnavailable
 from storage.settings import Settings
 
@@ -101,6 +102,7 @@ class HostActor:
 
     async def _start(self) -> None:
         settings = Settings.load()
+        configure(settings.log_level)
         while True:
             try:
                 self._built = await build(settings, Metrics(self._name).count)
@@ -178,7 +180,9 @@ class EntityActor:
         return f"EntityActor({self._key})"
 
     async def _start(self) -> None:
-        built = await build(Settings.load(), Metrics(str(self._key)).count)
+        settings = Settings.load()
+        configure(settings.log_level)
+        built = await build(settings, Metrics(str(self._key)).count)
         self._envelope = built.parts.envelope
         self._owner = DedicatedOwner(built.parts, self._key, built.addressing)
 
@@ -282,6 +286,20 @@ def _host_actor(name: str) -> Any:
     return HostActor.options(**_options(name, cpus=0.1)).remote(name)  # type: ignore[attr-defined]
 
 
-def start_supervisor() -> Any:
-    """Start it, or find it running; called by every api replica."""
+async def ensure_supervisor(build: str) -> None:
+    """Start it, or find it running; called by every api replica. One that runs another build is replaced:
+    a detached actor otherwise runs its old code for ever, and hosts with it."""
+    handle = await asyncio.to_thread(_supervisor)
+    try:
+        async with asyncio.timeout(_DISTANT_S):
+            status = await handle.status.remote()
+    except (RayError, TimeoutError):
+        return  # it starts, or Ray restarts it; what it does is safe to do late
+    if status["build"] != build:
+        log.info("supervisor.replaced", old_build=status["build"], build=build)
+        await asyncio.to_thread(_kill, SUPERVISOR)
+        await asyncio.to_thread(_supervisor)
+
+
+def _supervisor() -> Any:
     return SupervisorActor.options(**_options(SUPERVISOR, cpus=0.05)).remote()  # type: ignore[attr-defined]

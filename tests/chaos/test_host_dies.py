@@ -30,6 +30,7 @@ REFRESH = [
     Failpoint.INTENT_SAVED,
     Failpoint.INTENT_BEFORE_SEND,
     Failpoint.INTENT_ANSWERED,
+    Failpoint.INTENT_RESOLVED,
 ]
 
 
@@ -179,7 +180,7 @@ def test_every_batch_step_has_a_failpoint_that_is_tested() -> None:
     assert {p for p in Failpoint if p.value.split(".")[0] in ("batch", "save")} - {Failpoint.PARKED} == set(
         BATCH
     )
-    assert {p for p in Failpoint if p.value.startswith("intent.")} == {*REFRESH, Failpoint.INTENT_RESOLVED}
+    assert {p for p in Failpoint if p.value.startswith("intent.")} == {*REFRESH}
 
 
 def test_account_ids_are_self_routing() -> None:

@@ -65,7 +65,7 @@ class Counting:
             "applied": list(state.applied),
             "due": state.due,
             "ticks": state.ticks,
-            "createdAt": datetime(2026, 1, 1),  # noqa: DTZ001
+            "createdAt": datetime(2026, 1, 1),
         }
 
     def org(self, state: Count) -> str:

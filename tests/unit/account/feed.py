@@ -1,0 +1,171 @@
+"""The platform's side: what it holds, in pages, and faults put in the way of the next calls."""
+
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+from actors.account.documents import CONTENT
+from actors.account.effects import ChooseRecheck, FetchPage, ReadItems, Refresh
+from actors.account.handler import AccountHandler
+from actors.runtime.entity import Effect, Message
+from domain.content import ContentItem, Remark
+from platforms.base import ItemReads, Page
+from platforms.outcome import Ok, Outcome
+from storage.records import Cursor
+from storage.records import Page as Stored
+from platforms.spec import PlatformSpec
+from tests.unit.account.driver import TWITTER, Account
+
+_ABSENT: Any = None
+
+
+class Feed:
+    """Answers pages, reads by id and refreshes. `faults` come first, one per call; None means a crash."""
+
+    def __init__(self, *posts: ContentItem, page_size: int = 10) -> None:
+        self.posts = list(posts)
+        self.mentions: list[Remark] = []
+        self.gone: set[str] = set()
+        self.faults: deque[Outcome[Any] | None] = deque()
+        self.page_size = page_size
+        self.asked: list[Effect] = []
+
+    def serve(self, account: Account, calls: int = 10_000) -> None:
+        """Answer what waits and what follows from it, up to a number of calls; never lets time pass."""
+        while calls and (waiting := [c for c in account.calls if self._is_mine(c)]):
+            calls -= 1
+            call = waiting[0]
+            account.calls.remove(call)
+            self.asked.append(call)
+            message = self._answer(account, call)
+            if message is not None:
+                account.send(message.name, dict(message.data))
+
+    def run(self, account: Account, ticks: int = 100) -> None:
+        """Serve, and wake the account as often as it wants, until it has no work."""
+        self.serve(account)
+        for _ in range(ticks):
+            if account.known.job is None:
+                return
+            account.wake()
+            self.serve(account)
+        raise AssertionError("the account never came to rest")
+
+    def pages(self, source: str = "posts") -> list[FetchPage]:
+        return [c for c in self.asked if isinstance(c, FetchPage) and c.source == source]
+
+    def reads(self) -> list[ReadItems]:
+        return [c for c in self.asked if isinstance(c, ReadItems)]
+
+    def _is_mine(self, call: Effect) -> bool:
+        return isinstance(call, FetchPage | ReadItems | ChooseRecheck | Refresh)
+
+    def _answer(self, account: Account, call: Effect) -> Message | None:
+        if isinstance(call, ChooseRecheck):
+            return choose(account, call)
+        if isinstance(call, Refresh):
+            number = account.known.token.refreshes + 1
+            tokens = {"access": b"access-%d" % number, "refresh": b"refresh-%d" % number}
+            data = {"intent_id": call.intent_id, "outcome": Ok(None), "expires_in_s": 7200, "scopes": None}
+            return Message("refreshed", data | tokens)
+        assert isinstance(call, FetchPage | ReadItems)
+        outcome: Outcome[Any] | None
+        if self.faults:
+            outcome = self.faults.popleft()
+        else:
+            outcome = Ok(self.page(call) if isinstance(call, FetchPage) else self.read(call))
+        if outcome is None:
+            return None
+        name = "page_fetched" if isinstance(call, FetchPage) else "items_read"
+        data = {"job_id": call.job_id, "outcome": outcome, "asked_at": account.now, "access": call.access}
+        return Message(name, data)
+
+    def page(self, call: FetchPage) -> Page:
+        if call.source == "mentions":
+            return Page(remarks=tuple(self.mentions))
+        if call.source != "posts" and call.source != "media":
+            return Page()
+        alive = sorted(
+            (p for p in self.posts if p.external_id not in self.gone), key=lambda p: -int(p.external_id)
+        )
+        if call.since is not None:
+            alive = [p for p in alive if p.published_at and p.published_at >= call.since]
+        if call.cursor is not None:
+            alive = [p for p in alive if int(p.external_id) < int(call.cursor)]
+        items = tuple(alive[: self.page_size])
+        more = len(alive) > self.page_size
+        return Page(items=items, next_cursor=items[-1].external_id if more else None)
+
+    def read(self, call: ReadItems) -> ItemReads:
+        there = {p.external_id: p for p in self.posts}
+        found = tuple(there[i] for i in call.ids if i in there and i not in self.gone)
+        return ItemReads(found, frozenset(i for i in call.ids if i in self.gone))
+
+
+def choose(account: Account, call: ChooseRecheck) -> Message:
+    """What the real handler chooses from the account's stored content."""
+    handler = AccountHandler(
+        {account.spec.name: _ABSENT},
+        http=_ABSENT,
+        find_app=_ABSENT,
+        keyring=_ABSENT,
+        contents=StoredContent(account),
+        parking=_ABSENT,
+        mailboxes=_ABSENT,
+        partitions=64,
+        public_url="",
+        clock=_ABSENT,
+        failpoints=_ABSENT,
+        count=_ABSENT,
+    )
+    (message,) = finished(handler.run(account.key, call))
+    return message
+
+
+class StoredContent:
+    """Content newest first, in pages, as the document store gives it."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    async def page(
+        self, collection: str, org: str, filters: Any, limit: int, after: Cursor | None = None
+    ) -> Stored:
+        assert (collection, filters) == (CONTENT, {"socialAccountId": self._account.id})
+        rows = sorted(self._account.contents(), key=lambda d: (d["publishedAt"], d["_id"]), reverse=True)
+        if after is not None:
+            rows = [d for d in rows if (d["publishedAt"], d["_id"]) < (after.at, after.id)]
+        page = rows[:limit]
+        more = len(rows) > limit
+        return Stored(page, Cursor(page[-1]["publishedAt"], page[-1]["_id"]) if more else None)
+
+
+def finished(work: Coroutine[Any, Any, list[Message]]) -> list[Message]:
+    """The result of a coroutine that has nothing to wait for."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        answer: list[Message] = done.value
+        return answer
+    raise AssertionError("it waited for something")
+
+
+def refreshing_account(spec: PlatformSpec = TWITTER, **fields: Any) -> Account:
+    """Connected, asked to do nothing else, its refresh due and under way."""
+    account = quiet_account(spec, **fields)
+    account.wake()
+    assert account.waiting(Refresh)
+    return account
+
+
+def quiet_account(spec: PlatformSpec = TWITTER, **fields: Any) -> Account:
+    """Connected and listed once, without schedule: nothing is due but its token."""
+    account = Account(spec)
+    account.connect(**fields)
+    account.send("configure", {"auto_sync": False})
+    Feed().serve(account)
+    account.later(minutes=1)
+    account.tick()
+    account.crash()  # the replay of parked events answers nothing
+    assert account.known.job is None and not account.known.wishes
+    return account
