@@ -53,6 +53,7 @@ class Screen:
         self._began = clock.monotonic()
         self._live: Live | None = None
         self._plain_at = 0.0
+        self._told: list[str] = []
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -83,12 +84,18 @@ class Screen:
 
     def pulse(self) -> None:
         """Something changed. The live picture draws itself; plain output tells the numbers now and then."""
-        if self._live is None and self.picture.campaigns and self.seconds - self._plain_at >= _PLAIN_EVERY_S:
-            self._plain_at = self.seconds
-            for id_, snapshot in sorted(self.picture.campaigns.items()):
-                p = snapshot["performance"]
-                told = ", ".join(f"{name} {value}" for name, value in _numbers(p).items())
-                self.say(f"{self.picture.names.get(id_, id_)}: {told}; {self.picture.rate:.0f} webhooks/s")
+        if self._live is not None or self.seconds - self._plain_at < _PLAIN_EVERY_S:
+            return
+        told = []
+        for id_, snapshot in sorted(self.picture.campaigns.items()):
+            numbers = _numbers(snapshot["performance"])
+            name = self.picture.names.get(id_, id_)
+            told.append(f"{name}: " + ", ".join(f"{what} {value}" for what, value in numbers.items()))
+        if told != self._told:
+            self._plain_at, self._told = self.seconds, told
+            for line in told:
+                self.say(line)
+            self.say(f"{self.picture.rate:.0f} webhooks/s accepted, {self.picture.live_events} live events")
 
     def results(self, checks: Sequence[Check], conditions: Sequence[Condition]) -> None:
         """The comparison, row by row."""

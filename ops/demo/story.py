@@ -30,7 +30,7 @@ from storage.mongo.directory import Directory
 TRAFFIC_S = 30
 TRAFFIC_PER_S = 20
 DELIVERY = {"duplicate": 0.15, "reorder": 0.15, "delay_ms": [0, 150], "batch": 3}
-_OLD = 30  # posts that traffic, which keeps to an account's newest 20, leaves alone
+_OLD = 45  # the post of this age is one that traffic, which keeps to the newest 20, has never touched
 _SETTLE_S = 120.0
 
 

@@ -1,4 +1,4 @@
-"""One running service for the tier: real Ray, Serve behind HAProxy, the embedded servers, the sandbox."""
+"""One service for the integration and chaos tiers: Ray, Serve behind HAProxy, embedded servers, sandbox."""
 
 from collections.abc import AsyncIterator, Iterator
 

@@ -1,0 +1,3 @@
+"""Fixtures of the tiers that drive the running service; unit tests never ask for them."""
+
+pytest_plugins = ["tests.support.service"]
