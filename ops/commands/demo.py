@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -38,7 +39,7 @@ def demo(
         os.environ["ROOKERY_SABOTAGE"] = sabotage
     clock = SystemClock()
     service = Service(_settings(), sandbox=True)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     with stop_on_signals():
         try:
             with Screen(console, clock) as screen:

@@ -15,9 +15,8 @@ Json = Mapping[str, Any]
 LEAST_DUPLICATED = 20
 LEAST_REORDERED = 20
 
-REMARKS = frozenset({"comment", "mention", "quote", "message"})
 _COUNTED_AS = {
-    **dict.fromkeys(REMARKS, "remarks"),
+    **dict.fromkeys(("comment", "mention", "quote", "message"), "remarks"),
     "like": "likes",
     "repost": "shares",
     "follow": "follows",
@@ -179,8 +178,14 @@ def _accepted(ledger: Json, heard: Heard) -> list[Json]:
     ]
 
 
+def _counted_as(row: Json) -> str:
+    if row["type"] == "post.create":  # the account's own quotes and replies are content
+        return "posts"
+    return _COUNTED_AS.get(row["kind"], "other")
+
+
 def _effects(heard: Heard, rows: Sequence[Json], counters: Mapping[str, int]) -> list[Check]:
-    happened = Counter(_COUNTED_AS.get(row["kind"], "other") for row in rows)
+    happened = Counter(_counted_as(row) for row in rows)
     checks = []
     for name, counted_in in _COUNTERS.items():
         counted = sum(counters.get(counter, 0) for counter in counted_in)
@@ -190,7 +195,7 @@ def _effects(heard: Heard, rows: Sequence[Json], counters: Mapping[str, int]) ->
 
 
 def _remarks_held(heard: Heard, rows: Sequence[Json], held: Sequence[str]) -> Check:
-    told = {row["subject_id"] for row in rows if row["kind"] in REMARKS}
+    told = {row["subject_id"] for row in rows if _counted_as(row) == "remarks"}
     return _held(f"{heard.name}: remarks held", told, [id_ for id_ in held if id_ in told])
 
 

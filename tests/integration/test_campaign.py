@@ -5,6 +5,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.support.accounts import connected
 from tests.support.client import Caller, Json, World, eventually
 
 BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Instagram 385.0"
@@ -43,19 +44,6 @@ async def reaches(caller: Caller, campaign: Json, **wanted: Any) -> Json:
         return found
 
     return await eventually(there)  # type: ignore[no-any-return]
-
-
-async def connected(world: World, caller: Caller, platform: str, posts: int = 5) -> tuple[Json, Json]:
-    account = await world.account(platform, f"campaign-{uuid.uuid4()}", posts=posts)
-    view = await world.connect(caller, account)
-
-    async def read() -> bool:
-        found = await caller.get(f"/v1/accounts/{view['id']}")
-        backfilled = found["sync"] and all(s["backfilled"] for s in found["sync"].values())
-        return bool(backfilled and found["job"] is None and not found["waiting_work"])
-
-    await eventually(read)
-    return account, view
 
 
 async def test_a_campaign_lives_as_planned(world: World) -> None:

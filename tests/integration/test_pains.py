@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ops.embedded import DataPlane
+from tests.support.accounts import connected, idle, look, newest_post, number, token
 from tests.support.client import Caller, Json, World, eventually
 from tests.support.judge import held_remarks
 from tests.support.webhooks import Hook, instagram_comment, x_reply
@@ -28,49 +29,19 @@ X_SCOPES = [
 ]  # without offline.access: no refresh token
 
 
-async def connected(world: World, caller: Caller, platform: str, posts: int = 5) -> tuple[Json, Json]:
-    account = await world.account(platform, f"pain-{uuid.uuid4()}", posts=posts)
-    view = await world.connect(caller, account)
-    await idle(caller, view)
-    return account, view
-
-
-async def idle(caller: Caller, view: Json, timeout_s: float = 20.0) -> Json:
-    """The view once the account has read everything it was asked to."""
-
-    async def quiet() -> Json | None:
-        found = await look(caller, view)
-        done = found["sync"] and all(s["backfilled"] for s in found["sync"].values())
-        return found if done and found["job"] is None and not found["waiting_work"] else None
-
-    return await eventually(quiet, timeout_s)  # type: ignore[no-any-return]
-
-
-async def look(caller: Caller, view: Json) -> Json:
-    return await caller.get(f"/v1/accounts/{view['id']}")
-
-
 async def refreshes(world: World, account: Json) -> list[Json]:
     rows = (await world.sandbox.ledger())["refreshes"]
     return [row for row in rows if row["external_id"] == account["external_id"]]
 
 
-async def token(world: World, account: Json, action: str) -> None:
-    path = f"accounts/{account['platform']}/{account['external_id']}/token"
-    await world.sandbox.post(path, {"action": action})
-
-
 async def refreshed(caller: Caller, view: Json, timeout_s: float = 20.0) -> Json:
-    async def there() -> Json | None:
+    async def decided() -> Json | None:
         found = await look(caller, view)
-        assert found["status"] == "connected", found["reason"]
-        return found if found["token"]["refreshes"] >= 1 else None
+        return found if found["token"]["refreshes"] >= 1 or found["status"] != "connected" else None
 
-    return await eventually(there, timeout_s)  # type: ignore[no-any-return]
-
-
-def ids() -> str:
-    return str(uuid.uuid4().int)[:18]
+    found: Json = await eventually(decided, timeout_s)
+    assert found["status"] == "connected", found["reason"]
+    return found
 
 
 # -- 02 ---------------------------------------------------------------------------------------------
@@ -115,10 +86,7 @@ async def test_pain_02_two_orgs_of_one_account_do_not_spend_each_others_token(wo
 
 # -- 03 ---------------------------------------------------------------------------------------------
 _BLIPS: dict[str, list[Json]] = {
-    "the token endpoint is busy": [
-        {"kind": "status", "status": 503, "path": "oauth2/token", "count": 1},
-        {"kind": "status", "status": 429, "path": "oauth2/token", "seconds": 2},
-    ],
+    "the token endpoint is busy": [{"kind": "status", "status": 429, "path": "oauth2/token", "seconds": 3}],
     "connections break while refreshing": [{"kind": "disconnect", "path": "oauth2/token", "count": 1}],
     "connections break while reading": [{"kind": "disconnect", "path": "/2/users/", "count": 2}],
 }
@@ -222,8 +190,8 @@ async def test_pain_04_consenting_with_another_account_leaves_the_first_alone(wo
 async def test_pain_08_a_webhook_told_twenty_times_is_one_message(world: World, platform: str) -> None:
     caller = await world.org()
     account, view = await connected(world, caller, platform)
-    post = (await caller.all(f"/v1/accounts/{view['id']}/content"))[0]
-    external, hook, comment = account["external_id"], await Hook.of(world, platform), ids()
+    post = await newest_post(caller, view)
+    external, hook, comment = account["external_id"], await Hook.of(world, platform), number()
     before = (await look(caller, view))["counters"].get("webhooks", 0)
 
     def body(n: int) -> Json:
@@ -235,7 +203,7 @@ async def test_pain_08_a_webhook_told_twenty_times_is_one_message(world: World, 
         return {"object": "instagram", "entry": entries[:: 1 if n % 2 else -1]}
 
     await asyncio.gather(*(hook.send(body(n)) for n in range(20)))
-    last = ids()
+    last = number()
     closing = x_reply(external, last, post["external_id"], "the last one")
     if platform == "instagram":
         entry = instagram_comment(external, last, post["external_id"], "the last one")
@@ -267,7 +235,7 @@ async def test_pain_09_what_was_answered_200_is_never_lost(world: World) -> None
     hook, accepted = await Hook.of(world, "twitter"), []
 
     async def send(n: int) -> None:
-        comment = f"{ids()}{n:02}"
+        comment = f"{number()}{n:02}"
         await asyncio.sleep(n * 0.02)
         body = json.dumps(x_reply(account["external_id"], comment, "1", f"burst {n}")).encode()
         if (await hook.post(body)).status_code == 200:

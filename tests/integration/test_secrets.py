@@ -144,7 +144,7 @@ _KNOWN_TO_BE_THERE = {
     "redis": b"live:org_",
     "redis file": b"mailbox:account:",
     "document": b"twitter:",
-    "server log": b"ready",
+    "server log": b"Ready to accept",
 }
 """By place, something that is in it: whoever looks in the wrong place finds no leak either."""
 

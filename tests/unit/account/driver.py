@@ -192,7 +192,9 @@ def _seal(plain: bytes, aad: str) -> bytes:
     return b"sealed:" + plain[::-1]
 
 
-def post(number: int, at: datetime | None = None, kind: ContentKind = ContentKind.POST, **fields: Any) -> ContentItem:
+def post(
+    number: int, at: datetime | None = None, kind: ContentKind = ContentKind.POST, **fields: Any
+) -> ContentItem:
     """Post `number`; a larger one is younger."""
     published = at or START - timedelta(days=100) + timedelta(minutes=number)
     fields.setdefault("engagement", Engagement(likes=0, comments=0, shares=0))

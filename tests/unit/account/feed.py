@@ -11,9 +11,9 @@ from actors.runtime.entity import Effect, Message
 from domain.content import ContentItem, Remark
 from platforms.base import ItemReads, Page
 from platforms.outcome import Ok, Outcome
+from platforms.spec import PlatformSpec
 from storage.records import Cursor
 from storage.records import Page as Stored
-from platforms.spec import PlatformSpec
 from tests.unit.account.driver import TWITTER, Account
 
 _ABSENT: Any = None

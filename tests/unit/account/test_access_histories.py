@@ -173,7 +173,7 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestHistories.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
 
 
 def test_left_alone_without_any_outcome_a_person_is_asked() -> None:

@@ -12,7 +12,16 @@ from domain.budget import SHARES, Priority
 from domain.events import EventType
 from domain.tokens import BACKOFF_S
 from platforms.base import Page
-from platforms.outcome import LimitReading, LimitScope, Ok, Outcome, ReauthRequired, Rejected, RetryAfter, Unknown
+from platforms.outcome import (
+    LimitReading,
+    LimitScope,
+    Ok,
+    Outcome,
+    ReauthRequired,
+    Rejected,
+    RetryAfter,
+    Unknown,
+)
 from tests.unit.account.driver import START, Account, post
 from tests.unit.account.feed import Feed
 
@@ -182,7 +191,7 @@ def test_pain_12_a_token_that_ends_during_a_wait_is_refreshed_before_the_next_pa
 
 
 def test_pain_12_a_wait_that_ends_while_the_token_is_refused_does_not_spin() -> None:
-    account, feed = walking()
+    account, _ = walking()
     account.fetched(LIMITED)
     account.now = START + timedelta(seconds=7200 * 0.8)
     account.crash()

@@ -156,7 +156,7 @@ def _page_with(number: int) -> Page:
 
 
 def test_content_heard_of_is_asked_for_by_id() -> None:
-    account, feed = synced()
+    account, _ = synced()
     account.later(minutes=5)
     account.hear(Happening.LIKED, "e1", content_id="77")
     assert account.content("77")["status"] == "pending"
@@ -164,7 +164,7 @@ def test_content_heard_of_is_asked_for_by_id() -> None:
 
 
 def test_wishes_for_content_heard_of_are_collected_into_one() -> None:
-    account, feed = synced()
+    account, _ = synced()
     account.later(minutes=5)
     for number in range(60, 260):
         account.hear(Happening.LIKED, f"e{number}", content_id=str(number))

@@ -207,7 +207,9 @@ def test_one_job_at_a_time_the_most_urgent_first() -> None:
     assert wished[:2] == [("posts", Mode.INCREMENTAL), ("mentions", Mode.INCREMENTAL)]
     feed.asked.clear()
     feed.run(account)
-    starts = [(c.source, c.since is None) for c in feed.asked if isinstance(c, FetchPage) and c.cursor is None]
+    starts = [
+        (c.source, c.since is None) for c in feed.asked if isinstance(c, FetchPage) and c.cursor is None
+    ]
     assert starts == [("posts", True), ("posts", False), ("mentions", True), ("mentions", True)]
 
 
@@ -236,7 +238,12 @@ def test_pausing_in_the_middle_of_a_backfill_loses_nothing_of_it() -> None:
     account.send("pause")
     assert account.known.job is None
     late = account.take(FetchPage)
-    data = {"job_id": late.job_id, "outcome": Ok(feed.page(late)), "asked_at": account.now, "access": late.access}
+    data = {
+        "job_id": late.job_id,
+        "outcome": Ok(feed.page(late)),
+        "asked_at": account.now,
+        "access": late.access,
+    }
     account.send("page_fetched", data)
     assert stored(account) == numbers(121, 200)  # the answer to a job that is no more
     account.later(days=1)

@@ -20,7 +20,8 @@ def event(n: int, kind: str, app: str = "app-1", accepted: bool = True) -> dict[
         "app_id": app,
         "platform": "twitter",
         "external_id": "9",
-        "kind": kind,
+        "type": "post.create" if kind in ("post", "own quote") else f"some.{kind}",
+        "kind": kind.removeprefix("own "),
         "subject_id": f"s{n}",
         "accepted_at": "2026-01-01T00:00:00Z" if accepted else None,
     }
@@ -246,6 +247,12 @@ def test_a_total_that_is_not_told_counts_as_zero_and_is_caught(evidence: Evidenc
     untold = held("p1", **ENGAGED)
     untold["engagement"]["likes"] = None
     assert len(broken(replace(evidence, content={**evidence.content, X: [untold, held("p3", likes=7)]}))) == 1
+
+
+def test_an_accounts_own_quote_is_content_and_no_remark(evidence: Evidence) -> None:
+    ledger = {**evidence.ledger, "events": [*evidence.ledger["events"], event(7, "own quote")]}
+    accounts = {**evidence.accounts, X: account(remarked=2, liked=1, content_created=2)}
+    assert broken(replace(evidence, ledger=ledger, accounts=accounts)) == []
 
 
 def test_a_visit_without_an_answer_may_count_or_not(evidence: Evidence) -> None:
