@@ -1,7 +1,7 @@
 """What stands between Ray Serve's HTTP server and its applications.
 
-Named by the variable RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH as `api.serve_http:middlewares`; Serve calls it in
-every replica.
+The variable RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names `api.serve_http:middlewares`; Serve calls it in every
+replica.
 """
 
 from starlette.middleware import Middleware

@@ -45,6 +45,7 @@ class AppDirectory:
         self._newest = datetime.fromtimestamp(0, UTC)
         self._attempted_at = float("-inf")
         self._looking_up = 0
+        self._rounds = 0
         self._current = False  # whether the last attempt to read succeeded
         self._reading: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
@@ -80,8 +81,12 @@ class AppDirectory:
         try:
             if self._reading is None:
                 pause = self._attempted_at + self._look_up_every_s - self._clock.monotonic()
+                rounds = self._rounds
                 await asyncio.sleep(max(0.0, min(pause, self._look_up_every_s)))
-            await self.reload()
+                if self._rounds == rounds:
+                    await self.reload()
+            if self._reading is not None:
+                await self.reload()
         finally:
             self._looking_up -= 1
         if not self._current:
@@ -92,6 +97,7 @@ class AppDirectory:
         """Read what changed, now; concurrent callers share one read. Raises StoreUnavailable."""
         if self._reading is None:
             self._attempted_at = self._clock.monotonic()
+            self._rounds += 1
             self._reading = asyncio.create_task(self._read(), name="webhook-apps-read")
         await asyncio.shield(self._reading)
 

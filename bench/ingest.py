@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -211,11 +211,14 @@ def _uvicorn(
 def _await_accepting(contender: Contender) -> None:
     """Until it answers 200: listening comes before being ready."""
     contender.servers.wait_for(contender.port, 120)
-    for _ in range(120):
-        load = drive(contender.port, contender.requests, 1, 0.5)
-        if load.accepted and not load.failed:
-            return
-    raise Spoiled(f"{contender.streams}: listens but does not accept: {load.statuses}.")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with suppress(OSError):  # HAProxy starts anew when it learns of the replicas
+            load = drive(contender.port, contender.requests, 1, 0.5)
+            if load.accepted and not load.failed:
+                return
+        time.sleep(0.1)
+    raise Spoiled(f"The server of {contender.streams} listens but does not accept webhooks.")
 
 
 def _requests(port: int) -> list[bytes]:

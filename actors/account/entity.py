@@ -144,6 +144,9 @@ class AccountEntity:
             case "platform_event":
                 if state.status is Status.DISCONNECTED:
                     return state, []  # known and not wanted: dropped
+                if data["app_id"] != state.app_id:
+                    # Whoever brought that application knows its secret and could sign anything with it.
+                    return state, []
                 state, effects = hearing.hear(state, data["event"], changes, now)
                 source = next((s.name for s in spec.sources if not s.remarks), spec.sources[0].name)
                 return hearing.follow_up(state, changes.unknown, source), effects

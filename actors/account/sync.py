@@ -76,18 +76,16 @@ def drive(
     if state.status is not Status.CONNECTED:
         return state, []
     state = _schedule(state, spec, now)
+    if state.job is not None and state.job.calls_until is not None:
+        if now < state.job.calls_until:
+            return state, []
+        # No outcome came: the process that asked is gone. Ask again.
+        state = _failed(state, state.job, "no_outcome", now)
     if state.job is None:
         state = _next_job(state, now, job_id)
     job = state.job
     if job is None:
         return state, []
-    if job.calls_until is not None:
-        if now < job.calls_until:
-            return state, []
-        # No outcome came: the process that asked is gone. Ask again.
-        state, job = _failed(state, job, "no_outcome", now)
-        if job is None:
-            return state, []
     if job.wait_until is not None:
         if now < job.wait_until:
             return state, []
@@ -320,29 +318,26 @@ def _not_ok(
                     window = state.budget.get(family) or _window(spec, family)
                     state = replace(state, budget=state.budget | {family: window.exhausted(until)})
                 return replace(state, job=replace(job, calls_until=None, wait_until=until)), None
-            state, _ = _failed(state, replace(job, wait_until=until), outcome.reason, now)
-            return state, None
+            return _failed(state, replace(job, wait_until=until), outcome.reason, now), None
         case ReauthRequired():
             return replace(state, job=replace(job, calls_until=None)), outcome
         case Rejected(code=code):
             return _given_up(state, job, f"rejected_{code}", now), None
         case _:
-            state, _ = _failed(state, job, "unknown_outcome", now)
-            return state, None
+            return _failed(state, job, "unknown_outcome", now), None
 
 
 def _family(spec: PlatformSpec, job: Job) -> str:
     return spec.batch_read_family if job.mode is Mode.RECHECK else source_of(spec, job.source).family
 
 
-def _failed(state: AccountState, job: Job, reason: str, now: datetime) -> tuple[AccountState, Job | None]:
+def _failed(state: AccountState, job: Job, reason: str, now: datetime) -> AccountState:
     failures = job.failures + 1
     if failures >= MAX_FAILURES:
-        return _given_up(state, job, reason, now), None
+        return _given_up(state, job, reason, now)
     pause = now + backoff(failures)
     wait = max(job.wait_until, pause) if job.wait_until and job.wait_until > now else pause
-    job = replace(job, failures=failures, calls_until=None, wait_until=wait)
-    return replace(state, job=job), job
+    return replace(state, job=replace(job, failures=failures, calls_until=None, wait_until=wait))
 
 
 def _given_up(state: AccountState, job: Job, reason: str, now: datetime) -> AccountState:

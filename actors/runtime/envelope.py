@@ -53,7 +53,9 @@ class Envelope:
         target = f"{platform}:{entry.external_id}"
         partition = external_partition(platform, entry.external_id, self.partitions)
         sealed = self._keyring.seal(app_id.encode() + b"\n" + entry.raw, _MAIL)
-        return stream_of(Kind.ACCOUNT, partition), Mail(target, entry.event_id, sealed)
+        # Every application is told of the same happening; each connection listens to its own only.
+        event_id = f"{app_id}:{entry.event_id}"
+        return stream_of(Kind.ACCOUNT, partition), Mail(target, event_id, sealed)
 
     def open_mail(self, mail: Mail) -> Message | WebhookMail:
         """A message, or a webhook entry: also one replayed to a single connection of its account."""

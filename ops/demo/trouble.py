@@ -13,7 +13,8 @@ from ops.demo.wire import Api, Json, Refused, Sandbox
 SPELL_S = 5
 PAUSE_S = 14.0
 """Longer than a host waits for a dedicated owner, so that it takes over while the owner is only paused."""
-_BURST = 120
+_BURST = 150
+_READING_S = 0.15
 
 Say = Callable[[str], None]
 
@@ -85,20 +86,25 @@ class Trouble:
         await self._until("the account to return to its actor", returned)
 
     async def kill_host(self, target: Connection) -> Kill:
-        """SIGKILL the host of this account while its mailboxes are full."""
+        """SIGKILL the host of this account in the middle of a mailbox that filled while it stood still."""
         inspected = await self._api.get(f"/v1/ops/entities/account/{target.account_id}")
         name, incarnation = inspected["host"], inspected["incarnation"]
         host = await self._host(name)
         if host is None or "pid" not in host:
             raise Refused(f"{name} does not say which process it is.")
-        accepted = await self._number("events_accepted")
-        await self._sandbox.put("/delivery", {"hold": True})
+        before = await self._number("events_accepted")
         path = f"/accounts/{target.platform}/{target.external_id}/act"
-        await asyncio.gather(*(self._sandbox.post(path, {"kind": "comment"}) for _ in range(_BURST)))
-        await self._sandbox.put("/delivery", {"hold": False})
-        await self._until(
-            "the burst to arrive", lambda: self._grew("events_accepted", accepted + _BURST // 3)
-        )
+        os.kill(host["pid"], signal.SIGSTOP)
+        try:
+            await asyncio.gather(*(self._sandbox.post(path, {"kind": "comment"}) for _ in range(_BURST)))
+            await self._until("the burst", lambda: self._grew("events_accepted", before + _BURST * 3 // 4))
+            piled_up = await self._lag(name)
+        finally:
+            os.kill(host["pid"], signal.SIGCONT)
+        # In the middle of its work: it has read what piled up, and has not saved it yet.
+        reading = self._clock.monotonic()
+        while await self._lag(name) > piled_up // 2 and self._clock.monotonic() < reading + _READING_S:
+            pass
         os.kill(host["pid"], signal.SIGKILL)
         pending = await self._lag(name)
         self._say(f"{name} (process {host['pid']}) is killed with SIGKILL: {pending} messages are waiting")

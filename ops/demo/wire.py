@@ -93,6 +93,9 @@ class Sandbox:
     async def put(self, path: str, body: Json) -> Json:
         return await self._ask("PUT", path, json=body)
 
+    async def delete(self, path: str) -> Json:
+        return await self._ask("DELETE", path)
+
     async def _ask(self, method: str, path: str, **given: Any) -> Json:
         answer = await self.http.request(method, f"/_sandbox{path}", **given)
         if answer.status_code >= 400:

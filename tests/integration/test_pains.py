@@ -88,7 +88,7 @@ async def test_pain_02_two_orgs_of_one_account_do_not_spend_each_others_token(wo
 _BLIPS: dict[str, list[Json]] = {
     "the token endpoint is busy": [{"kind": "status", "status": 429, "path": "oauth2/token", "seconds": 3}],
     "connections break while refreshing": [{"kind": "disconnect", "path": "oauth2/token", "count": 1}],
-    "connections break while reading": [{"kind": "disconnect", "path": "/2/users/", "count": 2}],
+    "connections break while reading": [{"kind": "disconnect", "path": "/2/users/", "count": 1}],
 }
 
 
@@ -222,9 +222,12 @@ async def test_pain_08_a_webhook_told_twenty_times_is_one_message(world: World, 
     async def told() -> bool:
         events = await caller.all(f"/v1/events?type=RemarkReceived&subject={view['id']}")
         remarks = [e["data"]["remark_id"].rsplit("|", 1)[1] for e in events]
-        return remarks.count(comment) == 1 and len(remarks) == 2 + beside
+        return remarks.count(last) == 1 and len(remarks) >= 2 + beside
 
     await eventually(told)
+    events = await caller.all(f"/v1/events?type=RemarkReceived&subject={view['id']}")
+    remarks = [e["data"]["remark_id"] for e in events]
+    assert len(remarks) == len(set(remarks)) and f"{view['id']}|{comment}" in remarks
 
 
 # -- 09 ---------------------------------------------------------------------------------------------

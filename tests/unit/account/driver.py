@@ -185,7 +185,9 @@ class Account:
 
     def hear(self, what: Happening, event_id: str = "e1", **fields: Any) -> Turn[AccountState]:
         fields.setdefault("occurred_at", self.now)
-        return self.send("platform_event", {"event": PlatformEvent(EXTERNAL, event_id, what, **fields)})
+        return self.send(
+            "platform_event", {"event": PlatformEvent(EXTERNAL, event_id, what, **fields), "app_id": "app_x"}
+        )
 
 
 def _seal(plain: bytes, aad: str) -> bytes:

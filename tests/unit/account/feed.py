@@ -24,6 +24,7 @@ class Feed:
 
     def __init__(self, *posts: ContentItem, page_size: int = 10) -> None:
         self.posts = list(posts)
+        self.by_id: list[ContentItem] = []  # no list shows these
         self.mentions: list[Remark] = []
         self.gone: set[str] = set()
         self.faults: deque[Outcome[Any] | None] = deque()
@@ -97,7 +98,7 @@ class Feed:
         return Page(items=items, next_cursor=items[-1].external_id if more else None)
 
     def read(self, call: ReadItems) -> ItemReads:
-        there = {p.external_id: p for p in self.posts}
+        there = {p.external_id: p for p in [*self.posts, *self.by_id]}
         found = tuple(there[i] for i in call.ids if i in there and i not in self.gone)
         return ItemReads(found, frozenset(i for i in call.ids if i in self.gone))
 

@@ -257,7 +257,8 @@ def test_pain_02_a_refusal_of_the_former_token_says_nothing_of_the_new_one(reaso
     account.tick()  # asks the page again
     account.later(seconds=6)
     account.tick()
-    assert account.waiting(FetchPage) and account.waiting(Refresh)
+    assert account.waiting(FetchPage)
+    assert account.waiting(Refresh)
     account.refreshed(Ok(None))
     account.fetched(ReauthRequired(reason))
     assert account.known.status is Status.CONNECTED

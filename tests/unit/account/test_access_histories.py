@@ -32,7 +32,7 @@ class Histories(RuleBasedStateMachine):
         self.account = Account()
         self.tokens = 0
         self.presented: dict[bytes, list[bool]] = {}  # refresh token -> was it the last chance, each time
-        self.unheard: set[bytes] = set()
+        self.unheard = 0  # first presentations of whose outcome nobody heard
         self.refresh: Refresh | None = None
         self.account.connect()
         self._collect()
@@ -83,7 +83,7 @@ class Histories(RuleBasedStateMachine):
     def perhaps_spent(self, outcome: Outcome[None]) -> None:
         call = self._answered()
         if isinstance(outcome, Unknown):
-            self.unheard.add(call.refresh or b"")
+            self._count_unheard(call)
         self.account.refreshed(outcome, call)
         self._collect()
 
@@ -140,7 +140,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def doubt_is_counted_once(self) -> None:
-        assert self.account.known.token.in_doubt <= len(self.unheard)
+        assert self.account.known.token.in_doubt <= self.unheard
 
     @invariant()
     def nothing_goes_on_without_a_live_connection(self) -> None:
@@ -165,7 +165,10 @@ class Histories(RuleBasedStateMachine):
         return call
 
     def _lost(self) -> None:
-        self.unheard.add(self._answered().refresh or b"")
+        self._count_unheard(self._answered())
+
+    def _count_unheard(self, call: Refresh) -> None:
+        self.unheard += self.presented[call.refresh or b""] == [False]
 
     def _token(self) -> bytes:
         self.tokens += 1

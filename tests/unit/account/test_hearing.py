@@ -10,7 +10,7 @@ from actors.account.documents import CONTENT, REMARKS, side_id
 from actors.account.effects import FetchPage, FetchProfile, ReadItems, Refresh
 from actors.account.state import Status
 from actors.runtime.entity import SideRef
-from domain.content import Engagement, Happening, RemarkKind
+from domain.content import Engagement, Happening, PlatformEvent, RemarkKind
 from domain.events import EventType
 from platforms.base import ItemReads, Page
 from platforms.outcome import Ok
@@ -354,3 +354,12 @@ def test_webhooks_are_heard_while_nothing_may_be_called(command: str | None) -> 
     assert totals(account.content("5")) == (11, 2, 1)
     assert not account.waiting(ReadItems)
     assert account.now - account.content("5")["syncedAt"] > timedelta(days=2)
+
+
+def test_another_applications_webhook_changes_nothing() -> None:
+    """Whoever brought an application can sign anything with its secret: only its own connections listen."""
+    account = account_with(post(1))
+    before = account.content("1")
+    event = PlatformEvent(EXTERNAL, "forged", Happening.CONTENT_DELETED, subject_id="1")
+    account.send("platform_event", {"event": event, "app_id": "app_of_another_org"})
+    assert account.content("1") == before

@@ -120,6 +120,16 @@ def test_pain_06_a_backfill_leaves_the_rest_of_the_window_to_others() -> None:
     assert account.due == START + timedelta(seconds=account.spec.window("tweets").seconds)
 
 
+def test_pain_06_a_call_whose_outcome_nobody_heard_counts_as_made() -> None:
+    account, _ = walking()
+    used = account.known.budget["tweets"].used
+    account.crash()
+    account.wake()
+    account.wake()
+    assert account.waiting(FetchPage)
+    assert account.known.budget["tweets"].used == used + 1
+
+
 def test_faults_back_off_and_are_forgotten_by_the_next_page() -> None:
     account, feed = walking()
     pauses = []
@@ -151,7 +161,7 @@ def test_a_list_that_never_answers_is_given_up_visibly_and_tried_again(fault: Ou
             account.wake()
     while account.known.job is not None and account.known.job.source == "posts":
         account.wake()
-    reasons = {BROKEN: "http_503", None: "no_outcome"}
+    reasons: dict[Outcome[Any] | None, str] = {BROKEN: "http_503", None: "no_outcome"}
     assert account.view["sync"]["posts"]["last_error"] == reasons.get(fault, "unknown_outcome")
     assert not account.view["sync"]["posts"]["backfilled"]
     feed.run(account)  # the mentions
@@ -161,6 +171,14 @@ def test_a_list_that_never_answers_is_given_up_visibly_and_tried_again(fault: Ou
     feed.run(account)
     assert whole(account)
     assert account.view["sync"]["posts"]["last_error"] is None
+
+
+def test_giving_up_for_want_of_an_outcome_begins_the_next_list_at_once() -> None:
+    account, _ = walking()
+    while account.known.job is not None and account.known.job.source == "posts":
+        account.crash()
+        account.wake()
+    assert account.take(FetchPage).source == "mentions"
 
 
 def test_what_the_platform_rejects_is_not_repeated_at_once() -> None:

@@ -1,5 +1,6 @@
 """After a walk: what it no longer showed is read by id, and gone only when the platform names it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from actors.account.effects import ChooseRecheck, ReadItems
@@ -174,13 +175,15 @@ def test_wishes_for_content_heard_of_are_collected_into_one() -> None:
 
 
 def test_pending_content_is_among_what_a_recheck_chooses() -> None:
-    account, feed = synced()
-    feed.posts.append(post(77, engagement=Engagement(likes=12, comments=0, shares=0)))
+    """Too old for an incremental listing, and the platform did not answer when it was first asked for."""
+    account, feed = synced(posts=100)
+    missed = replace(post(5), external_id="5b", engagement=Engagement(likes=12, comments=0, shares=0))
     account.later(minutes=5)
-    account.hear(Happening.LIKED, "e1", content_id="77", occurred_at=account.now)
-    account.read(Ok(ItemReads()))  # the platform does not show it yet
-    account.crash()
-    feed.posts = [p for p in feed.posts if p.external_id != "78"]
+    account.hear(Happening.LIKED, "e1", content_id="5b")
+    assert account.read(Ok(ItemReads())).ids == ("5b",)
+    assert account.content("5b")["status"] == "pending"
+
+    feed.by_id = [missed]
     sync(account, feed)
-    assert account.content("77")["status"] == "active"
-    assert totals(account.content("77"))[0] == 12
+    assert account.content("5b")["status"] == "active"
+    assert totals(account.content("5b"))[0] == 12

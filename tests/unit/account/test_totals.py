@@ -64,7 +64,7 @@ def test_every_order_of_deliveries_and_polls_ends_at_the_platforms_totals(
     happened = [Deed(n, what, second) for n, (what, second) in enumerate(deeds)]
     # A delivery may come twice, even under another event id for a comment; each poll is answered once.
     repeated = [d for d in happened if data.draw(st.booleans())]
-    heard = data.draw(st.permutations([*happened, *repeated, *map(Poll, polls)]))
+    heard: list[Deed | Poll] = data.draw(st.permutations([*happened, *repeated, *map(Poll, polls)]))
 
     account = Account()
     account.connect()

@@ -6,6 +6,7 @@ from actors.runtime.addressing import Addressing
 from actors.runtime.entity import Message
 from actors.runtime.envelope import Envelope, WebhookMail
 from domain.ids import AccountId, EntityKey, Kind
+from platforms.base import RawEntry
 from platforms.registry import PLATFORMS
 from storage.crypto import Keyring, SealBroken
 from storage.records import Entry, Mail, StreamId
@@ -43,7 +44,9 @@ def test_mail_opens_as_what_it_was(envelope: Envelope) -> None:
     _, mail = envelope.mail(EntityKey(Kind.LINK, "lnk_1"), Message("click", {"at": "now"}, "id"))
     assert envelope.open_mail(mail) == Message("click", {"at": "now"}, "id")
     _, hook = envelope.webhook_mail("twitter", "app_1", ENTRY)
-    assert envelope.open_mail(hook) == WebhookMail("twitter", "app_1", ENTRY)
+    assert envelope.open_mail(hook) == WebhookMail(
+        "twitter", "app_1", RawEntry(ENTRY.external_id, f"app_1:{ENTRY.event_id}", ENTRY.raw)
+    )
 
 
 def test_mail_sealed_with_other_keys_is_refused(envelope: Envelope) -> None:
