@@ -95,6 +95,7 @@ def _sentence(answer: httpx.Response) -> str:
         return (
             f"The service answered {answer.status_code} to {answer.request.method} {answer.request.url.path}."
         )
-    fields = "; ".join(f"{e['field']}: {e['message']}" for e in problem.get("errors", ()))
     detail = str(problem.get("detail") or problem.get("title") or answer.status_code)
+    faults = [e for e in problem.get("errors", ()) if e["message"] != detail]
+    fields = "; ".join(f"{e['field']}: {e['message']}" for e in faults)
     return f"{detail} ({fields})" if fields else detail

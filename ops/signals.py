@@ -19,15 +19,20 @@ def stop_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def wait_for_signal() -> None:
-    """Until SIGINT or SIGTERM. Sets its handlers anew, because Ray installs some of its own."""
+@contextmanager
+def until_signal() -> Iterator[None]:
+    """Within, either signal ends the block quietly. Sets the handlers anew, because Ray installs its own."""
     for number in _ENDING:
         signal.signal(number, _interrupt)
     try:
-        while True:
-            signal.pause()
+        yield
     except KeyboardInterrupt:
         return
+
+
+def wait() -> None:
+    while True:
+        signal.pause()
 
 
 def ignore_signals() -> None:

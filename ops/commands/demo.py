@@ -19,7 +19,7 @@ from ops.demo.story import Story
 from ops.demo.wire import Refused
 from ops.embedded import DataPlane
 from ops.service import Addresses, Service, free_port
-from ops.signals import ignore_signals, stop_on_signals, wait_for_signal
+from ops.signals import ignore_signals, stop_on_signals, until_signal, wait
 from storage.keys import Keys
 from storage.mongo import client as mongo
 from storage.mongo.directory import Directory
@@ -47,8 +47,9 @@ def demo(
                 evidence = asyncio.run(_tell(service, addresses, clock, screen))
             good = _conclude(console, screen, addresses, evidence)
             if not once:
-                console.print("Everything stays up until Ctrl-C.")
-                wait_for_signal()
+                with until_signal():
+                    console.print("Everything stays up until Ctrl-C.")
+                    wait()
         except Refused as refused:
             raise CommandFailed(str(refused)) from None
         finally:

@@ -23,6 +23,7 @@ Key = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+_PIPED_WIDTH = 1000
 
 
 def remote(url: str, api_key: str | None) -> Remote:
@@ -40,10 +41,12 @@ def print_json(value: Any) -> None:
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A plain table; values are printed as they are, never read as markup."""
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")  # an id cut short is no id
     for row in rows:
         table.add_row(*(Text("-" if value is None else str(value)) for value in row))
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
 
 
 def print_view(view: Mapping[str, Any]) -> None:

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ops.service import Service
-from ops.signals import ignore_signals, stop_on_signals, wait_for_signal
+from ops.service import Addresses, Service
+from ops.signals import ignore_signals, stop_on_signals, until_signal, wait
 from storage.settings import Settings
 
 
@@ -27,14 +27,19 @@ def up(
         try:
             with console.status("Starting") as status:
                 addresses = service.start(lambda what: status.update(f"Starting: {what}"))
-            print(f"API        {addresses.api}")
-            print(f"OpenAPI    {addresses.api}/docs")
-            print(f"Dashboard  {addresses.dashboard}  (it asks for the token in ~/.ray/auth_token)")
-            if addresses.sandbox:
-                print(f"Sandbox    {addresses.sandbox}/_sandbox/")
-            print("Ready. Ctrl-C ends it.", flush=True)
-            wait_for_signal()
+            with until_signal():
+                _tell(addresses)
+                wait()
         finally:
             ignore_signals()
             with console.status("Stopping"):
                 service.stop()
+
+
+def _tell(addresses: Addresses) -> None:
+    print(f"API        {addresses.api}")
+    print(f"OpenAPI    {addresses.api}/docs")
+    print(f"Dashboard  {addresses.dashboard}  (it asks for the token in ~/.ray/auth_token)")
+    if addresses.sandbox:
+        print(f"Sandbox    {addresses.sandbox}/_sandbox/")
+    print("Ready. Ctrl-C ends it.", flush=True)

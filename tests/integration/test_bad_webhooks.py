@@ -79,6 +79,29 @@ async def _refused() -> float:
     return sum(float(row.rsplit(" ", 1)[1]) for row in unsigned)
 
 
+async def test_an_app_of_ones_own_does_not_speak_for_the_accounts_of_others(world: World) -> None:
+    """Its owner knows the secret and can sign anything; what counts is the app an account came by."""
+    victim, forger = await world.org("Victim"), await world.org("Forger", operator=False)
+    account, view = await connected(world, victim, "twitter")
+    external, forged, genuine = account["external_id"], number(), number()
+    secret = f"own-{uuid.uuid4()}"
+    wish = {"client_id": "own", "client_secret": secret}
+    app = await forger.post("/v1/integrations/twitter/apps", wish)
+    theirs = Hook(world.api, "twitter", f"/webhooks/twitter/{app['id']}", secret)
+    await theirs.send(x_reply(external, forged, "1", "words nobody said"))
+    revoke = {"data": {"event_uuid": number(), "event_type": "oauth.revoke", "filter": {}}}
+    revoke["data"] |= {"payload": {"user_id": external, "app_id": "own"}}
+    await theirs.send(revoke)
+    await (await Hook.of(world, "twitter")).send(x_reply(external, genuine, "1", "words of a person"))
+
+    async def arrived() -> bool:
+        return genuine in await remark_ids(victim, view)
+
+    await eventually(arrived)
+    assert forged not in await remark_ids(victim, view)
+    assert (await look(victim, view))["status"] == "connected"
+
+
 # -- webhooks: bodies -------------------------------------------------------------------------------
 _UNREADABLE = {
     "not JSON": (b"{", 400),

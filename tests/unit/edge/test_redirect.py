@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from actors.runtime.entity import Message
 from actors.runtime.envelope import Envelope
 from api import problems
 from api.bots import is_person
@@ -64,6 +65,7 @@ async def test_a_visitor_is_sent_on_and_counted(
     [mail] = told(redis)
     assert mail.target == "summer26a"
     message = envelope.open_mail(mail)
+    assert isinstance(message, Message)
     assert (message.name, message.id) == ("click", mail.event_id)
     assert message.data == {
         "at": clock.now().isoformat(),

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from actors.runtime.envelope import Envelope
+from actors.runtime.envelope import Envelope, WebhookMail
 from api import webhooks as edge
 from api.webhook_apps import AppDirectory
 from api.webhooks import Webhooks
@@ -91,6 +91,7 @@ async def test_a_signed_webhook_is_in_the_mailbox_before_the_answer(
     [mail] = told(redis)
     assert mail.target == "twitter:1900000000000000001"
     opened = envelope.open_mail(mail)
+    assert isinstance(opened, WebhookMail)
     assert (opened.platform, opened.app_id) == ("twitter", "x_app")
     assert b"1990000000000000010" in opened.entry.raw
     assert b"1990000000000000010" not in mail.body, "bodies lie sealed in Redis"
