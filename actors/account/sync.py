@@ -17,6 +17,7 @@ from actors.account.hearing import RECHECK_IDS
 from actors.account.state import AccountState, Job, Mode, Source, Status, Wish
 from actors.runtime.entity import Effect
 from domain.budget import Priority, Window
+from domain.content import ContentItem
 from domain.events import Event, EventType
 from domain.tokens import backoff
 from platforms.base import ItemReads, Page
@@ -188,8 +189,7 @@ def page_fetched(
     for item in page.items:
         if wanted and item.kind.value not in wanted:
             continue
-        born = job.mode is Mode.INCREMENTAL
-        fresh += changes.take(item, data["asked_at"], since_birth=born, run=job.id)
+        fresh += changes.take(item, data["asked_at"], since_birth=_born(state, item), run=job.id)
         ids.append(side_id(changes.account_id, item.external_id))
     for remark in page.remarks:
         fresh += changes.remark(remark, None, now)
@@ -227,6 +227,12 @@ def page_fetched(
     if _has_more(job, page):
         return state, None
     return _listed(state, spec, job, now), None
+
+
+def _born(state: AccountState, item: ContentItem) -> bool:
+    """Whether all its engagement happened since the account was connected; an edit goes on with the numbers
+    of the version before."""
+    return item.published_at is not None and item.published_at >= state.created_at and not item.replaces
 
 
 def _has_more(job: Job, page: Page) -> bool:
@@ -295,7 +301,7 @@ def items_read(
         return _not_ok(state, spec, job, outcome, now)
     state = believe(state, spec, outcome.readings, now)
     for item in outcome.value.items:
-        changes.take(item, data["asked_at"], since_birth=False, run=job.id)
+        changes.take(item, data["asked_at"], since_birth=_born(state, item), run=job.id)
     gone = sum(changes.gone(external_id) for external_id in outcome.value.gone)
     known = state.sources.get(job.source, Source())
     known = replace(known, deleted=known.deleted + gone)

@@ -29,6 +29,7 @@ class Runtime:
     watermark: StreamId = ZERO  # last mailbox message applied
     generation: int = 0  # of the mailbox the watermark speaks of
     outbox: tuple[dict[str, Any], ...] = ()  # events saved and not known to be published by a later save
+    sides: tuple[tuple[str, Document], ...] = ()  # (collection, document) saved and perhaps not yet written
     answers: tuple[tuple[str, bytes], ...] = ()  # (command id, JSON answer), oldest first
     placement: Placement = Placement.SHARED
 
@@ -73,6 +74,7 @@ class Activation(Generic[S]):
             watermark=StreamId.parse(rt["wm"]),
             generation=rt["gen"],
             outbox=tuple(rt["outbox"]),
+            sides=tuple((c, d) for c, d in rt.get("sides", ())),
             answers=tuple((c, bytes(a)) for c, a in rt["answers"]),
             placement=Placement(rt["placement"]),
         )
@@ -99,6 +101,7 @@ def to_document(
             "wm": str(runtime.watermark),
             "gen": runtime.generation,
             "outbox": list(runtime.outbox),
+            "sides": [[c, d] for c, d in runtime.sides],
             "answers": [[c, a] for c, a in runtime.answers],
             "placement": runtime.placement.value,
         },

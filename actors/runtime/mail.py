@@ -317,7 +317,7 @@ class MailLoop:
                     self._settle_one(key, delivery, mark=True)
                 case Fate.ELSEWHERE:
                     self.dedicated.add(key)
-                    return self._enqueue_lane(key, rest)
+                    return self._enqueue_lane(key, rest, first=True)
                 case Fate.LOST_RACE:
                     return self._hold(key, rest, failures=0, wait_s=0.05, first=True)
                 case _:
@@ -391,10 +391,13 @@ class MailLoop:
         return True
 
     # -- dedicated actors ---------------------------------------------------------------------------
-    def _enqueue_lane(self, key: EntityKey, queue: Iterable[Delivery]) -> None:
+    def _enqueue_lane(self, key: EntityKey, queue: Iterable[Delivery], *, first: bool = False) -> None:
         lane = self._lanes.get(key)
         if lane is not None:
-            lane.extend(queue)
+            if first:
+                lane.extendleft(reversed(list(queue)))
+            else:
+                lane.extend(queue)
             return
         self._lanes[key] = deque(queue)
         self._tasks.spawn(self._drain_lane(key), f"lane:{key}")
@@ -422,6 +425,12 @@ class MailLoop:
             if key not in self._lanes:
                 return  # the partition was lost meanwhile
             await self._settle(key, now, verdicts)
+            if key in self._held:
+                # What did not succeed comes first: a later one applied before it would move the watermark
+                # past it, and it would count as known.
+                self._held[key].waiting.extend(lane)
+                del self._lanes[key]
+                return
 
     # -- the end of a delivery ----------------------------------------------------------------------
     def _settle_one(self, key: EntityKey, delivery: Delivery, *, mark: bool) -> None:

@@ -248,11 +248,14 @@ class Turns:
         missing = [key for key in keys if key not in self._activations]
         if missing:
             documents = await self._store.load_many(missing)
+            loaded: dict[EntityKey, Activation[Any]] = {}
             for key in missing:
                 if key in documents:
-                    self._activations[key] = Activation.load(key, self._entities[key.kind], documents[key])
+                    loaded[key] = Activation.load(key, self._entities[key.kind], documents[key])
                 else:
-                    self._activations[key] = Activation(key, None)
+                    loaded[key] = Activation(key, None)
+            await self._write_sides([a.runtime for a in loaded.values()])  # a crash may have come before it
+            self._activations |= loaded
         used_at = self._clock.monotonic()
         found = {}
         for key in keys:
@@ -312,7 +315,8 @@ class Turns:
             draft.dirty = draft.state is not None
             return Verdict(Fate.APPLIED)
         if message.name == _FLUSH:
-            draft.dirty = draft.dirty or (draft.state is not None and bool(draft.runtime.outbox))
+            owed = bool(draft.runtime.outbox or draft.runtime.sides)
+            draft.dirty = draft.dirty or (draft.state is not None and owed)
             return Verdict(Fate.APPLIED)
         if message is TICK and draft.state is None:
             return Verdict(Fate.APPLIED)
@@ -352,7 +356,6 @@ class Turns:
     async def _save(self, drafts: Mapping[EntityKey, _Draft]) -> None:
         now = self._clock.now()
         saves: dict[EntityKey, Save] = {}
-        side: dict[str, list[Document]] = {}
         for key, draft in drafts.items():
             epoch = self._epoch_of(key)
             if epoch is None:
@@ -361,11 +364,13 @@ class Turns:
                 continue
             version = draft.activation.version + 1
             rev = Rev(epoch, version).packed()
-            for write in draft.side.values():
-                side.setdefault(write.collection, []).append(write.document | {"rev": rev})
-            draft.runtime = replace(draft.runtime, outbox=(*draft.activation.unpublished, *draft.events))
+            draft.runtime = replace(
+                draft.runtime,
+                outbox=(*draft.activation.unpublished, *draft.events),
+                sides=tuple((w.collection, w.document | {"rev": rev}) for w in draft.side.values()),
+            )
             due = self._entities[key.kind].due(draft.state)
-            if draft.runtime.outbox:
+            if draft.runtime.outbox or draft.runtime.sides:
                 due = min(due, now + OUTBOX_RECHECK) if due else now + OUTBOX_RECHECK
             document = to_document(
                 key,
@@ -377,17 +382,26 @@ class Turns:
                 due,
             )
             saves[key] = Save(document, draft.activation.version)
-        if side:
-            await asyncio.gather(*(self._sides.upsert_many(c, documents) for c, documents in side.items()))
-            self._failpoints.hit(Failpoint.SIDE_SAVED)
         if saves:
             outcomes = await self._store.save_many(saves)
             self._failpoints.hit(Failpoint.ENTITY_SAVED)
+            saved = [k for k in saves if outcomes[k] is SaveOutcome.SAVED]
+            await self._write_sides([drafts[k].runtime for k in saved])
+            self._failpoints.hit(Failpoint.SIDE_SAVED)
             self._settle(drafts, saves, outcomes)
-            await self._publish([drafts[k].activation for k in saves if outcomes[k] is SaveOutcome.SAVED])
+            await self._publish([drafts[k].activation for k in saved])
         for key, draft in drafts.items():
             if draft.effects and key not in saves:
                 self._release(key, draft)
+
+    async def _write_sides(self, saved: Iterable[Runtime]) -> None:
+        """Side documents follow the save that holds them. An attempt whose save is lost leaves no trace of
+        itself in them, so the next attempt finds everything as this one did and says the same events."""
+        side: dict[str, list[Document]] = {}
+        for runtime in saved:
+            for collection, document in runtime.sides:
+                side.setdefault(collection, []).append(document)
+        await asyncio.gather(*(self._sides.upsert_many(c, documents) for c, documents in side.items()))
 
     def _settle(
         self,

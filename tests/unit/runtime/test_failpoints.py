@@ -1,16 +1,13 @@
-"""Steps beside the batch that may be the last: dead letters, placement, claims, drains, parking."""
+"""Steps beside the batch that may be the last: dead letters, placement, claims, drains."""
 
 import asyncio
 
 import pytest
 
 from actors.runtime.activation import Placement
-from actors.runtime.addressing import Addressing
 from actors.runtime.entity import Message
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.turns import NotOwner
-from platforms.base import RawEntry
-from platforms.registry import PLATFORMS
 from tests.unit.runtime.colony import PARTITIONS, Colony, Crash, add, counter, until
 
 KEY = counter("lnk_1")
@@ -110,18 +107,3 @@ async def test_a_drained_host_takes_nothing_and_loses_nothing() -> None:
     assert (await colony.state(KEY))["applied"] == ["e1", "e2"]
     await colony.kill(old)
     await colony.kill(new)
-
-
-async def test_a_crash_after_parking_parks_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    colony = await prepared()
-    colony.addressing = lambda: Addressing(colony.store, colony.envelope, PLATFORMS)  # type: ignore[method-assign]
-    mail = colony.envelope.webhook_mail("twitter", "app", RawEntry("77", "event-1", b"{}"))
-    await colony.mailboxes.tell([mail])
-    failpoints, died = deadly(Failpoint.PARKED)
-    doomed = await colony.start(failpoints=failpoints)
-    await asyncio.wait_for(died.wait(), 5)
-    await colony.kill(doomed)
-    successor = await colony.start()
-    await quiet(colony)
-    assert [m.event_id for m in await colony.parking.take("twitter:77")] == ["event-1"]
-    await colony.kill(successor)
