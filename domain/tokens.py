@@ -36,14 +36,13 @@ def refresh_decision(
         return Decision(False, "no_expiry")
     if not refreshable:
         return Decision(False, "cannot_refresh", expires_at if expires_at > now else None)
+    old_enough_at = issued_at + timedelta(seconds=min_age_s)
+    due_at = max(expires_at - (expires_at - issued_at) * margin, old_enough_at, retry_at or issued_at)
+    if now >= due_at:
+        return Decision(True, "expired" if now >= expires_at else "due")
     if retry_at is not None and retry_at > now:
-        return Decision(False, "backing_off", retry_at)
-    lifetime = expires_at - issued_at
-    due_at = max(expires_at - lifetime * margin, issued_at + timedelta(seconds=min_age_s))
-    if now < due_at:
-        old_enough = now >= issued_at + timedelta(seconds=min_age_s)
-        return Decision(False, "fresh" if old_enough else "too_young", due_at)
-    return Decision(True, "expired" if now >= expires_at else "due")
+        return Decision(False, "backing_off", due_at)
+    return Decision(False, "fresh" if now >= old_enough_at else "too_young", due_at)
 
 
 def backoff(failures: int) -> timedelta:

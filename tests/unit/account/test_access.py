@@ -308,6 +308,18 @@ def test_connecting_again_with_new_tokens_ends_the_old_intent() -> None:
     assert account.known.token.refresh == b"refresh-n"
 
 
+def test_a_pause_that_ends_before_the_refresh_is_due_does_not_tick_in_vain() -> None:
+    account = reading()
+    account.fetched(ReauthRequired("token_refused"))
+    account.connect(access_token=b"access-n", refresh_token=None)  # the new token is fresh
+    account.refreshed(UNAVAILABLE)
+    account.send("pause")
+    account.later(minutes=1)
+    account.tick()
+    assert account.known.token.retry_at is not None and account.known.token.retry_at < account.now
+    assert account.due == START + timedelta(seconds=7200 * 0.8)
+
+
 def test_connecting_again_without_refresh_token_keeps_the_intent_that_spends_it() -> None:
     """Otherwise the kept refresh token, already spent by the call under way, would be presented again."""
     account = refreshing_account()

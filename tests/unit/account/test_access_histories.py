@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -177,10 +176,6 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-# Open: after long idle stretches a due time may stay in the past, so that an entity is woken at every scan.
-TestHistories = pytest.mark.xfail(reason="a due time may stay in the past; see the issue", strict=False)(
-    TestHistories
-)
 TestHistories.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
 
 

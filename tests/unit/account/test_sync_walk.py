@@ -148,14 +148,23 @@ def test_an_incremental_sync_looks_an_overlap_behind_the_newest() -> None:
     assert account.known.sources["posts"].items > 100
 
 
-def test_content_born_under_our_eyes_counts_from_zero() -> None:
+@pytest.mark.parametrize("command", ["sync", "backfill"])
+def test_content_born_under_our_eyes_counts_from_zero(command: str) -> None:
+    """Whichever walk shows it first. What is older than the connection has a past that nobody saw."""
+    likes = Engagement(likes=3, comments=0, shares=0)
     feed = Feed(post(1))
     account = connected(feed)
-    feed.posts.append(post(2, engagement=Engagement(likes=3, comments=0, shares=0)))
-    account.send("sync")
+    born_at = account.known.created_at
+    feed.posts += [
+        post(2, at=born_at - timedelta(milliseconds=1), engagement=likes),
+        post(3, at=born_at, engagement=likes),
+        post(4, at=born_at, engagement=likes, replaces=("0",)),  # an edit goes on with the older numbers
+    ]
+    account.send(command)
     feed.run(account)
+    assert stored(account) == ["1", "2", "3", "4"]
     (event,) = account.told(EventType.CONTENT_ENGAGED)
-    assert event["content_id"] == f"{account.id}|2"
+    assert event["content_id"] == f"{account.id}|3"
     assert event["previous"] == {"likes": 0, "comments": 0, "shares": 0, "views": 0}
     assert event["totals"]["likes"] == 3
 

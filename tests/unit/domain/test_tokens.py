@@ -54,6 +54,7 @@ def decide(
         (decide(6000, retry_at_s=6060), Decision(False, "backing_off", seconds(6060))),
         (decide(7300, retry_at_s=7360), Decision(False, "backing_off", seconds(7360))),
         (decide(6060, retry_at_s=6060), Decision(True, "due")),
+        (decide(10, retry_at_s=60), Decision(False, "backing_off", seconds(5760))),
         (decide(60, lifetime_s=900, min_age_s=600), Decision(False, "too_young", seconds(720))),
         (decide(650, lifetime_s=900, min_age_s=600), Decision(False, "fresh", seconds(720))),
         (decide(720, lifetime_s=900, min_age_s=800), Decision(False, "too_young", seconds(800))),
@@ -106,14 +107,17 @@ def test_pain_11_always_before_the_expiry(now_s: int, lifetime_s: int, margin: f
 def test_what_is_not_done_now_is_asked_again_later(
     now_s: int, lifetime_s: int, margin: float, min_age_s: int, retry_at_s: int | None, refreshable: bool
 ) -> None:
-    decision = decide(
-        now_s,
-        lifetime_s=lifetime_s,
-        margin=margin,
-        min_age_s=min_age_s,
-        retry_at_s=retry_at_s,
-        refreshable=refreshable,
-    )
+    def at(second: float) -> Decision:
+        return decide(
+            second,
+            lifetime_s=lifetime_s,
+            margin=margin,
+            min_age_s=min_age_s,
+            retry_at_s=retry_at_s,
+            refreshable=refreshable,
+        )
+
+    decision = at(now_s)
     if decision.act:
         assert decision.reason in ("due", "expired") and decision.at is None
         assert retry_at_s is None or retry_at_s <= now_s
@@ -121,6 +125,8 @@ def test_what_is_not_done_now_is_asked_again_later(
         assert not refreshable and now_s >= lifetime_s
     else:
         assert decision.at > seconds(now_s)
+        # Then it is done, not put off again: a reminder at that time is not in vain.
+        assert at((decision.at - ISSUED).total_seconds()).act is refreshable
 
 
 @QUICK
