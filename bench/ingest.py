@@ -10,6 +10,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import os
 import statistics
 import tempfile
 import time
@@ -113,6 +114,8 @@ def _measure(
                 for a, b in zip(rounds["ours"], rounds["theirs"], strict=True)
             ],
             **asdict(options),
+            # Ray's own switches, where somebody set them for this run: it is not "as deployed" then.
+            "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith("RAY_SERVE_")},
         },
     )
 

@@ -30,10 +30,7 @@ def main() -> None:
 
         import serve_app
 
-        quiet = {
-            "enable_access_log": False,
-            **({"log_level": os.environ["BQ"]} if "BQ" in os.environ else {}),
-        }
+        quiet = {"enable_access_log": False}
         ray.init(
             address="local",
             namespace="rookery",

@@ -31,6 +31,7 @@ def _section(one: Saved) -> str:
     machine = dict(one.machine)
     where = f"{machine.pop('cores')} cores ({machine.pop('cpu')}), {machine.pop('memory_gib')} GiB"
     versions = ", ".join(f"{name} {number}" for name, number in machine.items())
+    changed = ", ".join(f"`{name}={value}`" for name, value in detail["environment"].items())
     lines = [
         f"## {result.title}",
         "",
@@ -45,7 +46,8 @@ def _section(one: Saved) -> str:
         ),
         "",
         f"{detail['workers']} workers each, {detail['connections']} connections, {detail['rounds']} rounds "
-        f"of {detail['seconds']:g} s, `appendfsync always`. {one.at}, {where}; {versions}.",
+        f"of {detail['seconds']:g} s, `appendfsync always`. {one.at}, {where}; {versions}."
+        + (f" Changed for this run: {changed}." if changed else ""),
         "",
     ]
     return "\n".join(lines)

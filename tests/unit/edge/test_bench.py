@@ -75,6 +75,7 @@ def test_the_page_holds_what_was_saved(tmp_path: Path, monkeypatch: pytest.Monke
         "connections": 32,
         "rounds": 1,
         "seconds": 5.0,
+        "environment": {"RAY_SERVE_SOMETHING": "1"},
     }
     result = Result("some", "Some thing", "python -m bench some", "webhooks/s", 4321.0, 1234.0, 3.502, detail)
     result.save()
@@ -82,6 +83,7 @@ def test_the_page_holds_what_was_saved(tmp_path: Path, monkeypatch: pytest.Monke
     page = report.PAGE.read_text()
     assert "`python -m bench some`: **3.50 times**" in page
     assert "| accepted per second | 4,321 | 1,234 |" in page
+    assert "Changed for this run: `RAY_SERVE_SOMETHING=1`." in page
     [saved] = results.saved()
     assert saved.result == result
 
