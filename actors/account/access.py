@@ -4,7 +4,7 @@ fresh --due--> intent saved --> sent --+--> new tokens saved
                                        +--> transient failure: back off, stay connected
                                        +--> named dead token: reauthorization_required
                                        +--> no answer: unknown outcome
-unknown outcome (rotating): present the old token once more; refused -> reauthorization_required
+unknown outcome (rotating): present the old token again until an answer; refused -> reauthorization_required
 unknown outcome (extended): the old token still works: back off, then again
 """
 
@@ -147,7 +147,9 @@ def _unresolved(
 ) -> tuple[AccountState, list[Effect], list[Event]]:
     intent = state.intent
     if intent is not None and intent.last_chance:
-        return dead(state, "refresh_outcome_unknown")
+        # Again unknown (a gateway answers 502 for a while): only a refusal tells that the token was spent,
+        # and asking once more costs nothing that the last time did not cost. After a pause; it is counted.
+        return _later(state, timedelta(), now), [], []
     rotating = spec.token.model is TokenModel.ROTATING
     token = replace(state.token, in_doubt=state.token.in_doubt + (1 if rotating else 0), doubtful=rotating)
     return _begin(replace(state, token=token, intent=None), now, intent_id)

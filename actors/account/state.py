@@ -21,7 +21,8 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A refresh that may have been sent. `last_chance` marks the one repetition after an unknown outcome."""
+    """A refresh that may have been sent. `last_chance` marks a repetition after an unknown
+    outcome: a refusal then means that the token was spent."""
 
     id: str
     not_after: datetime

@@ -20,7 +20,9 @@ async def test_a_comment_at_the_platform_is_seen_over_the_api(world: World) -> N
     ledger = (await world.sandbox.ledger())["content"][f"twitter:{account['external_id']}"]
     assert {c["external_id"] for c in content} == {c["id"] for c in ledger if not c["deleted"]}
 
-    target = content[0]
+    # Not a reply of its own: what is said under it belongs to the post it answers.
+    posts = {c["id"] for c in ledger if c["kind"] == "post"}
+    target = next(c for c in content if c["external_id"] in posts)
     text = "Is it dishwasher safe? 🙂"
     done = await world.sandbox.act(account, "comment", content_id=target["external_id"], text=text)
 

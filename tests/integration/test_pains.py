@@ -118,9 +118,6 @@ async def test_pain_03_a_network_blip_disconnects_nobody(world: World) -> None:
     await blip(world, await world.org(), _BLIPS)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a second unknown outcome of a refresh, which follows at once, counts as a refusal"
-)
 async def test_pain_03_a_gateway_that_answers_502_for_a_moment_disconnects_nobody(world: World) -> None:
     faults = [{"kind": "status", "status": 502, "path": "oauth2/token", "count": 3}]
     await blip(world, await world.org(), {"a gateway in front of the token endpoint restarts": faults})

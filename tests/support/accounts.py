@@ -6,10 +6,16 @@ from tests.support.client import Caller, Json, World, eventually
 
 
 async def connected(world: World, caller: Caller, platform: str, posts: int = 5) -> tuple[Json, Json]:
-    """(the account at the platform, its view here), with its history read."""
+    """(the account at the platform, its view here), with its history read and its webhooks subscribed: no
+    call of the connecting is left under way."""
     account = await world.account(platform, f"account-{uuid.uuid4()}", posts=posts)
     view = await world.connect(caller, account)
     await idle(caller, view)
+
+    async def subscribed() -> bool:
+        return bool((await look(caller, view))["webhooks_subscribed"])
+
+    await eventually(subscribed, 20)
     return account, view
 
 

@@ -148,14 +148,28 @@ def test_no_outcome_presents_the_old_token_once_more() -> None:
     assert account.view["token"]["refresh_in_doubt"] == 1
 
 
-@pytest.mark.parametrize("end", [UNKNOWN, None, DEAD])
-def test_the_last_chance_is_the_last(end: Outcome[None] | None) -> None:
+@pytest.mark.parametrize("end", [UNKNOWN, None])
+def test_pain_03_a_second_unknown_outcome_waits_and_stays_connected(end: Outcome[None] | None) -> None:
     account = refreshing_account()
     account.refreshed(UNKNOWN)
-    if end is None:
-        unheard(account)
-    else:
-        account.refreshed(end)
+    for _ in range(3):
+        if end is None:
+            unheard(account)
+        else:
+            account.refreshed(end)
+        assert account.known.status is Status.CONNECTED
+        assert not account.waiting(Refresh)  # not at once
+        account.wake()
+        assert account.known.intent is not None and account.known.intent.last_chance
+    assert account.known.token.in_doubt == 1
+    account.refreshed(Ok(None))
+    assert not account.known.token.doubtful
+
+
+def test_a_refusal_after_an_unknown_outcome_means_the_token_was_spent() -> None:
+    account = refreshing_account()
+    account.refreshed(UNKNOWN)
+    account.refreshed(DEAD)
     assert account.known.status is Status.REAUTHORIZATION_REQUIRED
     assert account.known.reason == "refresh_outcome_unknown"
     assert account.known.token.in_doubt == 1
