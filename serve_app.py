@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from actors.runtime.ray_actors import Metrics, ensure_supervisor
 from api.compose import build_api, build_webhooks
+from api.serve_http import serve_directly
 from storage.logs import configure
 from storage.settings import Settings
 
@@ -50,6 +51,7 @@ class WebhookIngress:
         settings = Settings.load()
         configure(settings.log_level)
         self._app = await build_webhooks(settings, Metrics("webhooks"))
+        serve_directly(self._app)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return self._app

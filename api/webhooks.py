@@ -29,6 +29,7 @@ from storage.records import StoreUnavailable
 MAX_BODY = 3 * 1024 * 1024  # bytes; Meta batches up to 1,000 changes, the others send far less
 BODY_TIMEOUT_S = 10.0  # X gives up after 10 s, Meta after 20 s
 RETRY_AFTER_S = 5
+MAX_UNDER_WAY = 1024  # requests in this replica; the platforms send the rest again
 _log = structlog.get_logger(__name__)
 _PREFIX = "/webhooks"
 
@@ -127,6 +128,7 @@ class Webhooks:
         self._mailboxes = mailboxes
         self._metrics = Tally(metrics)
         self._flushing: asyncio.Task[None] | None = None
+        self._under_way = 0
 
     async def start(self) -> None:
         await self._apps.start()
@@ -142,10 +144,13 @@ class Webhooks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            self._under_way += 1
             try:
                 answer = await self._respond(scope, receive)
             except ClientGone:
                 return
+            finally:
+                self._under_way -= 1
             await answer.send(send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
@@ -164,6 +169,8 @@ class Webhooks:
             app = self._apps.get(name, address) or await self._apps.look_up(name, address)
             if app is None:
                 answer = _NOT_FOUND
+            elif self._under_way > MAX_UNDER_WAY:
+                answer = _LATER
             elif scope["method"] == "POST":
                 answer = await self._accept(platform, app, scope, receive)
             elif scope["method"] == "GET":

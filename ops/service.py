@@ -28,11 +28,14 @@ from storage.settings import Settings
 
 READY_S = 180.0
 
-# Measured: without these two Serve's proxy handles a tenth of the requests. They, and how fast HAProxy's and
-# a node's death are noticed, are read when Ray starts.
+# Measured: without the first two Serve's proxy handles a tenth of the requests; the next three are decision
+# 0017. They, and how fast HAProxy's and a node's death are noticed, are read when Ray starts.
 SERVE_ENV = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "api.serve_http:middlewares",
+    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+    "RAY_SERVE_HAPROXY_NBTHREAD": "1",
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "3",
     "RAY_health_check_period_ms": "1000",

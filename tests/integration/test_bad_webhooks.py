@@ -129,6 +129,17 @@ async def test_a_body_that_is_no_webhook_is_refused_and_the_process_lives(
     await hook.send(accepted)
 
 
+async def test_webhooks_pass_serve_by(world: World) -> None:
+    """Serve gives each request it handles an id; what it never saw has none (docs/decisions/0017)."""
+    hook = await Hook.of(world, "twitter")
+    body = json.dumps({"for_user_id": "1"}).encode()
+    answer = await hook.post(body, hook.signed(body))
+    assert answer.status_code == 200
+    assert "x-request-id" not in answer.headers
+    async with httpx.AsyncClient(base_url=world.api.base_url) as http:
+        assert "x-request-id" in (await http.get("/healthz")).headers
+
+
 async def announcing(world: World, path: str, length: int) -> int:
     """Status of a request whose body never comes."""
     url = httpx.URL(world.api.base_url)

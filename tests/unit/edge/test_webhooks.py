@@ -229,6 +229,23 @@ async def test_a_body_that_does_not_come_is_given_up(app: Webhooks, monkeypatch:
     assert await exchange(app, []) == 408
 
 
+async def test_beyond_what_may_be_under_way_the_sender_comes_again(
+    app: Webhooks, client: httpx.AsyncClient, redis: FakeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "MAX_UNDER_WAY", 2)
+    slow = [asyncio.create_task(exchange(app, [])) for _ in range(2)]  # their bodies do not come
+    await asyncio.sleep(0)
+    answer = await client.post(X, content=X_BODY, headers=x_signature(X_BODY))
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert told(redis) == []
+    for task in slow:
+        task.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
+    answer = await client.post(X, content=X_BODY, headers=x_signature(X_BODY))
+    assert answer.status_code == 200
+
+
 async def test_other_methods_are_named(client: httpx.AsyncClient) -> None:
     answer = await client.put(X, content=X_BODY, headers=x_signature(X_BODY))
     assert answer.status_code == 405
