@@ -41,7 +41,8 @@ def app(app: PlatformApp) -> dict[str, Any]:
     return shown | {name: value for name, value in optional.items() if value}
 
 
-def content(item: Content) -> dict[str, Any]:
+def content(item: Content, now_ms: int) -> dict[str, Any]:
+    """`expired`: a story that the platform does not list any more."""
     shown = {
         "id": item.id,
         "kind": item.kind,
@@ -53,6 +54,8 @@ def content(item: Content) -> dict[str, Any]:
     }
     if len(item.edit_ids) > 1:
         shown["edit_ids"] = item.edit_ids
+    if item.expires_ms is not None:
+        shown["expired"] = item.expires_ms <= now_ms
     if item.parent_id:
         shown |= {"content_id": item.root_id, "parent_id": item.parent_id, "author_id": item.author_id}
     if item.kind == "comment":
@@ -63,14 +66,15 @@ def content(item: Content) -> dict[str, Any]:
 def ledger(state: State, since: int, kinds: frozenset[str]) -> dict[str, Any]:
     """`content`: what each account published. `comments`: what was answered to it, by anybody."""
     book = state.ledger
+    now_ms = state.clock.now_ms()
     contents: dict[str, list[dict[str, Any]]] = {}
     comments: dict[str, list[dict[str, Any]]] = {}
     for (platform, external_id), profile in state.world.accounts.items():
         key = f"{platform}:{external_id}"
         own = list(state.world.timeline(platform, profile.id))
-        contents[key] = [content(item) for item in own]
+        contents[key] = [content(item, now_ms) for item in own]
         comments[key] = [
-            content(answer)
+            content(answer, now_ms)
             for item in own
             for answer in state.world.thread(platform, item.id)
             if answer.parent_id

@@ -200,14 +200,18 @@ def _remarks_held(heard: Heard, rows: Sequence[Json], held: Sequence[str]) -> Ch
 
 
 def _content_held(heard: Heard, published: Sequence[Json], items: Sequence[Json]) -> Check:
-    alive = {item["id"] for item in published if not item["deleted"]}
-    return _held(f"{heard.name}: content held", alive, [item["external_id"] for item in items])
+    """A story that has expired may have been read in time or not: it is neither asked for nor wrong."""
+    expired = {item["id"] for item in published if item.get("expired")}
+    alive = {item["id"] for item in published if not item["deleted"]} - expired
+    held = [item["external_id"] for item in items if item["external_id"] not in expired]
+    return _held(f"{heard.name}: content held", alive, held)
 
 
 def _engagement(heard: Heard, published: Sequence[Json], items: Sequence[Json]) -> Check:
-    """After a last reading, every total is the platform's."""
+    """After a last reading, every total is the platform's. An expired story is not listed, so not read."""
     held = {item["external_id"]: item["engagement"] for item in items}
-    wanted = {item["id"]: _totals(heard.key, item) for item in published if not item["deleted"]}
+    listed = [item for item in published if not item["deleted"] and not item.get("expired")]
+    wanted = {item["id"]: _totals(heard.key, item) for item in listed}
     off = sum(
         any((held[id_][name] or 0) != value for name, value in totals.items())
         for id_, totals in wanted.items()

@@ -261,6 +261,15 @@ def test_a_visit_without_an_answer_may_count_or_not(evidence: Evidence) -> None:
     assert broken(_shop(evidence, unsure=1)) == []
 
 
+@pytest.mark.parametrize("read_in_time", [True, False])
+def test_an_expired_story_may_be_held_or_not(evidence: Evidence, read_in_time: bool) -> None:
+    story = post("s1") | {"kind": "story", "expired": True}
+    ledger = {**evidence.ledger, "content": {KEY: [*evidence.ledger["content"][KEY], story]}}
+    more = [held("s1")] if read_in_time else []
+    content = {id_: [*items, *more] for id_, items in evidence.content.items()}
+    assert broken(replace(evidence, ledger=ledger, content=content)) == []
+
+
 def test_what_instagram_and_reposts_do_not_tell_is_not_asked(evidence: Evidence) -> None:
     repost = post("p4", likes=900) | {"kind": "repost"}
     ledger = {**evidence.ledger, "content": {KEY: [*evidence.ledger["content"][KEY], repost]}}

@@ -153,6 +153,19 @@ async def test_metrics_in_the_ledger_follow_what_people_do(world: Any) -> None:
     assert (await world.get("/ledger"))["content"][key][-1]["deleted"]
 
 
+async def test_a_story_of_yesterday_has_expired_in_the_ledger(world: Any) -> None:
+    account = await world.account("instagram")
+    key = f"instagram:{account['external_id']}"
+    story = await world.act(account, "story")
+    assert [r["expired"] for r in (await world.get("/ledger"))["content"][key] if r["id"] == story["id"]] == [
+        False
+    ]
+    await world.post("/clock", advance_s=86_400)
+    rows = (await world.get("/ledger"))["content"][key]
+    assert all(row["expired"] for row in rows if row["kind"] == "story")
+    assert not any("expired" in row for row in rows if row["kind"] != "story")
+
+
 async def test_the_index_is_for_people(world: Any) -> None:
     account = await world.account("twitter")
     answer = await world.http.get("/_sandbox/")
