@@ -62,6 +62,7 @@ class Built:
 
 
 def platform_app(record: AppRecord) -> PlatformApp:
+    """The stored application as the adapters take it."""
     return PlatformApp(
         id=record.id,
         platform=record.platform,

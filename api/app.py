@@ -11,6 +11,7 @@ from api.access import authorise
 from api.limiter import FailureLimiter
 from api.middleware import AuditLog, BodyLimit, Guard
 from api.policy import POLICY
+from api.query import check_query
 from api.routes import (
     accounts,
     auth,
@@ -53,8 +54,9 @@ def create_api(services: Services, routers: Sequence[APIRouter] = ()) -> FastAPI
         openapi_url="/openapi.json",
         docs_url="/docs",
         redoc_url=None,
-        dependencies=[Depends(authorise)],
+        dependencies=[Depends(authorise), Depends(check_query)],
         redirect_slashes=False,
+        responses=problems.RESPONSES,
     )
     app.state.services = services
     app.state.failures = FailureLimiter(services.clock)

@@ -17,7 +17,7 @@ AUDIENCE: Final = "social-commerce-platform"
 LIFETIME: Final = timedelta(hours=24)
 MAX_ACCOUNTS: Final = 20  # listed in a token; proxies limit the size of a header
 _LEEWAY: Final = timedelta(seconds=60)  # between the clocks of machines that issue and check
-_REVOCATIONS_FRESH_S: Final = 5.0
+REVOKED_WITHIN_S: Final = 3.0  # how long a token that was taken back may still work, anywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,10 @@ class Principal:
 class Authenticator:
     """Issues and checks tokens.
 
-    A revoked token is refused at the latest 5 s after the revocation was stored, in every process. While the
-    revocations cannot be read, checks raise StoreUnavailable: nobody gets in by an outage.
+    A revoked token works nowhere later than `REVOKED_WITHIN_S` after the revocation was stored: a request is
+    checked against revocations read at most that long ago; a live connection, checked again every
+    `api.live.RECHECK_S`, against ones younger by as much. While the revocations cannot be read, checks raise
+    StoreUnavailable: nobody gets in by an outage.
     """
 
     def __init__(self, jwt: JwtKeys, clock: Clock, revocations: Revocations) -> None:
@@ -74,8 +76,9 @@ class Authenticator:
             claims["socialAccounts"] = list(accounts)
         return self._jwt.sign(claims)
 
-    async def principal(self, token: str) -> Principal:
-        """The caller who presents this token; Unauthorized for anything but a current one of ours."""
+    async def principal(self, token: str, *, stale_s: float = REVOKED_WITHIN_S) -> Principal:
+        """The caller who presents this token; Unauthorized for anything but a current one of ours. `stale_s`
+        is how long ago the revocations may have been read."""
         try:
             principal = _read(self._jwt.verify(token))
         except (SealBroken, KeyError, ValueError, TypeError, IndexError, OverflowError):
@@ -87,37 +90,38 @@ class Authenticator:
             raise Unauthorized("token_expired", "The token has expired: get a new one.")
         if principal.issued_at > now + _LEEWAY:
             raise Unauthorized("token_invalid", "The token is from the future: check the clocks.")
-        if await self.is_revoked(principal):
+        await self._refresh(stale_s)
+        if self._is_revoked(principal):
             raise Unauthorized("token_revoked", "The token was revoked: get a new one.")
         return principal
 
-    async def is_revoked(self, principal: Principal) -> bool:
+    async def revoke(self, org: str, subject: str) -> None:
+        """Take back a token by `jti`, or all tokens issued until now by API key or user id."""
+        now = self._clock.now()
+        await self._store.add(org, subject, now, now + LIFETIME + _LEEWAY)
+        async with self._reading:  # a read under way may have missed it
+            self._read_at = float("-inf")  # this process sees its own revocation at once
+
+    def _is_revoked(self, principal: Principal) -> bool:
         """Whether the token, its API key or its user was taken back since it was issued."""
-        await self._refresh()
         for subject in (principal.jti, principal.key_id, principal.user_id):
             at = self._revoked.get((principal.org, subject))
             if at is not None and principal.issued_at <= at:
                 return True
         return False
 
-    async def revoke(self, org: str, subject: str) -> None:
-        """Take back a token by `jti`, or all tokens issued until now by API key or user id."""
-        now = self._clock.now()
-        await self._store.add(org, subject, now, now + LIFETIME + _LEEWAY)
-        self._read_at = float("-inf")  # this process sees its own revocation at once
-
-    async def _refresh(self) -> None:
-        if self._is_fresh():
+    async def _refresh(self, stale_s: float) -> None:
+        if self._is_fresh(stale_s):
             return
         async with self._reading:
-            if self._is_fresh():  # another request read while this one waited
+            if self._is_fresh(stale_s):  # another request read while this one waited
                 return
             started = self._clock.monotonic()
             self._revoked = await self._store.current(self._clock.now())
             self._read_at = started
 
-    def _is_fresh(self) -> bool:
-        return self._clock.monotonic() - self._read_at < _REVOCATIONS_FRESH_S
+    def _is_fresh(self, stale_s: float) -> bool:
+        return self._clock.monotonic() - self._read_at < stale_s
 
 
 def bearer_token(authorization: str | None) -> str:

@@ -29,18 +29,20 @@ class CommandContext:
         self.request = request
         self.services = services_of(request)
         self.caller = caller_of(request)
-        self.keyed = "idempotency-key" in request.headers
+        self._key = _header(request, "idempotency-key")
+        self.keyed = self._key is not None
         self.id = self._id()
 
     def _id(self) -> str:
-        if not self.keyed:
+        if self._key is None:
             return new_id("cmd")
-        key = self.request.headers["idempotency-key"]
-        if not _KEY.fullmatch(key):
+        if not _KEY.fullmatch(self._key):
             raise BadRequest(
-                "idempotency_key_invalid", "An Idempotency-Key is 1 to 128 visible ASCII characters."
+                "idempotency_key_invalid",
+                "One Idempotency-Key is 1 to 128 visible ASCII characters.",
+                field="Idempotency-Key",
             )
-        return f"{self.caller.org}:{self.caller.user_id}:{key}"
+        return f"{self.caller.org}:{self.caller.user_id}:{self._key}"
 
     def derived_id(self, prefix: str) -> str:
         """An id for what this command creates: 80 bits of a hash of the command's id."""
@@ -104,13 +106,23 @@ def short_hash(text: str) -> str:
 
 def if_match(request: Request) -> int | None:
     """The version in `If-Match`; None when any will do."""
-    header = request.headers.get("if-match")
+    header = _header(request, "if-match")
     if header is None or header == "*":
         return None
     found = _ETAG.fullmatch(header)
     if found is None:
-        raise BadRequest("if_match_invalid", 'If-Match takes one ETag of this service, such as "7", or *.')
+        raise BadRequest(
+            "if_match_invalid",
+            'If-Match takes one ETag of this service, such as "7", or *.',
+            field="If-Match",
+        )
     return int(found[1])
+
+
+def _header(request: Request, name: str) -> str | None:
+    """The header's value; of one that is repeated all of them, as RFC 9110 (5.3) reads it."""
+    values = request.headers.getlist(name)
+    return ", ".join(values) if values else None
 
 
 def with_etag(response: Response, view: dict[str, Any]) -> dict[str, Any]:

@@ -22,21 +22,21 @@ longer gets `reset`. Fields left out of `subscribe` mean "all"; nothing subscrib
 see the events of the accounts they connected, everybody else those of the whole org.
 
 Close codes: 4401 the token is missing, wrong, expired or revoked; 4429 too many clients of this org; 1008 a
-message was not understood; 1013 the client reads too slowly, or the service cannot serve now; 1001 the server
-restarts. After the last two, resume.
+message was not understood; 1013 the client reads too slowly, or the service cannot serve now; 1001 and 1012
+the server restarts. After these three, resume.
 """
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from api.auth import Authenticator, Principal
+from api.auth import REVOKED_WITHIN_S, Authenticator, Principal
 from api.live_hub import RESET, SNAPSHOT, Client, Close, Filter, LiveHub, Reach
 from domain.errors import Unauthorized
 from domain.events import TYPE_PREFIX, EventType, Topic
@@ -44,7 +44,7 @@ from storage.mongo.identity import Role
 from storage.records import StoreUnavailable, StreamId
 
 AUTH_TIMEOUT_S = 10.0
-RECHECK_S = 2.0  # how often a token is checked again
+RECHECK_S = 2.0  # how often a token is checked again; less than REVOKED_WITHIN_S
 ACCOUNTS_EVERY = 15  # checks: how often the accounts of a creator are read again
 PING_S = 20.0
 CLOSE_TIMEOUT_S = 5.0
@@ -104,7 +104,14 @@ _LATER = Close(1013, "temporarily_unavailable")
 def live_router(
     hub: LiveHub, authenticator: Authenticator, own_accounts: OwnAccounts, *, recheck_s: float = RECHECK_S
 ) -> APIRouter:
-    router = APIRouter()
+    """The hub's life is the application's: it is stopped at the end of the lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        yield
+        await hub.stop()
+
+    router = APIRouter(lifespan=lifespan)
 
     @router.websocket("/v1/live", name="live")
     async def live(socket: WebSocket) -> None:
@@ -194,7 +201,8 @@ class _Conversation:
 
     async def _principal(self, token: str) -> Principal:
         try:
-            return await self._authenticator.principal(token)
+            stale_s = REVOKED_WITHIN_S - self._recheck_s
+            return await self._authenticator.principal(token, stale_s=stale_s)
         except Unauthorized:
             raise Closed(_UNAUTHORIZED) from None
 

@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from actors.compose import platform_app
 from actors.runtime.entity import Message
 from api.auth import Principal
-from api.platform_apps import choose_app, platform_app, platform_of
+from api.platform_apps import choose_app, platform_of
 from api.policy import POLICY
 from api.services import Services
 from domain.content import Profile
@@ -201,10 +202,14 @@ def _reason(outcome: Failure) -> str:
 
 
 def _check_origin(services: Services, return_to: str) -> None:
-    parts = urlsplit(return_to)
     own = urlsplit(services.settings.public_url)
     allowed = {*services.return_origins, f"{own.scheme}://{own.netloc}"}
-    if f"{parts.scheme}://{parts.netloc}" not in allowed:
+    try:
+        parts = urlsplit(return_to)
+        origin = f"{parts.scheme}://{parts.netloc}"
+    except ValueError:  # such as half an IPv6 address
+        origin = ""
+    if origin not in allowed:
         raise Invalid("return_to_refused", "return_to is not on an allowed origin.", field="return_to")
 
 

@@ -31,9 +31,11 @@ def decode_cursor(text: str | None) -> Cursor | None:
         ms, _, id_ = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(" ")
         return Cursor(datetime.fromtimestamp(int(ms) / 1000, UTC), id_)
     except (ValueError, OverflowError, OSError):
-        raise Invalid(
-            "cursor_invalid", "The cursor is not one that a page gave out.", field="cursor"
-        ) from None
+        raise cursor_invalid() from None
+
+
+def cursor_invalid() -> Invalid:
+    return Invalid("cursor_invalid", "The cursor is not one that a page gave out.", field="cursor")
 
 
 def page_json(items: Iterable[dict[str, Any]], after: Cursor | None) -> dict[str, Any]:

@@ -1,21 +1,9 @@
-"""From a stored platform app to the one adapters take, and which app a connect uses."""
+"""Which application at a platform a connect uses, and where its webhooks go."""
 
 from api.services import Services
 from domain.errors import Invalid, NotFound
-from platforms.base import Platform, PlatformApp
+from platforms.base import Platform
 from storage.mongo.apps import AppRecord, Apps
-
-
-def platform_app(record: AppRecord) -> PlatformApp:
-    return PlatformApp(
-        id=record.id,
-        platform=record.platform,
-        client_id=record.client_id,
-        client_secret=record.client_secret,
-        webhook_secrets=record.webhook_secrets,
-        verify_token=record.verify_token,
-        bearer_token=record.bearer_token,
-    )
 
 
 async def choose_app(apps: Apps, org: str, platform: str, app_id: str | None) -> AppRecord:
@@ -25,7 +13,7 @@ async def choose_app(apps: Apps, org: str, platform: str, app_id: str | None) ->
         if not usable:
             raise Invalid(
                 "app_missing",
-                "No application for this platform is set up: add one under /v1/integrations/{platform}/apps.",
+                f"No application for {platform} is set up: add one under /v1/integrations/{platform}/apps.",
                 field="app_id",
             )
         return usable[0]

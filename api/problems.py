@@ -15,7 +15,38 @@ from storage.records import StoreUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 _STORE_RETRY_S = 5.0
-_CODES = {404: "route_unknown", 405: "method_not_allowed"}
+_SHOWN = 20  # faults of one request: a body of a thousand wrong items is told the first
+_FIELD = 100  # characters of a field's name, which may be the caller's own
+
+_TEXT = {"type": "string"}
+_DOCUMENT = {
+    "description": "Why not, as RFC 9457 problem details.",
+    "content": {
+        MEDIA_TYPE: {
+            "schema": {
+                "title": "Problem",
+                "type": "object",
+                "required": ["type", "title", "status", "detail"],
+                "properties": {
+                    "type": {**_TEXT, "pattern": "^urn:rookery:error:[a-z0-9_]+$"},
+                    "title": _TEXT,
+                    "status": {"type": "integer"},
+                    "detail": {**_TEXT, "description": "A sentence."},
+                    "errors": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["field", "message"],
+                            "properties": {"field": _TEXT, "message": _TEXT},
+                        },
+                    },
+                },
+            }
+        }
+    },
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {"4XX": _DOCUMENT, "5XX": _DOCUMENT}
+"""For the OpenAPI document, which would show FastAPI's own form of a 422 otherwise."""
 
 
 class TooMany(RookeryError):
@@ -83,17 +114,41 @@ def install(app: FastAPI) -> None:
         return store_unavailable()
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = error.errors()
+        if any(e["type"] == "json_invalid" for e in faults):
+            return _not_json()
+        unread = [e for e in faults if e["loc"] == ("body",) and e["type"] != "missing"]
+        if unread and "json" not in request.headers.get("content-type", ""):
+            return problem(
+                415, "content_type_unsupported", "Send the body as JSON, with Content-Type: application/json."
+            )
         # Only place and rule: the input may be a secret.
-        errors = [{"field": _field(e["loc"]), "message": e["msg"]} for e in error.errors()]
-        return problem(422, "request_invalid", "The request breaks the rules named in errors.", errors=errors)
+        errors = [{"field": _field(e["loc"]), "message": _rule(e)} for e in faults[:_SHOWN]]
+        detail = "; ".join(f"{e['field']}: {e['message']}" for e in errors)
+        return problem(422, "request_invalid", f"{detail}.", errors=errors)
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        if error.status_code == HTTPStatus.BAD_REQUEST:  # what FastAPI says to a body it cannot even parse
-            return problem(422, "body_invalid", "The request body is not JSON this service can read.")
-        code = _CODES.get(error.status_code, "request_refused")
-        return problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers or {})
+        match error.status_code:
+            case 400:  # what FastAPI says to a body it cannot even parse
+                return _not_json()
+            case 404:
+                return problem(404, "route_unknown", "There is nothing at this address: see /docs.")
+            case 405:
+                says = f"{request.method} is not for this address: see /docs."
+                return problem(405, "method_not_allowed", says, headers=headers)
+        return problem(error.status_code, "request_refused", str(error.detail), headers=headers)
+
+
+def _not_json() -> JSONResponse:
+    return problem(422, "body_invalid", "The request body is not JSON this service can read.")
+
+
+def _rule(fault: dict[str, Any]) -> str:
+    """What pydantic wants, as a sentence without its full stop."""
+    return str(fault["msg"]).removeprefix("Value error, ").rstrip(".")
 
 
 def _field(place: Sequence[Any]) -> str:
@@ -101,4 +156,4 @@ def _field(place: Sequence[Any]) -> str:
     parts = [str(p) for p in place]
     if parts and parts[0] in ("body", "query", "path") and len(parts) > 1:
         parts = parts[1:]
-    return ".".join(parts)
+    return ".".join(parts)[:_FIELD]

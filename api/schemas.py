@@ -1,9 +1,21 @@
 """What request bodies have in common."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+from unicodedata import category
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Body(BaseModel):
@@ -19,11 +31,20 @@ def _only_text(value: object) -> object:
     return value
 
 
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_only_text)]
-"""A time with its offset, as ISO 8601 text."""
+def _visible(value: str) -> str:
+    if any(category(character) == "Cc" for character in value):
+        raise ValueError("text here holds no control characters")
+    return value
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+Moment = Annotated[AwareDatetime, Field(strict=False, ge=_EARLIEST, lt=_LATEST), BeforeValidator(_only_text)]
+"""A time with its offset, as ISO 8601 text, that every store can keep."""
+
+Visible = AfterValidator(_visible)
+"""Of text that is shown as it came, also in an operator's terminal."""
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Visible]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=200), Visible]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Minor = Annotated[int, Field(ge=0, le=2**53 - 1)]
 """An amount in minor units (cents)."""

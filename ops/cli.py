@@ -19,6 +19,7 @@ from ops.commands import (
     up,
     users,
 )
+from ops.commands.options import plain
 from ops.embedded import DataPlaneFailed
 from ops.service import ServiceFailed
 from storage.keys import KeysUnusable
@@ -32,7 +33,6 @@ _EXPECTED = (
     ServiceFailed,
     SettingsInvalid,
     StoreMisconfigured,
-    StoreUnavailable,
 )
 """Errors whose text is one sentence for the person at the keyboard."""
 
@@ -62,6 +62,8 @@ def main() -> None:
         app()
     except _EXPECTED as error:
         _fail(str(error))
+    except StoreUnavailable as error:
+        _fail(f"A server did not answer ({error}): see `rookery doctor`, then try again.")
     except Exception as error:
         if _debugging():
             raise
@@ -77,5 +79,5 @@ def _debugging() -> bool:
 
 
 def _fail(sentence: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(sentence, style="red", markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True).print(plain(sentence), style="red", markup=False, highlight=False)
     sys.exit(1)

@@ -93,7 +93,7 @@ def gather(settings: Settings, clock: Clock) -> Facts:
         memory_gib=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB,
         disk_gib=shutil.disk_usage(_existing(settings.data_dir)).free / _GIB,
         service_answers=_healthy(settings),
-        taken_ports={name: port for name, port in wanted.items() if _taken(settings.http_host, port)},
+        taken_ports={name: port for name, port in wanted.items() if is_taken(settings.http_host, port)},
         key_file=_key_file(settings),
         stores=asyncio.run(_stores(settings, clock)),
         serve_mode={name: os.environ.get(name) for name in SERVE_MODE},
@@ -135,7 +135,8 @@ def _healthy(settings: Settings) -> bool:
         return False
 
 
-def _taken(host: str, port: int) -> bool:
+def is_taken(host: str, port: int) -> bool:
+    """Whether another process listens there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -147,7 +148,7 @@ def _taken(host: str, port: int) -> bool:
 
 
 def _key_file(settings: Settings) -> KeyFile:
-    path = None if settings.keys.lstrip().startswith("{") else Path(settings.keys)
+    path = None if settings.keys.startswith("{") else Path(settings.keys)
     if path is not None and not path.exists():
         return KeyFile(path)
     mode = stat.S_IMODE(path.stat().st_mode) if path else None

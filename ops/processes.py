@@ -5,7 +5,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +83,17 @@ class ProcessId:
             return True
         finally:
             os.close(descriptor)
+
+
+def children() -> Iterator[ProcessId]:
+    """The processes that this one started and that still run."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == os.getpid() and (found := ProcessId.of(int(folder.name))):
+            yield found
 
 
 def start(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -19,15 +19,15 @@ class Remote:
     """One command's conversation, as a context manager. CommandFailed with one sentence for every refusal."""
 
     def __init__(self, url: str, api_key: str, transport: httpx.BaseTransport | None = None) -> None:
-        self._url = url.rstrip("/")
+        self._url = _checked(url)
         self._api_key = api_key
         self._http = httpx.Client(
             base_url=self._url, timeout=60, trust_env=False, transport=transport, follow_redirects=False
         )
 
     def __enter__(self) -> Self:
-        token = self.post("/v1/auth/token", {"api_key": self._api_key})["access_token"]
-        self._http.headers["Authorization"] = f"Bearer {token}"
+        answer = self.post("/v1/auth/token", {"api_key": self._api_key})
+        self._http.headers["Authorization"] = f"Bearer {self._member(answer, 'access_token')}"
         return self
 
     def __exit__(
@@ -47,13 +47,18 @@ class Remote:
     def delete(self, path: str) -> None:
         self._ask("DELETE", path)
 
-    def items(self, path: str, **query: str | int) -> Iterator[Json]:
+    def all(self, path: str, **query: str | int) -> list[Json]:
+        """Every item of a list that comes in one piece."""
+        items: list[Json] = self._member(self.get(path, **query), "items")
+        return items
+
+    def pages(self, path: str, **query: str | int) -> Iterator[Json]:
         """Every item of a list, page after page."""
         cursor: str | None = None
         while True:
             after = {"cursor": cursor} if cursor else {}
             page = self.get(path, limit=_PAGE, **query, **after)
-            yield from page["items"]
+            yield from self._member(page, "items")
             cursor = page.get("next_cursor")
             if cursor is None:
                 return
@@ -67,35 +72,55 @@ class Remote:
             ) from None
         except httpx.TimeoutException:
             raise CommandFailed(f"{self._url} did not answer in time: try again.") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise CommandFailed(f"{self._url} cannot be asked ({type(error).__name__}).") from None
-        if answer.status_code >= 400:
+        except httpx.HTTPError as error:
+            raise CommandFailed(
+                f"{self._url} broke off ({type(error).__name__}): look whether it is done, then try again."
+            ) from None
+        if not answer.is_success:
             raise CommandFailed(_sentence(answer))
-        return _body(answer)
+        return self._body(answer)
+
+    def _body(self, answer: httpx.Response) -> Json:
+        if not answer.content:
+            return {}
+        try:
+            return dict(answer.json())
+        except (ValueError, TypeError):
+            raise self._somebody_else() from None
+
+    def _member(self, body: Json, name: str) -> Any:
+        if name not in body:
+            raise self._somebody_else()
+        return body[name]
+
+    def _somebody_else(self) -> CommandFailed:
+        return CommandFailed(f"What is at {self._url} does not answer as Rookery does: check --url.")
 
 
 def segment(id_: str) -> str:
     """An id as one part of a path, whatever is in it."""
+    if id_ in ("", ".", ".."):  # these would make another path
+        raise CommandFailed(f"{id_!r} is no id: a list shows the ids there are.")
     return quote(id_, safe=":|@")
 
 
-def _body(answer: httpx.Response) -> Json:
-    if not answer.content:
-        return {}
+def _checked(url: str) -> str:
     try:
-        return dict(answer.json())
-    except (ValueError, TypeError):
-        raise CommandFailed(f"{answer.url.host} does not answer as Rookery does: check --url.") from None
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):  # no number as its port, half an IPv6 address
+        good = False
+    if not good:
+        raise CommandFailed(f"{url!r} is no web address: give --url one such as http://127.0.0.1:8000.")
+    return url.rstrip("/")
 
 
 def _sentence(answer: httpx.Response) -> str:
     try:
         problem = dict(answer.json())
     except (ValueError, TypeError):
-        return (
-            f"The service answered {answer.status_code} to {answer.request.method} {answer.request.url.path}."
-        )
-    detail = str(problem.get("detail") or problem.get("title") or answer.status_code)
-    faults = [e for e in problem.get("errors", ()) if e["message"] != detail]
-    fields = "; ".join(f"{e['field']}: {e['message']}" for e in faults)
-    return f"{detail} ({fields})" if fields else detail
+        problem = {}
+    says = problem.get("detail") or problem.get("title")
+    asked = f"{answer.request.method} {answer.request.url.path}"
+    return str(says) if says else f"The service answered {answer.status_code} to {asked}."

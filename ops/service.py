@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,11 +23,16 @@ import httpx
 
 from api.compose import connect, verify_stores
 from ops.embedded import DataPlane
-from ops.processes import leashed
+from ops.facts import is_taken
+from ops.processes import children, leashed
 from storage.keys import Keys
-from storage.settings import Settings
+from storage.settings import Settings, variable
 
 READY_S = 180.0
+_RAY_ATTEMPTS = 2
+_END_S = 5.0
+_LOOPBACK = "127.0.0.1"
+_QUIET = {"enable_access_log": False}
 
 # Measured: without the first two Serve's proxy handles a tenth of the requests; the next three are decision
 # 0017. They, and how fast HAProxy's and a node's death are noticed, are read when Ray starts.
@@ -75,13 +81,21 @@ class Service:
         self._scratch: str | None = None
         self._environment: dict[str, str | None] = {}
         self.settings = settings
+        self.log = settings.data_dir / "service.log"
+        """Where whoever starts this lets Ray and Serve print (`ops.terminal`)."""
         self.addresses: Addresses | None = None
 
     def start(self, say: Progress = lambda _: None) -> Addresses:
         """Blocks until the service is ready, about half a minute. Raises ServiceFailed, DataPlaneFailed,
-        KeysUnusable or StoreMisconfigured."""
+        KeysUnusable or StoreMisconfigured; `stop` then ends what was started."""
         settings = self._settings
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ServiceFailed(
+                f"The data folder {settings.data_dir} cannot be used: {error.strerror}."
+            ) from None
+        self._check_ports(settings)
         self._ensure_keys(settings, say)
         say("data plane")
         urls = self._plane.start(settings.mongodb_url, settings.redis_url)
@@ -97,7 +111,8 @@ class Service:
         self.settings = settings.model_copy(update=changes)
         asyncio.run(_verify(self.settings))
         say("Ray")
-        self._start_ray()
+        self._prepare_ray()
+        self._start_ray(say)
         say("Serve")
         self._start_serve()
         say("owners")
@@ -138,6 +153,14 @@ class Service:
                 if self._scratch in (process / "cmdline").read_text() and int(process.name) != os.getpid():
                     os.kill(int(process.name), signal.SIGKILL)
 
+    def _check_ports(self, settings: Settings) -> None:
+        for name in ("http_port", "dashboard_port"):
+            port = getattr(settings, name)
+            if is_taken(settings.http_host if name == "http_port" else _LOOPBACK, port):
+                raise ServiceFailed(
+                    f"Port {port} is taken by another program: end it, or set {variable(name)} to another."
+                )
+
     def _ensure_keys(self, settings: Settings, say: Progress) -> None:
         path = Path(settings.keys)
         if not settings.keys.startswith("{") and not path.exists():
@@ -155,7 +178,7 @@ class Service:
             raise ServiceFailed(f"The sandbox did not start: see {log}.")
         return line[line.index("http://") :]
 
-    def _start_ray(self) -> None:
+    def _prepare_ray(self) -> None:
         # A folder of its own with a short name: Unix sockets allow 107 characters.
         self._scratch = tempfile.mkdtemp(prefix="rookery-")
         environment = SERVE_ENV | self.settings.env()
@@ -172,29 +195,48 @@ class Service:
         for name, value in environment.items():
             self._environment[name] = os.environ.get(name)
             os.environ[name] = value
+
+    def _start_ray(self, say: Progress) -> None:
+        """Ray gives its node 30 s, and says no more than `Exception`. On a machine that was busy for a moment
+        the next try succeeds."""
         import ray
 
-        ray.init(
-            address="local",
-            namespace="rookery",
-            include_dashboard=True,
-            dashboard_host="127.0.0.1",
-            dashboard_port=self.settings.dashboard_port,
-            object_store_memory=150 * 1024 * 1024,
-            log_to_driver=False,
-        )
+        for attempt in range(1, _RAY_ATTEMPTS + 1):
+            before = set(children())
+            try:
+                ray.init(
+                    address="local",
+                    namespace="rookery",
+                    include_dashboard=True,
+                    dashboard_host=_LOOPBACK,
+                    dashboard_port=self.settings.dashboard_port,
+                    object_store_memory=150 * 1024 * 1024,
+                    log_to_driver=False,
+                )
+                return
+            except Exception as error:
+                ray.shutdown()
+                # Ray forgets what it started for a node that did not come up.
+                for process in set(children()) - before:
+                    process.end(_END_S)
+                if attempt == _RAY_ATTEMPTS:
+                    raise self._failed(f"Ray did not start in {_RAY_ATTEMPTS} tries", error) from None
+                say("Ray, once more")
 
     def _start_serve(self) -> None:
         from ray import serve
 
         import serve_app
 
-        serve.start(
-            http_options={"host": self.settings.http_host, "port": self.settings.http_port},
-            logging_config={"enable_access_log": False},
-        )
-        serve.run(serve_app.webhooks, name="webhooks", route_prefix="/webhooks", logging_config=_QUIET)
-        serve.run(serve_app.api, name="api", route_prefix="/", logging_config=_QUIET)
+        try:
+            serve.start(
+                http_options={"host": self.settings.http_host, "port": self.settings.http_port},
+                logging_config=_QUIET,
+            )
+            serve.run(serve_app.webhooks, name="webhooks", route_prefix="/webhooks", logging_config=_QUIET)
+            serve.run(serve_app.api, name="api", route_prefix="/", logging_config=_QUIET)
+        except Exception as error:
+            raise self._failed("Serve did not start", error) from None
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + READY_S
@@ -210,8 +252,15 @@ class Service:
                 last = type(error).__name__
             time.sleep(0.3)
         raise ServiceFailed(
-            f"The service was not ready after {READY_S:.0f} s ({last}); run `rookery doctor`."
+            f"The service was not ready after {READY_S:.0f} s ({last}): run `rookery doctor`, and see "
+            f"{self.log}."
         )
+
+    def _failed(self, what: str, error: Exception) -> ServiceFailed:
+        traceback.print_exception(error)
+        text = str(error).strip()
+        reason = text.splitlines()[0][:200].rstrip(".") if text else type(error).__name__
+        return ServiceFailed(f"{what} ({reason}): run `rookery doctor`, and see {self.log}.")
 
 
 async def _verify(settings: Settings) -> None:
@@ -222,6 +271,3 @@ async def _verify(settings: Settings) -> None:
     finally:
         stores.database.client.close()
         await stores.connection.aclose()
-
-
-_QUIET = {"enable_access_log": False}

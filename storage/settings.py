@@ -63,7 +63,12 @@ def _absolute(value: Path) -> Path:
 
 
 def _key_source(value: str) -> str:
-    return value if value.lstrip().startswith("{") else str(_absolute(Path(value)))
+    value = value.strip()
+    if value.startswith("{"):
+        return value
+    if "\n" in value or len(value) > 1024:
+        raise ValueError("wants the path of a key file, or its JSON text")
+    return str(_absolute(Path(value)))
 
 
 def _own_address(others: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
+from actors.account.state import Status
 from api.access import Caller, Svc, account_within_reach, own_view
 from api.auth import Principal
 from api.commands import Command, CommandContext, with_etag
@@ -42,9 +43,7 @@ async def list_accounts(
     limit: Limit = 50,
     cursor: CursorText = None,
     platform: Annotated[str | None, Query(max_length=32)] = None,
-    status: Annotated[
-        Literal["connected", "paused", "reauthorization_required", "disconnected"] | None, Query()
-    ] = None,
+    status: Annotated[Status | None, Query()] = None,
 ) -> Json:
     """The org's connected accounts, newest first; creators see those they connected."""
 

@@ -24,11 +24,11 @@ async def list_comments(
     caller: Caller,
     limit: Limit = 50,
     cursor: CursorText = None,
-    account: Annotated[str | None, Query(max_length=400, description="Account id.")] = None,
+    account_id: Annotated[str | None, Query(max_length=400)] = None,
     kind: Annotated[RemarkKind | None, Query()] = None,
 ) -> Json:
     """Newest first; the words and authors for admins and managers."""
-    filters = {"socialAccountId": account, "kind": kind.value if kind else None}
+    filters = {"socialAccountId": account_id, "kind": kind.value if kind else None}
     equal = {name: value for name, value in filters.items() if value is not None}
     return await comment_page(services, caller, equal, limit, decode_cursor(cursor))
 

@@ -31,12 +31,12 @@ async def list_content(
     limit: Limit = 50,
     cursor: CursorText = None,
     platform: Annotated[str | None, Query(max_length=32)] = None,
-    account: Annotated[str | None, Query(max_length=400, description="Account id.")] = None,
+    account_id: Annotated[str | None, Query(max_length=400)] = None,
     kind: KindFilter = None,
     status: StatusFilter = "active",
 ) -> Json:
     """The org's content, newest first."""
-    filters = {"platform": platform, "socialAccountId": account}
+    filters = {"platform": platform, "socialAccountId": account_id}
     equal = {name: value for name, value in filters.items() if value is not None}
     return await content_page(services, caller.org, equal, kind, status, limit, decode_cursor(cursor))
 

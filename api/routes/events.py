@@ -3,13 +3,18 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import BeforeValidator
 
 from api.access import Caller, Svc
 from api.paging import CursorText, Limit, decode_cursor, page_json
 from api.schemas import Json
-from domain.events import EventType, Topic
+from domain.events import TYPE_PREFIX, EventType, Topic
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
+
+
+def _short(type_: str) -> str:
+    return type_.removeprefix(TYPE_PREFIX)
 
 
 @router.get("")
@@ -18,8 +23,10 @@ async def list_events(
     caller: Caller,
     limit: Limit = 50,
     cursor: CursorText = None,
-    type: Annotated[EventType | None, Query()] = None,
-    topic: Annotated[Topic | None, Query()] = None,
+    type: Annotated[
+        EventType | None, BeforeValidator(_short), Query(description=f"With `{TYPE_PREFIX}` or without.")
+    ] = None,
+    topic: Annotated[Topic | None, Query(description="A group of types.")] = None,
     subject: Annotated[str | None, Query(max_length=400, description="Id of the entity.")] = None,
 ) -> Json:
     """Newest first."""

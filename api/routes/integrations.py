@@ -14,7 +14,7 @@ from api.access import Caller, Svc
 from api.bootstrap import add_platform_app
 from api.commands import Command, with_etag
 from api.platform_apps import platform_of, webhook_url
-from api.schemas import Body, Json, Label
+from api.schemas import Body, Json, Label, Visible
 from api.services import Services
 from domain.errors import BadRequest
 from domain.ids import AccountId, Kind
@@ -30,7 +30,7 @@ _SecretText = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 class NewPlatformApp(Body):
-    name: str = Field(default="", max_length=200)
+    name: Annotated[str, Visible] = Field(default="", max_length=200)
     client_id: Label
     client_secret: _SecretText
     webhook_secrets: list[_SecretText] = Field(

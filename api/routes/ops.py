@@ -8,7 +8,7 @@ from actors.runtime.envelope import stream_of
 from api.access import Caller, Svc, kind_of, own_dead_letter, own_view
 from api.auth import Principal
 from api.commands import Command, with_etag
-from api.paging import Limit
+from api.paging import Limit, cursor_invalid
 from api.schemas import Json
 from api.services import Services
 from domain.errors import Invalid
@@ -75,6 +75,10 @@ async def list_dead_letters(
     cursor: LetterId = None,
 ) -> Json:
     """Messages that could not be applied, newest first. What they say stays sealed."""
+    if cursor is not None:
+        last = await services.dead_letters.get(cursor)
+        if last is None or last.org != caller.org:
+            raise cursor_invalid()
     letters = await services.dead_letters.list(caller.org, limit, cursor)
     return {
         "items": [_letter_json(letter) for letter in letters],

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from api.access import Caller, Svc, own_api_key, own_user
 from api.commands import Command
 from api.paging import CursorText, Limit, decode_cursor, page_json
-from api.schemas import Body, Json, Name
+from api.schemas import Body, Json, Name, Visible
 from api.services import Services
 from domain.errors import Conflict, Invalid
 from storage.mongo.identity import ApiKey, Role, User
@@ -17,7 +17,9 @@ router = APIRouter(prefix="/v1", tags=["people"])
 
 RoleName = Literal["admin", "manager", "analyst", "creator"]
 Email = Annotated[
-    str, StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$", max_length=254, strip_whitespace=True)
+    str,
+    StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$", max_length=254, strip_whitespace=True),
+    Visible,
 ]
 
 

@@ -4,32 +4,36 @@ from typing import Annotated
 
 import typer
 
+from actors.account.state import Status
 from ops.commands.options import DEFAULT_URL, AsJson, Key, Url, print_json, print_rows, print_view, remote
 from ops.remote import Json, segment
+from platforms.registry import PLATFORMS
 
 app = typer.Typer(help="The org's connected accounts.", no_args_is_help=True)
 
+_PLATFORMS = ", ".join(sorted(PLATFORMS))
 AccountId = Annotated[str, typer.Argument(metavar="ID", help="As `rookery accounts list` shows it.")]
 
 
 @app.command("list")
 def list_accounts(
-    platform: Annotated[str | None, typer.Option(help="Only this platform's.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    platform: Annotated[str | None, typer.Option(help=f"Only this platform's: {_PLATFORMS}.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only those in this state.")] = None,
     url: Url = DEFAULT_URL,
     api_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Every account: its state, what it heard, when it last looked."""
     filters = {"platform": platform, "status": status}
-    given = {name: value for name, value in filters.items() if value is not None}
+    given = {name: str(value) for name, value in filters.items() if value is not None}
     with remote(url, api_key) as api:
-        accounts = list(api.items("/v1/accounts", **given))
+        accounts = list(api.pages("/v1/accounts", **given))
     if as_json:
         print_json(accounts)
         return
     columns = ("id", "username", "status", "reason", "webhooks", "posts read", "last sync", "token until")
-    print_rows(columns, map(_row, accounts))
+    none = "No account is like that." if given else "No account is connected: see `rookery accounts connect`."
+    print_rows(columns, map(_row, accounts), none=none)
 
 
 @app.command()
@@ -42,7 +46,7 @@ def show(id_: AccountId, url: Url = DEFAULT_URL, api_key: Key = None, as_json: A
 
 @app.command()
 def connect(
-    platform: Annotated[str, typer.Argument(help="twitter or instagram.")],
+    platform: Annotated[str, typer.Argument(help=f"One of {_PLATFORMS}.")],
     app_id: Annotated[str | None, typer.Option("--app", help="Application; default: the org's own.")] = None,
     url: Url = DEFAULT_URL,
     api_key: Key = None,

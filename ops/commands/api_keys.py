@@ -17,12 +17,12 @@ app = typer.Typer(help="API keys: each belongs to a person of the org.", no_args
 def list_keys(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
     """Every key by its first characters; the rest is not kept."""
     with remote(url, api_key) as api:
-        keys = list(api.items("/v1/api-keys"))
+        keys = list(api.pages("/v1/api-keys"))
     if as_json:
         print_json(keys)
     else:
         columns = ("id", "name", "prefix", "user_id", "created_at", "revoked_at")
-        print_rows(columns, ([key[name] for name in columns] for key in keys))
+        print_rows(columns, ([key[name] for name in columns] for key in keys), none="There are no keys.")
 
 
 @app.command()
@@ -57,8 +57,8 @@ def revoke(
 
 @app.command()
 def recover(
-    org: Annotated[str, typer.Option(help="The org's id.")],
-    user: Annotated[str, typer.Option(help="Whose key: an id of a person of the org.")],
+    org: Annotated[str, typer.Option(help="The org's id, as `rookery orgs list` shows it.")],
+    user: Annotated[str, typer.Option(help="Whose key: the id of an admin, say, shown there as well.")],
 ) -> None:
     """Make a key directly in the stores, for an org that has lost all of its own."""
     secret = asyncio.run(recover_key(Settings.load(), org, user))

@@ -1,6 +1,7 @@
 """`rookery campaigns`: the org's campaigns and their running numbers."""
 
 import time
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -23,11 +24,11 @@ _MONEY = ("revenue", "cost", "ROAS")
 def list_campaigns(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
     """Every campaign with its numbers."""
     with remote(url, api_key) as api:
-        campaigns = list(api.items("/v1/campaigns"))
+        campaigns = list(api.pages("/v1/campaigns"))
     if as_json:
         print_json(campaigns)
     else:
-        print_rows((*_COLUMNS, *_MONEY), map(_row, campaigns))
+        print_rows((*_COLUMNS, *_MONEY), map(_row, campaigns), none="There are no campaigns.")
 
 
 @app.command()
@@ -51,6 +52,12 @@ def pause(id_: CampaignId, url: Url = DEFAULT_URL, api_key: Key = None, as_json:
 
 
 @app.command()
+def resume(id_: CampaignId, url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
+    """Make a paused campaign live again."""
+    _command(id_, "resume", url, api_key, as_json)
+
+
+@app.command()
 def complete(id_: CampaignId, url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
     """End it; what happened before the end of its attribution window still counts."""
     _command(id_, "complete", url, api_key, as_json)
@@ -64,7 +71,8 @@ def watch(
     api_key: Key = None,
 ) -> None:
     """Its numbers as they move, until Ctrl-C."""
-    with remote(url, api_key) as api, Live(console=Console(), auto_refresh=False) as live:
+    quietly = suppress(KeyboardInterrupt)
+    with quietly, remote(url, api_key) as api, Live(console=Console(), auto_refresh=False) as live:
         while True:
             table = Table(*_COLUMNS, *_MONEY, box=None, pad_edge=False)
             table.add_row(*map(str, _row(api.get(f"/v1/campaigns/{segment(id_)}"))))

@@ -20,6 +20,7 @@ from ops.demo.wire import Refused
 from ops.embedded import DataPlane
 from ops.service import Addresses, Service, free_port
 from ops.signals import ignore_signals, stop_on_signals, until_signal, wait
+from ops.terminal import printing_into
 from storage.keys import Keys
 from storage.mongo import client as mongo
 from storage.mongo.directory import Directory
@@ -39,22 +40,25 @@ def demo(
         os.environ["ROOKERY_SABOTAGE"] = sabotage
     clock = SystemClock()
     service = Service(_settings(), sandbox=True)
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
     with stop_on_signals():
         try:
-            with Screen(console, clock) as screen:
+            # The screen first: a live picture catches what is printed, and shows it.
+            with Screen(console, clock) as screen, printing_into(service.log):
                 addresses = service.start(lambda what: screen.step(f"starting: {what}"))
                 evidence = asyncio.run(_tell(service, addresses, clock, screen))
-            good = _conclude(console, screen, addresses, evidence)
-            if not once:
-                with until_signal():
-                    console.print("Everything stays up until Ctrl-C.")
-                    wait()
+            with printing_into(service.log):
+                good = _conclude(console, screen, addresses, evidence)
+                if not once:
+                    with until_signal():
+                        console.print("Everything stays up until Ctrl-C.")
+                        wait()
         except Refused as refused:
             raise CommandFailed(str(refused)) from None
         finally:
             ignore_signals()
-            service.stop()
+            with printing_into(service.log):
+                service.stop()
     if not good:
         raise typer.Exit(1)
 
@@ -78,7 +82,7 @@ def _conclude(console: Console, screen: Screen, addresses: Addresses, evidence: 
         soft_wrap=True,
     )
     numbers: dict[str, Any] = summary(evidence, checks, screen.seconds)
-    print(json.dumps(numbers), flush=True)
+    print(json.dumps(numbers), file=console.file, flush=True)
     return good
 
 

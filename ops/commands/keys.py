@@ -59,6 +59,6 @@ def _path(file: Path | None) -> Path:
     if file is not None:
         return file
     source = Settings.load().keys
-    if source.lstrip().startswith("{"):
+    if source.startswith("{"):
         raise CommandFailed("ROOKERY_KEYS holds the keys themselves; name a key file with --file.")
     return Path(source)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from domain import ids
 from ops.commands.options import DEFAULT_URL, AsJson, Key, Url, print_json, print_rows, print_view, remote
 from ops.remote import Json, segment
 
@@ -11,7 +12,7 @@ app = typer.Typer(help="Operate the deployment.", no_args_is_help=True)
 letters = typer.Typer(help="Messages that could not be applied.", no_args_is_help=True)
 app.add_typer(letters, name="dead-letters")
 
-Kind = Annotated[str, typer.Argument(help="account, campaign, link or transaction.")]
+Kind = Annotated[ids.Kind, typer.Argument(help="The kind of entity.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The entity's id.")]
 
 
@@ -19,7 +20,7 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The entity's id.")]
 def hosts(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
     """Every host: what it owns, what it holds up, which code it runs."""
     with remote(url, api_key) as api:
-        found = api.get("/v1/ops/hosts")["items"]
+        found = api.all("/v1/ops/hosts")
     if as_json:
         print_json(found)
         return
@@ -34,7 +35,7 @@ def hosts(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) 
         "held",
         "failing",
     )
-    print_rows(columns, map(_host, found))
+    print_rows(columns, map(_host, found), none="No host owns anything yet: see `rookery doctor`.")
 
 
 @app.command()
@@ -46,13 +47,14 @@ def partitions(
 ) -> None:
     """Every partition: its host, epoch, and the messages that wait (lag)."""
     with remote(url, api_key) as api:
-        found = api.get("/v1/ops/partitions")["items"]
+        found = api.all("/v1/ops/partitions")
     found = [row for row in found if not busy or any(row["lag"].values())]
     if as_json:
         print_json(found)
         return
     rows = ((r["partition"], r["host"], r["epoch"], r["mailbox_generation"], _lag(r["lag"])) for r in found)
-    print_rows(("partition", "host", "epoch", "generation", "lag"), rows)
+    none = "No message waits anywhere." if busy else "No partition has a host yet: see `rookery doctor`."
+    print_rows(("partition", "host", "epoch", "generation", "lag"), rows, none=none)
 
 
 @app.command()
@@ -91,23 +93,25 @@ def pause(kind: Kind, id_: Id, url: Url = DEFAULT_URL, api_key: Key = None, as_j
 def parked(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
     """External accounts that webhooks arrive for although nobody connected them."""
     with remote(url, api_key) as api:
-        found = api.get("/v1/ops/parked", limit=200)["items"]
+        found = api.all("/v1/ops/parked", limit=200)
     if as_json:
         print_json(found)
     else:
-        print_rows(("external account", "parked"), ((row["target"], row["parked"]) for row in found))
+        rows = ((row["target"], row["parked"]) for row in found)
+        print_rows(("external account", "parked"), rows, none="Nothing is parked.")
 
 
 @letters.command("list")
 def list_letters(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
     """Newest first."""
     with remote(url, api_key) as api:
-        found = list(api.items("/v1/ops/dead-letters"))
+        found = list(api.pages("/v1/ops/dead-letters"))
     if as_json:
         print_json(found)
         return
     columns = ("id", "entity", "event_id", "reason", "failed_at", "replayed_at")
-    print_rows(columns, ([letter[name] for name in columns] for letter in found))
+    rows = ([letter[name] for name in columns] for letter in found)
+    print_rows(columns, rows, none="There are no dead letters.")
 
 
 @letters.command()
@@ -123,14 +127,14 @@ def replay(
     print_json(letter) if as_json else print(f"{letter['id']} is in the mailbox of {letter['entity']} again.")
 
 
-def _place(kind: str, id_: str, name: str, url: str, api_key: str | None, as_json: bool) -> None:
+def _place(kind: ids.Kind, id_: str, name: str, url: str, api_key: str | None, as_json: bool) -> None:
     with remote(url, api_key) as api:
         view = api.post(f"{_path(kind, id_)}/{name}")
     print_json(view) if as_json else print(f"{kind} {id_} is {view['placement']}, on {view['host']}.")
 
 
-def _path(kind: str, id_: str) -> str:
-    return f"/v1/ops/entities/{segment(kind)}/{segment(id_)}"
+def _path(kind: ids.Kind, id_: str) -> str:
+    return f"/v1/ops/entities/{kind}/{segment(id_)}"
 
 
 def _lag(lag: dict[str, int]) -> str | None:

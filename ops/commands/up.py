@@ -1,12 +1,16 @@
 """`rookery up`: the whole service on this machine."""
 
+import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
 
 from ops.service import Addresses, Service
 from ops.signals import ignore_signals, stop_on_signals, until_signal, wait
+from ops.terminal import printing_into
 from storage.settings import Settings
 
 
@@ -20,26 +24,35 @@ def up(
     ] = None,
 ) -> None:
     """Start data stores (unless given), Ray and the service; print the addresses; stay until Ctrl-C."""
-    console = Console(stderr=True)
+    terminal, errors = sys.stdout, Console(file=sys.stderr)
     settings = Settings.load(http_port=http_port, dashboard_port=dashboard_port)
     service = Service(settings, sandbox=sandbox)
-    with stop_on_signals():
+    with stop_on_signals(), printing_into(service.log):
         try:
-            with console.status("Starting") as status:
-                addresses = service.start(lambda what: status.update(f"Starting: {what}"))
+            with _spinner(errors, "Starting") as live:
+                addresses = service.start(lambda what: live.update(Spinner("dots", f"Starting: {what}")))
             with until_signal():
-                _tell(addresses)
+                print(_told(addresses, service), file=terminal, flush=True)
                 wait()
         finally:
             ignore_signals()
-            with console.status("Stopping"):
+            with _spinner(errors, "Stopping"):
                 service.stop()
 
 
-def _tell(addresses: Addresses) -> None:
-    print(f"API        {addresses.api}")
-    print(f"OpenAPI    {addresses.api}/docs")
-    print(f"Dashboard  {addresses.dashboard}  (it asks for the token in ~/.ray/auth_token)")
+def _spinner(console: Console, text: str) -> Live:
+    return Live(
+        Spinner("dots", text), console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    )
+
+
+def _told(addresses: Addresses, service: Service) -> str:
+    lines = [
+        f"API        {addresses.api}",
+        f"OpenAPI    {addresses.api}/docs",
+        f"Dashboard  {addresses.dashboard}  (it asks for the token in ~/.ray/auth_token)",
+        f"Log        {service.log}",
+    ]
     if addresses.sandbox:
-        print(f"Sandbox    {addresses.sandbox}/_sandbox/")
-    print("Ready. Ctrl-C ends it.", flush=True)
+        lines.append(f"Sandbox    {addresses.sandbox}/_sandbox/")
+    return "\n".join([*lines, "Ready. Ctrl-C ends it."])

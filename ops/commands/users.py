@@ -6,10 +6,11 @@ import typer
 
 from ops.commands.options import DEFAULT_URL, AsJson, Key, Url, print_json, print_rows, remote
 from ops.remote import segment
+from storage.mongo import identity
 
 app = typer.Typer(help="The people of the org.", no_args_is_help=True)
 
-Role = Annotated[str, typer.Option(help="admin, manager, analyst or creator.")]
+Role = Annotated[identity.Role, typer.Option(help="What the person may do.")]
 UserId = Annotated[str, typer.Argument(metavar="ID", help="As `rookery users list` shows it.")]
 
 
@@ -17,12 +18,12 @@ UserId = Annotated[str, typer.Argument(metavar="ID", help="As `rookery users lis
 def list_users(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
     """Everybody, newest first."""
     with remote(url, api_key) as api:
-        users = list(api.items("/v1/users"))
+        users = list(api.pages("/v1/users"))
     if as_json:
         print_json(users)
     else:
         columns = ("id", "email", "role", "created_at")
-        print_rows(columns, ([user[name] for name in columns] for user in users))
+        print_rows(columns, ([user[name] for name in columns] for user in users), none="There is nobody.")
 
 
 @app.command()
@@ -35,7 +36,7 @@ def add(
 ) -> None:
     """Take a person into the org. They sign in with a key: `rookery api-keys create --user`."""
     with remote(url, api_key) as api:
-        user = api.post("/v1/users", {"email": email, "role": role})
+        user = api.post("/v1/users", {"email": email, "role": role.value})
     print_json(user) if as_json else print(f"{user['id']} is {user['role']}.")
 
 
@@ -45,7 +46,7 @@ def change_role(
 ) -> None:
     """Change a person's role; tokens they have are taken back."""
     with remote(url, api_key) as api:
-        user = api.patch(f"/v1/users/{segment(id_)}", {"role": role})
+        user = api.patch(f"/v1/users/{segment(id_)}", {"role": role.value})
     print_json(user) if as_json else print(f"{user['id']} is {user['role']}.")
 
 

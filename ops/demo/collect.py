@@ -21,8 +21,8 @@ async def collect(
     for connection in connections:
         api, id_ = by_org[connection.org].admin, connection.account_id
         accounts[id_] = await api.get(f"/v1/accounts/{id_}")
-        remarks[id_] = [c["external_id"] for c in await api.all("/v1/comments", account=id_)]
-        content[id_] = await api.all("/v1/content", account=id_)
+        remarks[id_] = [c["external_id"] for c in await api.all("/v1/comments", account_id=id_)]
+        content[id_] = await api.all("/v1/content", account_id=id_)
     letters = [await party.admin.get("/v1/ops/dead-letters", limit=200) for party in parties]
     return Evidence(
         launched=launched,

@@ -105,6 +105,12 @@ class Orgs:
             document = await self._orgs.find_one({"_id": org_id})
         return None if document is None else _org(document)
 
+    async def all(self) -> list[Org]:
+        """Every org of the deployment, oldest first: for its operators at the command line."""
+        with guard():
+            documents = await self._orgs.find({}).to_list(None)
+        return sorted(map(_org, documents), key=lambda org: (org.created_at, org.id))
+
     async def set_role(self, org_id: str, user_id: str, role: Role | None) -> None:
         """Give the user this role, or with None take them out of the org; Conflict `last_admin` when nobody
         could administer the org afterwards."""

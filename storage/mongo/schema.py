@@ -41,7 +41,7 @@ class Feed:
 
 
 FEEDS: Mapping[str, Feed] = {
-    "social_content": Feed("publishedAt", frozenset({"socialAccountId", "platform", "kind"})),
+    "social_content": Feed("publishedAt", frozenset({"socialAccountId", "platform"})),
     "social_comments": Feed("at", frozenset({"contentId", "socialAccountId", "kind"})),
     "events": Feed("at", frozenset({"type", "topic", "subject"})),
 }

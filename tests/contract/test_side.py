@@ -13,7 +13,7 @@ CONTENT = "social_content"
 
 def content(name: str, **fields: Any) -> Document:
     document = {"_id": name, "org": "acme", "socialAccountId": "twitter:1:acme", "platform": "twitter"}
-    return document | {"kind": "post", "publishedAt": T0} | fields
+    return document | {"contentType": "post", "publishedAt": T0} | fields
 
 
 async def text_of(stores: Stores, name: str) -> str:
@@ -68,7 +68,11 @@ async def test_a_thousand_documents_in_one_call(stores: Stores) -> None:
 
 async def test_pages_follow_the_filters_and_leave_tombstones_out(stores: Stores) -> None:
     documents = [
-        content(f"p{n:02}", publishedAt=T0 + timedelta(seconds=n // 3), kind="post" if n % 2 else "photo")
+        content(
+            f"p{n:02}",
+            publishedAt=T0 + timedelta(seconds=n // 3),
+            platform="twitter" if n % 2 else "instagram",
+        )
         for n in range(12)
     ]
     documents[5]["deletedAt"] = T0
@@ -87,9 +91,9 @@ async def test_pages_follow_the_filters_and_leave_tombstones_out(stores: Stores)
 
     assert await listed() == ["p11", "p10", "p08", "p07", "p06", "p04", "p03", "p02", "p01", "p00"]
     assert await listed(socialAccountId="twitter:2:acme") == ["p07"]
-    assert await listed(kind="post") == ["p11", "p07", "p03", "p01"]
-    assert await listed(socialAccountId="twitter:1:acme", kind="post") == ["p11", "p03", "p01"]
-    assert await listed(platform="instagram") == []
+    assert await listed(platform="twitter") == ["p11", "p07", "p03", "p01"]
+    assert await listed(socialAccountId="twitter:1:acme", platform="twitter") == ["p11", "p03", "p01"]
+    assert await listed(platform="youtube") == []
 
 
 async def test_comments_are_listed_by_content(stores: Stores) -> None:

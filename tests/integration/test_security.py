@@ -266,7 +266,7 @@ async def test_lists_hold_only_what_is_the_callers_orgs(world: World) -> None:
     for name in ("accounts", "content", "comments", "campaigns", "links", "transactions", "events"):
         assert (await ours.get(f"/v1/{name}"))["items"] == [], name
     for name in ("content", "comments"):
-        assert (await ours.get(f"/v1/{name}?account={view['id']}"))["items"] == [], name
+        assert (await ours.get(f"/v1/{name}?account_id={view['id']}"))["items"] == [], name
     assert (await ours.get(f"/v1/events?subject={view['id']}"))["items"] == []
     for name in ("users", "api-keys", "audit"):
         text = (await ours.request("GET", f"/v1/{name}")).text

@@ -41,7 +41,7 @@ async def token(world: World, account: Json, action: str) -> None:
 
 
 async def remark_ids(caller: Caller, view: Json) -> list[str]:
-    return [c["external_id"] for c in await caller.all(f"/v1/comments?account={view['id']}")]
+    return [c["external_id"] for c in await caller.all(f"/v1/comments?account_id={view['id']}")]
 
 
 async def newest_post(caller: Caller, view: Json) -> Json:

@@ -51,7 +51,7 @@ class InProcessOwners:
             for document in (await self._sides.load_many(ref.collection, [ref.id])).values():
                 side[ref] = document
         turn = entity.apply(key, found.state, message, self._clock.now(), side)
-        reply = turn.reply or {}
+        reply = (turn.reply or {}) | {"version": found.version + turn.changed}
         if turn.changed:
             runtime = found.runtime.with_answer(message.id, reply) if message.id else found.runtime
             document = to_document(key, entity, turn.state, runtime, found.version + 1, 0, None)
@@ -68,7 +68,8 @@ class InProcessOwners:
         return self._entities[key.kind].view(key, found.state) | {"version": found.version}
 
     async def inspect(self, key: EntityKey) -> dict[str, Any]:
-        return {"key": str(key), "placement": self.placed.get(key, "shared"), "state": await self.view(key)}
+        placement = self.placed.get(key, "shared")
+        return {"key": str(key), "placement": placement, "host": "host-0", "state": await self.view(key)}
 
     async def place(self, key: EntityKey, placement: str) -> dict[str, Any]:
         self.placed[key] = placement

@@ -47,6 +47,13 @@ async def test_tokens_reach_the_owner_sealed_to_their_place(world: World) -> Non
         assert opened.decode() == token
 
 
+async def test_without_an_application_it_is_said_where_to_add_one(world: World) -> None:
+    world.database["platform_apps"].documents.clear()
+    answer = await world.call("POST", "/v1/integrations/twitter/connect", world.ours.admin, json={})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:rookery:error:app_missing")
+    assert "add one under /v1/integrations/twitter/apps." in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("how", ["forged", "missing", "used", "expired", "foreign"])
 async def test_a_bad_state_is_400_and_stores_nothing(world: World, how: str) -> None:
     state: str | None = await world.begin(world.ours.manager)

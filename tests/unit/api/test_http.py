@@ -158,7 +158,7 @@ async def test_an_if_match_that_is_no_etag_of_ours_is_400(world: World, header: 
 async def test_pages_show_everything_once_newest_first(world: World) -> None:
     account = (await world.connect(world.ours.admin))["id"]
     made = [await add_content(world, world.ours, account, f"{n}", age_s=n // 3) for n in range(25)]
-    for query in ("", "&kind=photo", "&platform=twitter", f"&account={account}"):
+    for query in ("", "&kind=photo", "&platform=twitter", f"&account_id={account}"):
         seen: list[str] = []
         cursor = ""
         while True:

@@ -34,11 +34,13 @@ class Revocations:
     def __init__(self) -> None:
         self.revoked: dict[tuple[str, str], datetime] = {}
         self.away = False
+        self.reads = 0
 
     async def current(self, now: datetime) -> dict[tuple[str, str], datetime]:
+        self.reads += 1
         if self.away:
             raise StoreUnavailable("mongo: AutoReconnect")
-        return self.revoked
+        return dict(self.revoked)
 
 
 class World:
@@ -61,6 +63,7 @@ class World:
         self.revocations = Revocations()
         self.auth = Authenticator(_JWT, clock, self.revocations)  # type: ignore[arg-type]
         self.own = {"creator": frozenset({MINE})}
+        self.own_reads = 0
         self.url = f"ws://{server.address}/v1/live"
         self.serve()
 
@@ -73,6 +76,7 @@ class World:
         self.server.app.include_router(router)
 
     async def own_accounts(self, org: str, user_id: str) -> frozenset[str]:
+        self.own_reads += 1
         return self.own[user_id]
 
     def token(self, org: str = "org_a", role: Role = Role.ANALYST, user: str = "creator") -> str:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
+import api.live
 from actors.runtime.envelope import Envelope
-from api.live import ACCOUNTS_EVERY
+from api.auth import REVOKED_WITHIN_S
 from storage.crypto import Keyring
 from storage.mongo.identity import Role
 from storage.records import StreamId
+from tests.unit.edge.doubles import until
 from tests.unit.edge.live_world import (
     MINE,
     OTHERS,
@@ -98,8 +100,21 @@ async def test_a_revoked_token_ends_the_connection(world: World) -> None:
     async with world.listen() as client:
         await hear(client)
         world.revocations.revoked["org_a", "creator"] = world.clock.now() + timedelta(seconds=1)
-        world.clock.advance(5)
+        world.clock.advance(3)
         assert await closed(client) == 4401
+
+
+async def test_the_time_between_two_checks_is_part_of_what_a_revoked_token_has_left(world: World) -> None:
+    async with world.listen() as client:
+        await hear(client)
+        world.revocations.revoked["org_a", "creator"] = world.clock.now() + timedelta(seconds=1)
+        world.clock.advance(REVOKED_WITHIN_S - RECHECK_S * 1.5)
+        await asyncio.sleep(RECHECK_S * 3)
+        await world.publish(event(1))
+        assert numbers([await hear(client)]) == [1]
+        world.clock.advance(RECHECK_S)
+        assert await closed(client) == 4401
+    assert 0 < api.live.RECHECK_S < REVOKED_WITHIN_S
 
 
 async def test_mongo_away_ends_nothing_but_admits_nobody(world: World) -> None:
@@ -107,7 +122,8 @@ async def test_mongo_away_ends_nothing_but_admits_nobody(world: World) -> None:
         await hear(client)
         world.revocations.away = True
         world.clock.advance(60)
-        await asyncio.sleep(RECHECK_S * 3)
+        refused = world.revocations.reads
+        await until(lambda: world.revocations.reads >= refused + 2)
         await world.publish(event(1))
         assert numbers([await hear(client)]) == [1]
         async with world.listen() as another:
@@ -143,7 +159,8 @@ async def test_a_creator_hears_only_own_accounts(world: World) -> None:
         await world.publish(event(4, source=MINE))
         assert numbers([await hear(client)]) == [4]
         world.own["creator"] = frozenset({OTHERS})
-        await asyncio.sleep(RECHECK_S * (ACCOUNTS_EVERY + 5))
+        known = world.own_reads
+        await until(lambda: world.own_reads > known)
         await world.publish(event(5, source=MINE))
         await world.publish(event(6, source=OTHERS))
         assert numbers([await hear(client)]) == [6]

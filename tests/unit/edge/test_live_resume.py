@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
@@ -90,7 +92,7 @@ async def test_an_impossible_last_event_id(world: World, last: str) -> None:
 async def test_a_slow_client_is_dropped_and_others_are_not(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.live.CLOSE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("api.live.CLOSE_TIMEOUT_S", 60)  # it is told why whenever it reads on
     world.serve(queue_length=20)
     async with world.listen() as quick, slow_reader(world) as slow:
         await hear(quick)
@@ -104,7 +106,46 @@ async def test_a_slow_client_is_dropped_and_others_are_not(
         assert sent < 1000, "the slow client was never dropped"
         await world.publish(event(sent))
         assert numbers([await hear(quick)]) == [sent]
-        assert await asyncio.wait_for(slow(), 5) == 1013
+        assert await asyncio.wait_for(slow(), 60) == 1013
+
+
+async def test_a_client_that_never_reads_is_let_go_without_a_word(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.live.CLOSE_TIMEOUT_S", 0.01)
+    world.serve(queue_length=2)
+    stuck = asyncio.Event()
+    sent: list[str] = []
+    received = [{"type": "websocket.connect"}]
+
+    async def receive() -> dict[str, Any]:
+        if not received:
+            await asyncio.Event().wait()
+        return received.pop()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message["type"])
+        if len(sent) > 2:  # accepted and ready; the rest is never taken
+            stuck.set()
+            await asyncio.Event().wait()
+
+    headers = [(b"authorization", f"Bearer {world.token()}".encode())]
+    scope = {
+        "type": "websocket",
+        "path": "/v1/live",
+        "headers": headers,
+        "query_string": b"",
+        "extensions": {},
+    }
+    conversation = asyncio.create_task(world.server.app(scope, receive, send))
+    await world.publish(event(0))
+    await stuck.wait()
+    for n in range(1, 4):  # two fit into the queue
+        assert not conversation.done()
+        await world.publish(event(n))
+    await asyncio.wait_for(conversation, 60)
+    assert sent == ["websocket.accept", *["websocket.send"] * 2, "websocket.close"]
+    assert world.hub._clients == {}
 
 
 async def test_an_org_has_so_many_clients(world: World) -> None:
@@ -173,3 +214,12 @@ async def test_stopping_tells_clients_to_resume(world: World) -> None:
         await hear(client)
         await world.hub.stop()
         assert await closed(client) == 1001
+
+
+async def test_the_hub_ends_with_the_application(world: World) -> None:
+    async with world.listen() as client:
+        async with world.server.app.router.lifespan_context(world.server.app):
+            await hear(client)
+            reader = world.hub._reader
+        assert await closed(client) == 1001
+        assert reader is not None and reader.done()

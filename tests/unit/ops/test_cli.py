@@ -5,8 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -14,40 +12,11 @@ import pytest
 
 from ops import cli
 from ops.commands import CommandFailed
-from storage.settings import Settings, variable
+from storage.records import StoreUnavailable
+from storage.settings import Settings
+from tests.unit.ops.conftest import Run
 
 ROOT = Path(__file__).parents[3]
-
-
-@dataclass(frozen=True)
-class Ended:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def rookery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command's `main` in an empty folder (in this process: a new one takes seconds to import)."""
-    for field in Settings.model_fields:
-        monkeypatch.delenv(variable(field), raising=False)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, **variables: str) -> Ended:
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", ["rookery", *arguments])
-            for name, value in variables.items():
-                patch.setenv(name, value)
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        shown = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), shown.out, shown.err)
-
-    return run
 
 
 def test_help_lists_the_commands_and_wrong_usage_exits_2(rookery: Run) -> None:
@@ -101,6 +70,18 @@ def test_an_expected_error_is_one_line_on_stderr_and_exit_1(rookery: Run, tmp_pa
         assert says in failed.stderr
         assert failed.stderr.count("\n") == 1
         assert failed.stdout == ""
+
+
+def test_a_store_that_does_not_answer_is_a_sentence(rookery: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_: Settings) -> None:
+        raise StoreUnavailable("document server: AutoReconnect")
+
+    monkeypatch.setattr("ops.commands.orgs.list_orgs", away)
+    failed = rookery("orgs", "list")
+    assert failed.returncode == 1
+    assert failed.stderr == (
+        "A server did not answer (document server: AutoReconnect): see `rookery doctor`, then try again.\n"
+    )
 
 
 def test_the_doctor_exits_with_its_worst_row(rookery: Run, tmp_path: Path) -> None:

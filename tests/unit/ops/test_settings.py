@@ -128,3 +128,14 @@ def test_a_bad_value_is_named_with_what_is_wanted(
     assert wants in text
     assert text.endswith(".")
     assert "\n" not in text
+
+
+@pytest.mark.parametrize("keys", ["sealing-key\nof-another-form", "k" * 2000])
+def test_keys_that_are_neither_path_nor_json_are_refused_and_not_shown(keys: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        Settings.load(keys=keys)
+    assert str(refused.value) == "ROOKERY_KEYS wants the path of a key file, or its JSON text."
+
+
+def test_the_text_of_a_key_file_may_have_space_around_it() -> None:
+    assert Settings.load(keys='\n {"version": 1}\n').keys == '{"version": 1}'
