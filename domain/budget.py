@@ -42,15 +42,14 @@ class Window:
     def remaining(self, now: datetime) -> int:
         return self.limit if self._over(now) else max(0, self.limit - self.used)
 
-    def take(self, priority: Priority, now: datetime) -> "Window | datetime":
-        """The window with one call spent, or when to ask again."""
+    def take(self, priority: Priority, now: datetime, calls: int = 1) -> "Window | datetime":
+        """The window with so many calls spent, or when to ask again."""
         used, resets_at = self.used, self.resets_at
         if resets_at is None or resets_at <= now:
             used, resets_at = 0, now + timedelta(seconds=self.seconds)
-        # At least one call: a tiny quota must not starve a priority for ever.
-        allowed = max(1, math.floor(self.limit * SHARES[priority]))
-        if used < allowed:
-            return replace(self, used=used + 1, resets_at=resets_at)
+        # What a window begins with is let through: a tiny quota must not starve anybody for ever.
+        if used == 0 or used + calls <= math.floor(self.limit * SHARES[priority]):
+            return replace(self, used=used + calls, resets_at=resets_at)
         return resets_at
 
     def told(self, limit: int, remaining: int, resets_at: datetime | None) -> "Window":

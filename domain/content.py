@@ -157,4 +157,3 @@ class PlatformEvent:
     content: ContentItem | None = None
     remark: Remark | None = None
     totals: Engagement | None = None
-    actor: Person | None = None

@@ -1,11 +1,13 @@
 """Totals of one content: what the platform said last, plus the distinct events since.
 
-A like heard by webhook is not counted again by the next poll: a poll at time t replaces the base and drops
-events that happened up to t, because the platform's total already holds them.
+A like heard by webhook is not counted again by the next poll: a reading replaces the base and drops the
+events that it already holds. Which those are is told by time, and time is vague: platforms name whole
+seconds, and a reading takes as long as its call. An event that the last reading may or may not hold is not
+counted; the content is *unsettled* until a later reading tells.
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.content import Engagement
 
@@ -13,16 +15,48 @@ METRICS = ("likes", "comments", "shares", "views", "click_throughs")
 KEPT_EVENTS = 500
 NOTHING_KNOWN = Engagement()
 
+SETTLE_SOONEST, SETTLE_LATEST = timedelta(seconds=2), timedelta(minutes=5)
+"""Pause before the reading that settles: half as long as readings have left something in doubt. Content with
+a comment a second is always in doubt, and must not spend the account's calls."""
+
+_MILLISECOND = timedelta(milliseconds=1)
+
 Since = tuple[tuple[str, str, int, datetime], ...]
 """(event id, metric, +1 or -1, when it happened)"""
+
+
+def end_of(at: datetime) -> datetime:
+    """When what a platform dates `at` had surely happened: a time without a fraction is any of its second."""
+    return at + (_MILLISECOND if at.microsecond else timedelta(seconds=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """When totals were asked for and answered: what happened between may or may not be in them."""
+
+    asked_at: datetime
+    answered_at: datetime
+
+    @classmethod
+    def dated(cls, at: datetime) -> "Reading":
+        """Totals that the platform itself dates."""
+        return cls(at, end_of(at) - _MILLISECOND)
+
+    def surely_holds(self, at: datetime) -> bool:
+        return end_of(at) <= self.asked_at
+
+    def surely_lacks(self, at: datetime) -> bool:
+        return at > self.answered_at
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
     base: Engagement = NOTHING_KNOWN
-    read_at: datetime | None = None
+    read: Reading | None = None  # the reading that the base is of
     since: Since = ()
     folded: dict[str, int] = field(default_factory=dict)  # older events beyond KEPT_EVENTS, counted only
+    unsettled_until: datetime | None = None  # a reading asked from then on settles the totals
+    doubted_since: datetime | None = None  # since then every reading has left something in doubt
 
     def totals(self) -> Engagement:
         """None stays None only while nothing at all is known."""
@@ -43,11 +77,21 @@ class Tally:
             moved[metric] = moved.get(metric, 0) + step
         return moved
 
+    def settle_at(self) -> datetime | None:
+        """When to read the totals again; None: they are settled."""
+        if self.unsettled_until is None or self.doubted_since is None:
+            return None
+        pause = (self.unsettled_until - self.doubted_since) / 2
+        return self.unsettled_until + min(max(pause, SETTLE_SOONEST), SETTLE_LATEST)
+
     def heard(self, event_id: str, metric: str, step: int, at: datetime) -> "Tally":
-        """Count one event once; one that a later poll already includes changes nothing."""
-        told = getattr(self.base, metric) is not None
-        if told and self.read_at is not None and at <= self.read_at:
-            return self
+        """Count one event once; one that the base holds changes nothing, one that it may hold unsettles."""
+        if self.read is not None and getattr(self.base, metric) is not None:
+            if self.read.surely_holds(at):
+                return self
+            if not self.read.surely_lacks(at):
+                until = _later(self.unsettled_until, end_of(at))
+                return replace(self, unsettled_until=until, doubted_since=self.doubted_since or at)
         if any(known == event_id and m == metric for known, m, _, _ in self.since):
             return self
         since = (*self.since, (event_id, metric, step, at))
@@ -58,11 +102,30 @@ class Tally:
             since = since[1:]
         return replace(self, since=since, folded=folded)
 
-    def polled(self, totals: Engagement, at: datetime) -> "Tally":
-        """The platform's own totals as of `at`; a metric it does not tell keeps what is known."""
-        if self.read_at is not None and at < self.read_at:
-            return self
+    def polled(self, totals: Engagement, read: Reading) -> "Tally":
+        """The platform's own totals; a metric it does not tell keeps what is known."""
         told = {m: getattr(totals, m) for m in METRICS if getattr(totals, m) is not None}
-        newer = tuple(e for e in self.since if e[3] > at or e[1] not in told)
+        if not told or (self.read is not None and read.asked_at < self.read.asked_at):
+            return self
+        until, since = self.unsettled_until, self.doubted_since
+        if until is None:
+            since = None  # the reading before this one left nothing in doubt
+        elif until <= read.asked_at:
+            until = None
+        kept = []
+        for event in self.since:
+            _, metric, _, at = event
+            if metric not in told or read.surely_lacks(at):
+                kept.append(event)
+            elif not read.surely_holds(at):
+                until = _later(until, end_of(at))
+        if any(m in told for m in self.folded):  # nobody knows their times any more
+            until = _later(until, end_of(read.answered_at))
+        if until is not None:
+            since = since or read.asked_at
         folded = {m: n for m, n in self.folded.items() if m not in told}
-        return Tally(replace(self.base, **told), at, newer, folded)
+        return Tally(replace(self.base, **told), read, tuple(kept), folded, until, since)
+
+
+def _later(one: datetime | None, other: datetime) -> datetime:
+    return other if one is None else max(one, other)

@@ -28,10 +28,6 @@ class Money:
         self._same(other)
         return Money(self.minor + other.minor, self.currency)
 
-    def __sub__(self, other: "Money") -> "Money":
-        self._same(other)
-        return Money(self.minor - other.minor, self.currency)
-
     def _same(self, other: "Money") -> None:
         if other.currency != self.currency:
             raise Invalid(

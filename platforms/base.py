@@ -5,7 +5,7 @@ Nothing here reads a clock: `now` is passed where a decision needs it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -95,7 +95,6 @@ class AuthorizeRequest:
     state: str
     scopes: tuple[str, ...]
     code_verifier: str | None = None
-    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 class Platform(Protocol):
@@ -128,19 +127,15 @@ class Platform(Protocol):
     async def read_items(
         self, http: PlatformHttp, token: Secret, external_id: str, ids: Sequence[str]
     ) -> Outcome[ItemReads]:
-        """At most `spec.batch_read` ids: current engagement, edits, and which are gone."""
-        ...
-
-    async def list_comments(
-        self, http: PlatformHttp, token: Secret, external_id: str, content_id: str, cursor: str | None
-    ) -> Outcome[Page]:
-        """Remarks under one piece of content, as `Page.remarks`."""
+        """At most `spec.batch_read` ids: current engagement, edits, and which are gone. Takes at most
+        `spec.batch_read_calls` calls."""
         ...
 
     async def subscribe(
         self, http: PlatformHttp, app: PlatformApp, token: Secret, external_id: str, callback_url: str
     ) -> Outcome[None]:
-        """Ask the platform to send this account's webhooks; idempotent."""
+        """Ask the platform to send this account's webhooks; idempotent. Takes at most `spec.subscribe_calls`.
+        ReauthRequired concerns `token` alone: an app's token that is refused is Rejected."""
         ...
 
     # -- webhooks (pure) ----------------------------------------------------------------------------

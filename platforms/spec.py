@@ -1,5 +1,6 @@
 """Facts about a platform as data. Behaviour that is truly different lives in the platform's class."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,10 +37,8 @@ class ContentSource:
     name: str  # "posts", "stories", "mentions"
     family: str
     page_size: int
-    horizon: int | None  # how many items the platform lists at most; older ones are not deletions
     remarks: bool = False  # yields remarks (mentions) instead of content
     complete: bool = False  # lists everything alive (stories): nothing to page back through
-    interval_s: int = 900  # how often an incremental sync looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +55,11 @@ class PlatformSpec:
     hosts: tuple[str, ...]  # the only hosts a token may be sent to
     webhook_signature_header: str | None
     capabilities: frozenset[str]  # "webhooks", "comments", "mentions", "stories", "revoke", ...
-    batch_read: int  # how many ids one read-by-id call takes
+    batch_read: int  # how many ids one read by id takes
     batch_read_family: str
-    comments_family: str
+    batch_read_calls: int  # calls that one such read may need
     profile_family: str
-    id_aliases: bool = False
+    subscribe_calls: Mapping[str, int]  # API family -> calls that asking for webhooks may need
 
     def window(self, family: str) -> RateWindow:
         """The window of an API family; KeyError names the family that the spec lacks."""

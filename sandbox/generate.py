@@ -1,6 +1,7 @@
 """Seeded accounts and their past: believable posts of small shops, with people answering."""
 
 import random
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from sandbox.clock import DAY_MS
@@ -102,7 +103,7 @@ def _number(cents: int, voice: Voice) -> str:
     return text.translate(str.maketrans(",.", ".,")) if voice.decimal_comma else text
 
 
-class _History:
+class _History(ABC):
     """Writes an account's past, newest contents last, all of it before the world's epoch."""
 
     def __init__(self, world: World, account: Profile, voice: Voice, rng: random.Random) -> None:
@@ -117,8 +118,9 @@ class _History:
             moment = self.world.epoch_ms - (posts - number) * gap + self.rng.randrange(gap * 3 // 4)
             self.post(number, moment)
 
+    @abstractmethod
     def post(self, number: int, moment: int) -> None:
-        raise NotImplementedError
+        """Write one post of the platform, with what people said to it."""
 
     def friend(self) -> Profile:
         return self.rng.choice(self.crowd)

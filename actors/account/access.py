@@ -110,8 +110,6 @@ def refreshed(
         case Rejected(code=code):
             return replace(_later(state, timedelta(), now), reason=f"refresh_rejected_{code}"), [], []
         case Unknown():
-            if spec.token.model is not TokenModel.ROTATING:
-                return _later(state, timedelta(), now), [], []  # nothing was spent: the same call is safe
             return _unresolved(state, spec, now, intent_id)
 
 
@@ -145,13 +143,12 @@ def _begin(
 def _unresolved(
     state: AccountState, spec: PlatformSpec, now: datetime, intent_id: str
 ) -> tuple[AccountState, list[Effect], list[Event]]:
-    intent = state.intent
-    if intent is not None and intent.last_chance:
-        # Again unknown (a gateway answers 502 for a while): only a refusal tells that the token was spent,
-        # and asking once more costs nothing that the last time did not cost. After a pause; it is counted.
+    if spec.token.model is not TokenModel.ROTATING or state.token.doubtful:
+        # Either nothing can have been spent; or it is unknown again (a gateway answers 502 for a while): only
+        # a refusal tells that the token was spent, and asking once more costs nothing that the last time did
+        # not cost. Always after a growing pause: nobody may take it for an attack.
         return _later(state, timedelta(), now), [], []
-    rotating = spec.token.model is TokenModel.ROTATING
-    token = replace(state.token, in_doubt=state.token.in_doubt + (1 if rotating else 0), doubtful=rotating)
+    token = replace(state.token, in_doubt=state.token.in_doubt + 1, doubtful=True)
     return _begin(replace(state, token=token, intent=None), now, intent_id)
 
 
@@ -170,7 +167,9 @@ def dead(state: AccountState, reason: str) -> tuple[AccountState, list[Effect], 
         reason=reason,
         intent=None,
         job=None,
+        shelved=(),
         wishes=(),
+        errands={},
         token=replace(state.token, retry_at=None, refused_at=None),
     )
     data = {"platform": state.platform, "reason": reason}

@@ -21,7 +21,7 @@ from actors.account.documents import (
 from actors.account.state import AccountState
 from actors.runtime.entity import SideRef, SideView, SideWrite
 from domain.content import ContentItem, Engagement, Remark
-from domain.engagement import METRICS, NOTHING_KNOWN, Tally
+from domain.engagement import METRICS, NOTHING_KNOWN, Reading, Tally, end_of
 from domain.events import Event, EventType
 from storage.records import Document
 
@@ -39,7 +39,8 @@ class Changes:
     seal: Seal
     events: list[Event] = field(default_factory=list)
     writes: dict[SideRef, Document] = field(default_factory=dict)
-    unknown: list[str] = field(default_factory=list)  # content to be read by id: only heard of so far
+    reread: dict[str, datetime] = field(default_factory=dict)  # content to be read by id, and from when on
+    settled: set[str] = field(default_factory=set)  # content that needs no such reading any more
 
     def known(self, collection: str, external_id: str) -> Document | None:
         ref = SideRef(collection, side_id(self.account_id, external_id))
@@ -49,17 +50,15 @@ class Changes:
         return tuple(SideWrite(ref.collection, doc) for ref, doc in self.writes.items())
 
     # -- content ------------------------------------------------------------------------------------
-    def take(
-        self, item: ContentItem, read_at: datetime, *, since_birth: bool, run: str | None = None
-    ) -> bool:
+    def take(self, item: ContentItem, read: Reading, *, since_birth: bool, run: str | None = None) -> bool:
         """Store an item as the platform shows it now. `since_birth`: all its engagement happened under
         our eyes, so it counts from zero. Answers whether the content was unknown."""
         known = self.known(CONTENT, item.external_id)
-        if known is not None and known["status"] == "deleted" and read_at <= known["deletedAt"]:
+        if known is not None and known["status"] == "deleted" and read.asked_at <= known["deletedAt"]:
             return False  # read before the platform named it as gone
         fresh = known is None or known["status"] == "pending"
         before = tally_of(known)
-        tally = before.polled(item.engagement, read_at)
+        tally = before.polled(item.engagement, read)
         document = content_document(
             self.account_id,
             self.state.org,
@@ -73,6 +72,9 @@ class Changes:
         )
         document["listedIn"] = run or (known or {}).get("listedIn")
         self._write(CONTENT, document)
+        self._doubt(item.external_id, tally)
+        if tally.settle_at() is None:
+            self.settled.add(item.external_id)
         for older in item.replaces:
             self._supersede(older)
         if not fresh:
@@ -96,15 +98,17 @@ class Changes:
         known = self.known(CONTENT, external_id)
         before = tally_of(known)
         tally = before.heard(event_id, metric, step, at)
-        self._tally(external_id, known, before, tally)
+        self._tally(external_id, known, before, tally, at)
 
     def told(self, external_id: str, totals: Engagement, at: datetime) -> None:
         """Totals carried by a webhook."""
         known = self.known(CONTENT, external_id)
         before = tally_of(known)
-        self._tally(external_id, known, before, before.polled(totals, at))
+        self._tally(external_id, known, before, before.polled(totals, Reading.dated(at)), at)
 
-    def _tally(self, external_id: str, known: Document | None, before: Tally, tally: Tally) -> None:
+    def _tally(
+        self, external_id: str, known: Document | None, before: Tally, tally: Tally, at: datetime
+    ) -> None:
         if tally == before:
             return
         if known is None:
@@ -112,11 +116,17 @@ class Changes:
             self._write(
                 CONTENT, pending_document(self.account_id, s.org, s.platform, external_id, tally, self.now)
             )
-            self.unknown.append(external_id)
+            self.reread[external_id] = end_of(at)  # not sooner, or the reading would be in doubt about it
             return
         self._write(CONTENT, with_tally(known, tally))
+        self._doubt(external_id, tally)
         if known["status"] != "pending":  # without a base a difference would mean nothing: `take` tells it
             self._engaged(external_id, before.totals(), tally.totals())
+
+    def _doubt(self, external_id: str, tally: Tally) -> None:
+        at = tally.settle_at()
+        if at is not None:
+            self.reread[external_id] = at
 
     def _supersede(self, external_id: str) -> None:
         known = self.known(CONTENT, external_id)
@@ -136,9 +146,9 @@ class Changes:
         self.events.append(Event(EventType.CONTENT_ENGAGED, data))
 
     # -- remarks ------------------------------------------------------------------------------------
-    def remark(self, remark: Remark, event_id: str | None, at: datetime) -> bool:
-        """Other people's words. New ones count as a comment on their content when heard by webhook (polls
-        bring the platform's own total). Answers whether it was unknown."""
+    def remark(self, remark: Remark, at: datetime | None, *, listed: bool) -> bool:
+        """Other people's words, made at `at`. New ones count as a comment on their content, which its last
+        reading may hold already. Answers whether it was unknown."""
         known = self.known(REMARKS, remark.external_id)
         own = remark.author.external_id in (self.state.external_id, *self.state.profile.get("aliasIds", ()))
         s = self.state
@@ -163,10 +173,12 @@ class Changes:
                 },
             )
         )
-        if event_id is not None and remark.content_id is not None:
-            metric = {"comment": "comments", "quote": "shares"}.get(remark.kind.value)
-            if metric is not None:
-                self.heard(remark.content_id, f"remark:{remark.external_id}", metric, +1, at)
+        metric = {"comment": "comments", "quote": "shares"}.get(remark.kind.value)
+        if metric is None or remark.content_id is None or at is None:
+            return True
+        # A list of remarks reaches far back, to content whose first reading will hold them.
+        if not listed or self.known(CONTENT, remark.content_id) is not None:
+            self.heard(remark.content_id, f"remark:{remark.external_id}", metric, +1, at)
         return True
 
     def remark_gone(self, external_id: str, at: datetime) -> bool:
@@ -178,7 +190,7 @@ class Changes:
             content = known["contentId"].rsplit("|", 1)[-1]
             if self.known(CONTENT, content) is None:
                 # The entry did not name the content, so this turn does not see it: ask for its totals.
-                self.unknown.append(content)
+                self.reread[content] = end_of(at)
             else:
                 self.heard(content, f"gone:{external_id}", "comments", -1, at)
         return True

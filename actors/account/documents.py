@@ -13,7 +13,7 @@ import orjson
 
 from domain.commerce import extract
 from domain.content import ContentItem, ContentKind, Engagement, Media, Remark, Text
-from domain.engagement import Tally
+from domain.engagement import Reading, Tally
 from storage.crypto import field_aad
 from storage.records import Document
 
@@ -110,8 +110,14 @@ def tally_of(document: Document | None) -> Tally:
     if document is None:
         return Tally()
     raw = document["tally"]
-    since = tuple((e[0], e[1], e[2], e[3]) for e in raw["since"])
-    return Tally(Engagement(**raw["base"]), raw["readAt"], since, dict(raw["folded"]))
+    return Tally(
+        base=Engagement(**raw["base"]),
+        read=Reading(*raw["read"]) if raw["read"] else None,
+        since=tuple((e[0], e[1], e[2], e[3]) for e in raw["since"]),
+        folded=dict(raw["folded"]),
+        unsettled_until=raw["unsettledUntil"],
+        doubted_since=raw["doubtedSince"],
+    )
 
 
 def totals_json(engagement: Engagement) -> dict[str, int | None]:
@@ -135,9 +141,11 @@ def _engagement_fields(tally: Tally) -> Document:
         },
         "tally": {
             "base": asdict(tally.base),
-            "readAt": tally.read_at,
+            "read": [tally.read.asked_at, tally.read.answered_at] if tally.read else None,
             "since": [list(e) for e in tally.since],
             "folded": tally.folded,
+            "unsettledUntil": tally.unsettled_until,
+            "doubtedSince": tally.doubted_since,
         },
     }
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from actors.account.state import Call
 from actors.runtime.entity import Effect
 
 
@@ -19,7 +20,7 @@ class Refresh(Effect):
 
 @dataclass(frozen=True, slots=True)
 class FetchPage(Effect):
-    job_id: str
+    call: Call
     source: str
     access: bytes
     cursor: str | None
@@ -31,8 +32,8 @@ class FetchPage(Effect):
 class ChooseRecheck(Effect):
     """Which known content to read by id: what a fully listed window no longer showed, then the newest."""
 
+    call: Call
     job_id: str
-    source: str
     window_from: datetime | None
     window_to: datetime | None
     limit: int
@@ -40,24 +41,28 @@ class ChooseRecheck(Effect):
 
 @dataclass(frozen=True, slots=True)
 class ReadItems(Effect):
-    job_id: str
+    call: Call
     ids: tuple[str, ...]
     access: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class FetchProfile(Effect):
+    call: Call
     access: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Subscribe(Effect):
+    call: Call
     app_id: str
     access: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Revoke(Effect):
+    """To the token endpoint, for which the platforms name no limit: nothing is reserved for it."""
+
     app_id: str
     access: bytes
     refresh: bytes | None
@@ -65,4 +70,7 @@ class Revoke(Effect):
 
 @dataclass(frozen=True, slots=True)
 class ReplayParked(Effect):
-    """Events that came before anybody had connected the account."""
+    """Events that came before anybody had connected the account. With `again_at` the success is told: without
+    it the account looks again then."""
+
+    again_at: datetime | None

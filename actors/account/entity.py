@@ -6,14 +6,14 @@ Guarantee: every command answered is saved; a refresh, once decided, is never se
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from actors.account import access, hearing, sync
+from actors.account import access, connection, errands, hearing, sync, work
 from actors.account.content import Changes
 from actors.account.documents import CONTENT, REMARKS, Seal, side_id
-from actors.account.effects import ReplayParked, Revoke, Subscribe
-from actors.account.state import AccountState, Config, Mode, Status, Token, Wish, dump, load
+from actors.account.effects import ReplayParked, Revoke
+from actors.account.state import AccountState, Config, Errand, Mode, Status, Wish, dump, load
 from actors.account.view import view
 from actors.runtime.entity import Effect, Message, SideRef, SideView, Turn
 from domain.budget import Priority
@@ -24,9 +24,6 @@ from platforms.base import Platform
 from platforms.outcome import Ok, ReauthRequired
 from platforms.spec import PlatformSpec
 from storage.records import Document
-
-REPLAY_AGAIN = timedelta(minutes=1)
-"""A webhook replica that had not heard of the connection may park one more event after the first replay."""
 
 State = AccountState | None
 
@@ -67,7 +64,7 @@ class AccountEntity:
 
     def due(self, state: AccountState) -> datetime | None:
         spec = self._spec(state)
-        times = [sync.wake_at(state), state.replay_at]
+        times = [work.wake_at(state, spec), errands.wake_at(state), state.replay_at]
         if state.status in (Status.CONNECTED, Status.PAUSED):
             times.append(access.wake_at(state, spec, state.updated_at))
         return min((t for t in times if t is not None), default=None)
@@ -78,10 +75,10 @@ class AccountEntity:
                 return hearing.reads(key.id, message.data["event"])
             case "page_fetched" | "items_read" if isinstance(message.data["outcome"], Ok):
                 value = message.data["outcome"].value
-                items = getattr(value, "items", ())
+                items, remarks = getattr(value, "items", ()), getattr(value, "remarks", ())
                 ids = {i.external_id for i in items} | {r for i in items for r in i.replaces}
-                refs = [SideRef(CONTENT, side_id(key.id, i)) for i in ids | getattr(value, "gone", set())]
-                remarks = getattr(value, "remarks", ())
+                ids |= {r.content_id for r in remarks if r.content_id} | getattr(value, "gone", set())
+                refs = [SideRef(CONTENT, side_id(key.id, i)) for i in ids]
                 return refs + [SideRef(REMARKS, side_id(key.id, r.external_id)) for r in remarks]
             case _:
                 return ()
@@ -125,15 +122,17 @@ class AccountEntity:
         effects: list[Effect] = []
         spec = self._spec(state)
         if state.replay_at is not None and state.replay_at <= now:
-            state = replace(state, replay_at=None)
-            effects.append(ReplayParked())
+            # Looked for again until it is answered: events may wait there for seven days, no longer.
+            state = replace(state, replay_at=now + connection.REPLAY_AGAIN)
+            effects.append(ReplayParked(state.replay_at))
         if state.status in (Status.CONNECTED, Status.PAUSED):
             state, started, events = access.drive(state, spec, now, self._make_id("int"))
             effects += started
             changes.events += [_named(e, key) for e in events]
         token_ok = access.usable(state, now)
-        state, calls = sync.drive(state, spec, now, token_ok, self._make_id("job"))
-        return state, effects + calls
+        state, asked = errands.drive(state, spec, now, token_ok, self._make_id)
+        state, calls = work.drive(state, spec, now, token_ok, self._make_id)
+        return state, effects + asked + calls
 
     def _outcome(self, state: AccountState, message: Message, changes: Changes, now: datetime) -> "_Step":
         data, spec = message.data, self._spec(state)
@@ -147,9 +146,7 @@ class AccountEntity:
                 if data["app_id"] != state.app_id:
                     # Whoever brought that application knows its secret and could sign anything with it.
                     return state, []
-                state, effects = hearing.hear(state, data["event"], changes, now)
-                source = next((s.name for s in spec.sources if not s.remarks), spec.sources[0].name)
-                return hearing.follow_up(state, changes.unknown, source), effects
+                state = hearing.hear(state, data["event"], changes, now)
             case "page_fetched":
                 state, refusal = sync.page_fetched(state, spec, data, changes, now)
             case "recheck_chosen":
@@ -162,22 +159,28 @@ class AccountEntity:
                 changes.events += [_named_id(e, changes.account_id) for e in events]
                 return state, effects
             case "profile_fetched":
-                return self._profiled(state, data, changes), []
+                after, refusal = errands.answered(state, spec, Errand.PROFILE, data, now)
+                if after is not state and isinstance(data["outcome"], Ok):
+                    after = self._profiled(after, data["outcome"].value, changes)
+                state = after
             case "subscribed":
-                return replace(state, subscribed=data["ok"]), []
+                state, refusal = errands.answered(state, spec, Errand.SUBSCRIBE, data, now)
+            case "replayed":
+                return (replace(state, replay_at=None) if data["again_at"] == state.replay_at else state), []
             case "reconcile" if state.status is not Status.CONNECTED:
                 return state, []
             case "reconcile":
-                return sync.sync_all(state, spec, Priority.WEBHOOK), []
+                return work.sync_all(state, spec, Priority.WEBHOOK), []
             case other:
                 raise Invalid("unknown_command", f"An account has no command {other!r}.", field="command")
+        state = work.reread(state, changes.reread.items(), changes.settled)
         if refusal is not None:
             state, events = access.refused(state, data["access"], refusal.reason, now)
             changes.events += [_named_id(e, changes.account_id) for e in events]
         return state, []
 
-    def _profiled(self, state: AccountState, data: Mapping[str, Any], changes: Changes) -> AccountState:
-        profile = state.profile | data["profile"]
+    def _profiled(self, state: AccountState, told: Mapping[str, Any], changes: Changes) -> AccountState:
+        profile = {**state.profile, **told}
         if profile == state.profile:
             return state
         changes.events.append(_changed(changes.account_id, state, "profile"))
@@ -185,63 +188,20 @@ class AccountEntity:
 
     # -- commands -----------------------------------------------------------------------------------
     def _connect(self, key: EntityKey, state: State, message: Message, now: datetime) -> Turn[AccountState]:
-        """A full exchange happened and the profile was read: store it, also over an existing connection."""
-        data, id_ = message.data, AccountId.parse(key.id)
-        spec = self._platforms[id_.platform].spec
-        lifetime = data["expires_in_s"] or spec.token.lifetime_s
-        old = state.token if state is not None else None
-        refresh = data["refresh_token"]
-        if refresh is None and old is not None:
-            refresh = old.refresh  # never overwritten by nothing
-        token = Token(
-            access=data["access_token"],
-            refresh=refresh,
-            issued_at=now,
-            expires_at=now + timedelta(seconds=lifetime),
-            refreshes=old.refreshes if old else 0,
-            in_doubt=old.in_doubt if old else 0,
-        )
-        profile = {_PROFILE[k]: v for k, v in data["profile"].items() if k in _PROFILE}
-        new = AccountState(
-            org=id_.org,
-            platform=id_.platform,
-            external_id=id_.external_id,
-            user_id=data["user_id"],
-            app_id=data["app_id"],
-            status=Status.CONNECTED,
-            token=token,
-            scopes=tuple(data["scopes"]),
-            profile=profile,
-            created_at=state.created_at if state else now,
-            updated_at=now,
-        )
-        if state is not None:
-            new = replace(
-                new,
-                config=state.config,
-                budget=state.budget,
-                sources=state.sources,
-                counters=state.counters,
-                last_sync_at=state.last_sync_at,
-            )
-            if refresh is not None and data["refresh_token"] is None:
-                # The same refresh token goes on: what is known of its last presentation does too.
-                token = replace(token, doubtful=state.token.doubtful)
-                new = replace(new, token=token, intent=state.intent)
-        new = sync.sync_all(new, spec, Priority.SCHEDULED)
-        new = replace(new, replay_at=now + REPLAY_AGAIN)
+        id_ = AccountId.parse(key.id)
+        new = connection.connected(state, id_, message.data, self._platforms[id_.platform].spec, now)
         changes = Changes(key.id, new, {}, now, self._seal)
         event = {"account_id": key.id, "platform": new.platform, "reconnected": state is not None}
         changes.events.append(Event(EventType.SOCIAL_ACCOUNT_CONNECTED, event))
         new, effects = self._drive(key, new, changes, now)
-        effects = [ReplayParked(), Subscribe(new.app_id, token.access), *effects]
+        effects = [ReplayParked(None), *effects]
         return Turn(new, tuple(changes.events), (), tuple(effects), view(key, new))
 
     def _configure(self, key: EntityKey, state: AccountState, message: Message, changes: Changes) -> "_Step":
         data = message.data
         frequency = data.get("sync_frequency", state.config.sync_frequency)
-        if frequency not in sync.FREQUENCY_S:
-            choices = ", ".join(sync.FREQUENCY_S)
+        if frequency not in work.FREQUENCY_S:
+            choices = ", ".join(work.FREQUENCY_S)
             raise Invalid("sync_frequency_invalid", f"One of {choices}.", field="sync_frequency")
         config = Config(
             auto_sync=data.get("auto_sync", state.config.auto_sync),
@@ -252,14 +212,15 @@ class AccountEntity:
         if config == state.config:
             return state, []
         changes.events.append(_changed(key.id, state, "configured"))
-        return replace(state, config=config), []
+        new = replace(state, config=config)
+        return (work.rescheduled(new) if frequency != state.config.sync_frequency else new), []
 
     def _pause(self, key: EntityKey, state: AccountState, message: Message, changes: Changes) -> "_Step":
         if state.status is Status.PAUSED:
             return state, []
         if state.status is not Status.CONNECTED:
             raise Conflict("account_not_connected", "Only a connected account can be paused.")
-        new = replace(state, status=Status.PAUSED, job=None)
+        new = replace(work.set_aside(state, changes.now), status=Status.PAUSED)
         changes.events.append(_changed(key.id, new, "paused"))
         return new, []
 
@@ -269,45 +230,28 @@ class AccountEntity:
         if state.status is not Status.PAUSED:
             raise Conflict("account_not_paused", "Only a paused account can be resumed: connect it again.")
         new = replace(state, status=Status.CONNECTED)
-        new = sync.sync_all(new, self._spec(new), Priority.SCHEDULED)
+        new = work.sync_all(new, self._spec(new), Priority.SCHEDULED)
         changes.events.append(_changed(key.id, new, "resumed"))
         return new, []
 
     def _sync(self, key: EntityKey, state: AccountState, message: Message, changes: Changes) -> "_Step":
         self._must_be_connected(state)
-        return sync.sync_all(state, self._spec(state), Priority.PERSON), []
+        return work.sync_all(state, self._spec(state), Priority.PERSON), []
 
     def _backfill(self, key: EntityKey, state: AccountState, message: Message, changes: Changes) -> "_Step":
         self._must_be_connected(state)
         since = message.data.get("since")
-        wishes = [
-            Wish(
-                source.name,
-                Mode.BACKFILL,
-                Priority.BACKFILL,
-                limit=message.data.get("limit"),
-                since=datetime.fromisoformat(since) if since else None,
-            )
-            for source in self._spec(state).sources
-        ]
-        return sync.wish(state, *wishes), []
+        begin = datetime.fromisoformat(since) if since else None
+        limit = message.data.get("limit")
+        for source in self._spec(state).sources:
+            state = work.wish(state, Wish(source.name, Mode.BACKFILL, Priority.BACKFILL, limit, begin))
+        return state, []
 
     def _disconnect(self, key: EntityKey, state: AccountState, message: Message, changes: Changes) -> "_Step":
         """Tokens leave the document with the same write; the platform is told with the copies."""
         if state.status is Status.DISCONNECTED:
             return state, []
-        token = state.token
-        new = replace(
-            state,
-            status=Status.DISCONNECTED,
-            reason="disconnected_by_user",
-            token=replace(token, access=b"", refresh=None, expires_at=None, retry_at=None, refused_at=None),
-            intent=None,
-            job=None,
-            wishes=(),
-            replay_at=None,
-            subscribed=False,
-        )
+        token, new = state.token, connection.disconnected(state)
         event = {"account_id": key.id, "platform": state.platform, "reason": new.reason}
         changes.events.append(Event(EventType.SOCIAL_ACCOUNT_DISCONNECTED, event))
         return new, [Revoke(state.app_id, token.access, token.refresh)]
@@ -324,16 +268,6 @@ class AccountEntity:
 
 
 _Step = tuple[AccountState, list[Effect]]
-
-_PROFILE = {
-    "username": "username",
-    "display_name": "displayName",
-    "follower_count": "followerCount",
-    "profile_image_url": "profileImageUrl",
-    "bio": "bio",
-    "is_verified": "isVerified",
-    "alias_ids": "aliasIds",
-}
 
 
 def _check_version(message: Message) -> None:

@@ -5,12 +5,11 @@ Tokens are opened here, for one call, and sealed again before the outcome become
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from actors.account.documents import CONTENT
+from actors.account import recheck
 from actors.account.effects import (
     ChooseRecheck,
     FetchPage,
@@ -21,12 +20,14 @@ from actors.account.effects import (
     Revoke,
     Subscribe,
 )
-from actors.account.sync import source_of
+from actors.account.state import Call
+from actors.account.work import source_of
 from actors.runtime.entity import Effect, Message
 from actors.runtime.envelope import stream_of
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.mail import Counter
 from domain.clock import Clock
+from domain.content import Profile
 from domain.ids import AccountId, EntityKey, Kind, external_partition
 from domain.secrets import Secret
 from platforms.base import Grant, PageQuery, Platform, PlatformApp
@@ -34,20 +35,14 @@ from platforms.http import PlatformHttp
 from platforms.outcome import LimitScope, Ok, Outcome, ReauthRequired, RetryAfter, Unknown
 from storage.crypto import Keyring, field_aad
 from storage.ports import Mailboxes, Parking
-from storage.records import Cursor, Document, Page, StoreUnavailable
+from storage.records import StoreUnavailable
 
 log = structlog.get_logger()
 
 _ACCOUNT = LimitScope.ACCOUNT
-RECHECK_PAGES = 20
-"""Pages of known content looked through for what a listing no longer showed."""
+CALL_MARGIN_S = 5.0
+"""A call ends so much earlier than its owner stops waiting: the same call is never under way twice."""
 REPLAY_BATCH = 500
-
-
-class ContentPages(Protocol):
-    async def page(
-        self, collection: str, org: str, filters: Mapping[str, str], limit: int, after: Cursor | None = None
-    ) -> Page: ...
 
 
 FindApp = Callable[[str], Awaitable[PlatformApp | None]]
@@ -60,7 +55,7 @@ class AccountHandler:
         http: PlatformHttp,
         find_app: FindApp,
         keyring: Keyring,
-        contents: ContentPages,
+        contents: recheck.ContentPages,
         parking: Parking,
         mailboxes: Mailboxes,
         partitions: int,
@@ -85,25 +80,29 @@ class AccountHandler:
     async def run(self, key: EntityKey, effect: Effect) -> list[Message]:
         account = AccountId.parse(key.id)
         platform = self._platforms[account.platform]
+        call: Call | None = getattr(effect, "call", None)
+        if call is not None and self._left_s(call) <= 0:
+            return []  # it waited too long for its turn: its owner asks again, or has done so
         match effect:
             case Refresh():
                 return [await self._refresh(account, platform, effect)]
             case FetchPage():
                 return [await self._fetch(account, platform, effect)]
             case ChooseRecheck():
-                return [await self._choose(account, effect)]
+                ids = await recheck.choose(self._contents, account, effect)
+                return [Message("recheck_chosen", {"call_id": effect.call.id, "ids": ids})]
             case ReadItems():
                 return [await self._read(account, platform, effect)]
             case FetchProfile():
-                return await self._profile(account, platform, effect)
+                return [await self._profile(account, platform, effect)]
             case Subscribe():
                 return [await self._subscribe(account, platform, effect)]
             case Revoke():
                 await self._revoke(account, platform, effect)
                 return []
             case ReplayParked():
-                await self._replay(account)
-                return []
+                done = await self._replay(account) and effect.again_at is not None
+                return [Message("replayed", {"again_at": effect.again_at})] if done else []
             case _:
                 raise TypeError(type(effect).__name__)
 
@@ -150,79 +149,71 @@ class AccountHandler:
     # -- reading ------------------------------------------------------------------------------------
     async def _fetch(self, account: AccountId, platform: Platform, effect: FetchPage) -> Message:
         source = source_of(platform.spec, effect.source)
-        asked_at = self._clock.now()
         token = self._open(account, "accessToken", effect.access)
         query = PageQuery(source, effect.cursor, effect.since, effect.newer_than_id)
-        outcome = await platform.list_page(self._http, token, account.external_id, query)
-        self._tally(account, source.family, outcome)
-        data = {"job_id": effect.job_id, "outcome": outcome, "asked_at": asked_at, "access": effect.access}
-        return Message("page_fetched", data)
+        work = platform.list_page(self._http, token, account.external_id, query)
+        return await self._asked("page_fetched", account, source.family, effect, work)
 
     async def _read(self, account: AccountId, platform: Platform, effect: ReadItems) -> Message:
-        asked_at = self._clock.now()
         token = self._open(account, "accessToken", effect.access)
-        outcome = await platform.read_items(self._http, token, account.external_id, effect.ids)
-        self._tally(account, platform.spec.batch_read_family, outcome)
-        data = {"job_id": effect.job_id, "outcome": outcome, "asked_at": asked_at, "access": effect.access}
-        return Message("items_read", data)
+        work = platform.read_items(self._http, token, account.external_id, effect.ids)
+        return await self._asked("items_read", account, platform.spec.batch_read_family, effect, work)
 
-    async def _choose(self, account: AccountId, effect: ChooseRecheck) -> Message:
-        """First what a complete listing did not show, then the newest of the rest, as one read takes."""
-        missing: list[str] = []
-        newest: list[str] = []
-        after: Cursor | None = None
-        for _ in range(RECHECK_PAGES):
-            page = await self._page(account, after)
-            for document in page.documents:
-                if document["status"] not in ("active", "pending") or document["listedIn"] == effect.job_id:
-                    continue
-                inside = _inside(document, effect.window_from, effect.window_to)
-                (missing if inside else newest).append(document["externalContentId"])
-            after = page.next
-            enough = len(missing) >= effect.limit
-            past = not page.documents or not _later(page.documents[-1], effect.window_from)
-            if after is None or enough or past:
-                break
-        ids = tuple(dict.fromkeys([*missing, *newest]))[: effect.limit]
-        return Message("recheck_chosen", {"job_id": effect.job_id, "ids": ids})
+    async def _profile(self, account: AccountId, platform: Platform, effect: FetchProfile) -> Message:
+        work = platform.profile(self._http, self._open(account, "accessToken", effect.access))
+        family = platform.spec.profile_family
+        answer = await self._asked("profile_fetched", account, family, effect, work)
+        outcome = answer.data["outcome"]
+        if isinstance(outcome, Ok):
+            outcome = Ok(_profile_fields(outcome.value), outcome.readings)
+        return Message(answer.name, {**answer.data, "outcome": outcome})
 
-    async def _page(self, account: AccountId, after: Cursor | None) -> Page:
-        while True:
-            try:
-                return await self._contents.page(
-                    CONTENT, account.org, {"socialAccountId": str(account)}, 100, after
-                )
-            except StoreUnavailable:
-                await asyncio.sleep(1.0)
-
-    async def _profile(self, account: AccountId, platform: Platform, effect: FetchProfile) -> list[Message]:
-        outcome = await platform.profile(self._http, self._open(account, "accessToken", effect.access))
-        self._tally(account, platform.spec.profile_family, outcome)
-        if not isinstance(outcome, Ok):
-            return []
-        told = outcome.value
-        profile = {
-            "username": told.username,
-            "displayName": told.display_name,
-            "followerCount": told.follower_count,
-            "profileImageUrl": told.profile_image_url,
-            "bio": told.bio,
-            "isVerified": told.is_verified,
-            "aliasIds": list(told.alias_ids),
+    async def _asked(
+        self,
+        name: str,
+        account: AccountId,
+        family: str,
+        effect: FetchPage | ReadItems | FetchProfile | Subscribe,
+        work: Awaitable[Outcome[Any]],
+    ) -> Message:
+        """Make the call and say what came of it, to be matched with the call that the owner waits for."""
+        asked_at = self._clock.now()
+        try:
+            async with asyncio.timeout(self._left_s(effect.call)):
+                outcome = await work
+        except TimeoutError:
+            outcome = RetryAfter(0.0, _ACCOUNT, "timeout")  # none of these calls is once-only
+        self._tally(account, family, outcome)
+        data = {
+            "call_id": effect.call.id,
+            "outcome": outcome,
+            "asked_at": asked_at,
+            "answered_at": self._clock.now(),
+            "access": effect.access,
         }
-        return [Message("profile_fetched", {"profile": profile})]
+        return Message(name, data)
+
+    def _left_s(self, call: Call) -> float:
+        return (call.until - self._clock.now()).total_seconds() - CALL_MARGIN_S
 
     # -- around a connection ------------------------------------------------------------------------
     async def _subscribe(self, account: AccountId, platform: Platform, effect: Subscribe) -> Message:
-        app = await self._app(effect.app_id)
-        if isinstance(app, RetryAfter):
-            return Message("subscribed", {"ok": False})
         token = self._open(account, "accessToken", effect.access)
-        callback = f"{self._public_url}/webhooks/{account.platform}/{app.id}"
-        outcome = await platform.subscribe(self._http, app, token, account.external_id, callback)
+        work = self._subscribed(account, platform, effect.app_id, token)
+        answer = await self._asked("subscribed", account, "subscribe", effect, work)
+        outcome = answer.data["outcome"]
         if not isinstance(outcome, Ok):
             log.warning("webhooks.not_subscribed", account=str(account), outcome=type(outcome).__name__)
-        return Message("subscribed", {"ok": isinstance(outcome, Ok)})
+        return answer
+
+    async def _subscribed(
+        self, account: AccountId, platform: Platform, app_id: str, token: Secret
+    ) -> Outcome[None]:
+        app = await self._app(app_id)
+        if isinstance(app, RetryAfter):
+            return app
+        callback = f"{self._public_url}/webhooks/{account.platform}/{app.id}"
+        return await platform.subscribe(self._http, app, token, account.external_id, callback)
 
     async def _revoke(self, account: AccountId, platform: Platform, effect: Revoke) -> None:
         app = await self._app(effect.app_id)
@@ -238,8 +229,8 @@ class AccountHandler:
         if not isinstance(outcome, Ok | ReauthRequired):
             log.warning("grant.not_revoked", account=str(account), outcome=type(outcome).__name__)
 
-    async def _replay(self, account: AccountId) -> None:
-        """Parked events go through the mailbox like any other, under their own ids: once."""
+    async def _replay(self, account: AccountId) -> bool:
+        """Parked events go through the mailbox like any other, under their own ids: once. False: not now."""
         target = f"{account.platform}:{account.external_id}"
         partition = external_partition(account.platform, account.external_id, self._partitions)
         stream = stream_of(Kind.ACCOUNT, partition)
@@ -251,6 +242,8 @@ class AccountHandler:
                 await self._parking.forget(target, [mail.event_id for mail in batch])
         except StoreUnavailable:
             log.warning("parked.replay_postponed", account=str(account))
+            return False
+        return True
 
     # -- helpers ------------------------------------------------------------------------------------
     async def _app(self, app_id: str) -> PlatformApp | RetryAfter:
@@ -274,12 +267,13 @@ class AccountHandler:
         self._count("platform_calls", platform=account.platform, family=family, outcome=name)
 
 
-def _inside(document: Document, begin: datetime | None, end: datetime | None) -> bool:
-    if begin is None:
-        return False
-    at: datetime = document["publishedAt"]
-    return begin <= at and (end is None or at <= end)
-
-
-def _later(document: Document, moment: datetime | None) -> bool:
-    return moment is not None and bool(document["publishedAt"] >= moment)
+def _profile_fields(told: Profile) -> dict[str, Any]:
+    return {
+        "username": told.username,
+        "displayName": told.display_name,
+        "followerCount": told.follower_count,
+        "profileImageUrl": told.profile_image_url,
+        "bio": told.bio,
+        "isVerified": told.is_verified,
+        "aliasIds": list(told.alias_ids),
+    }

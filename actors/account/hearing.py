@@ -4,17 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from actors.account import access
+from actors.account import access, errands
 from actors.account.content import Changes
 from actors.account.documents import CONTENT, REMARKS, side_id
-from actors.account.effects import FetchProfile
-from actors.account.state import AccountState, Mode, Status, Wish
-from actors.runtime.entity import Effect, SideRef
-from domain.budget import Priority
+from actors.account.state import AccountState, Errand, Status
+from actors.runtime.entity import SideRef
 from domain.content import Happening, PlatformEvent
+from domain.engagement import Reading, end_of
 from domain.events import Event, EventType
-
-RECHECK_IDS = 100
 
 _STEPS = {Happening.LIKED: ("likes", 1), Happening.UNLIKED: ("likes", -1), Happening.SHARED: ("shares", 1)}
 
@@ -36,22 +33,20 @@ def reads(account_id: str, event: PlatformEvent) -> Sequence[SideRef]:
     return refs
 
 
-def hear(
-    state: AccountState, event: PlatformEvent, changes: Changes, now: datetime
-) -> tuple[AccountState, list[Effect]]:
+def hear(state: AccountState, event: PlatformEvent, changes: Changes, now: datetime) -> AccountState:
     """The new state; side documents and events land in `changes`."""
-    at = event.occurred_at or now
-    effects: list[Effect] = []
+    at = min(event.occurred_at or now, now)  # a time to come would outlive every reading
     match event.what:
         case Happening.CONTENT_CREATED | Happening.CONTENT_EDITED if event.content is not None:
-            if changes.take(event.content, at, since_birth=event.what is Happening.CONTENT_CREATED):
+            born = event.what is Happening.CONTENT_CREATED
+            if changes.take(event.content, Reading.dated(at), since_birth=born):
                 changes.events.append(_synchronized(changes, event.content.external_id))
         case Happening.CONTENT_DELETED:
             gone = event.subject_id or event.content_id
             if gone:
                 changes.gone(gone)
         case Happening.REMARKED if event.remark is not None:
-            changes.remark(event.remark, event.event_id, at)
+            changes.remark(event.remark, at, listed=False)
         case Happening.REMARK_DELETED if event.subject_id:
             changes.remark_gone(event.subject_id, at)
         case Happening.LIKED | Happening.UNLIKED | Happening.SHARED if event.content_id:
@@ -60,9 +55,10 @@ def hear(
         case Happening.TOTALS if event.content_id and event.totals is not None:
             changes.told(event.content_id, event.totals, at)
         case Happening.PROFILE_CHANGED if state.status is Status.CONNECTED:
-            effects.append(FetchProfile(state.token.access))
+            state = errands.owe(state, Errand.PROFILE)
         case Happening.ACCESS_REVOKED:
-            if state.status is not Status.REAUTHORIZATION_REQUIRED:
+            # Told late, it speaks of a grant that has been given anew since.
+            if state.status is not Status.REAUTHORIZATION_REQUIRED and end_of(at) > state.token.issued_at:
                 state, _, events = access.dead(state, "access_revoked")
                 changes.events += [
                     Event(e.type, {"account_id": changes.account_id, **e.data}) for e in events
@@ -71,23 +67,7 @@ def hear(
             pass
     counters = state.count("webhooks") | {}
     counters[event.what.value] = counters.get(event.what.value, 0) + 1
-    return replace(state, counters=counters), effects
-
-
-def follow_up(state: AccountState, unknown: Sequence[str], source: str) -> AccountState:
-    """Ask for content that so far was only heard of; one wish collects them, bounded."""
-    if not unknown:
-        return state
-    wishes = []
-    ids: tuple[str, ...] = ()
-    for wish in state.wishes:
-        if wish.mode is Mode.RECHECK and wish.priority is Priority.WEBHOOK:
-            ids = wish.ids
-        else:
-            wishes.append(wish)
-    ids = tuple(dict.fromkeys((*ids, *unknown)))[:RECHECK_IDS]
-    wishes.append(Wish(source, Mode.RECHECK, Priority.WEBHOOK, ids=ids))
-    return replace(state, wishes=tuple(wishes))
+    return replace(state, counters=counters)
 
 
 def _synchronized(changes: Changes, external_id: str) -> Event:

@@ -20,6 +20,14 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A call under way: its outcome is awaited until then. Later it is made again, under another id."""
+
+    id: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """A refresh that may have been sent. `last_chance` marks a repetition after an unknown
     outcome: a refusal then means that the token was spent."""
@@ -59,7 +67,6 @@ class Wish:
     priority: Priority
     limit: int | None = None
     since: datetime | None = None
-    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,6 @@ class Job:
     source: str
     mode: Mode
     priority: Priority
-    started_at: datetime
     cursor: str | None = None
     since: datetime | None = None
     limit: int | None = None
@@ -82,8 +88,25 @@ class Job:
     stale_pages: int = 0  # pages in a row without anything new: platforms repeat rows under fresh cursors
     failures: int = 0
     ids: tuple[str, ...] = ()  # of a recheck: to be read now
-    calls_until: datetime | None = None  # an outcome is expected until then; later it is asked again
+    call: Call | None = None
     wait_until: datetime | None = None
+
+
+class Errand(StrEnum):
+    """A single call beside the sync work; making it twice changes nothing."""
+
+    SUBSCRIBE = "subscribe"
+    PROFILE = "profile"
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """An errand that the platform has not answered yet."""
+
+    call: Call | None = None
+    wait_until: datetime | None = None
+    failures: int = 0
+    again: bool = False  # asked for while it was under way: that call may have come too early
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +151,15 @@ class AccountState:
     budget: dict[str, Window] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     job: Job | None = None
+    shelved: tuple[Job, ...] = ()  # gave way to something more urgent; they go on where they were
     wishes: tuple[Wish, ...] = ()
+    reread: dict[str, datetime] = field(default_factory=dict)  # content to be read by id, and from when on
+    errands: dict[Errand, Owed] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     last_sync_at: datetime | None = None
     replay_at: datetime | None = None  # look for parked events once more
     subscribed: bool = False
+    not_subscribed: str | None = None  # why the platform sends no webhooks
 
     def count(self, name: str, n: int = 1) -> dict[str, int]:
         return self.counters | {name: self.counters.get(name, 0) + n}
@@ -175,10 +202,14 @@ def dump(s: AccountState) -> Document:
         "budget": {f: [w.limit, w.seconds, w.used, w.resets_at] for f, w in s.budget.items()},
         "sources": {name: _fields(x) for name, x in s.sources.items()},
         "job": _fields(s.job) if s.job else None,
+        "shelved": [_fields(job) for job in s.shelved],
         "wishes": [_fields(w) for w in s.wishes],
+        "reread": [[id_, at] for id_, at in s.reread.items()],  # ids of any spelling are no field names
+        "errands": {errand.value: _fields(owed) for errand, owed in s.errands.items()},
         "counters": s.counters,
         "replayAt": s.replay_at,
         "subscribed": s.subscribed,
+        "notSubscribed": s.not_subscribed,
     }
 
 
@@ -220,14 +251,18 @@ def load(d: Document) -> AccountState:
         budget={f: Window(*w) for f, w in d["budget"].items()},
         sources={name: Source(**x) for name, x in d["sources"].items()},
         job=_job_in(d["job"]) if d["job"] else None,
+        shelved=tuple(_job_in(job) for job in d["shelved"]),
         wishes=tuple(_wish_in(w) for w in d["wishes"]),
+        reread={id_: at for id_, at in d["reread"]},
+        errands={Errand(name): _owed_in(owed) for name, owed in d["errands"].items()},
         counters=d["counters"],
         replay_at=d["replayAt"],
         subscribed=d["subscribed"],
+        not_subscribed=d["notSubscribed"],
     )
 
 
-def _fields(record: Source | Job | Wish) -> Document:
+def _fields(record: Source | Job | Wish | Owed) -> Document:
     out: Document = {}
     for name in record.__dataclass_fields__:
         value = getattr(record, name)
@@ -237,16 +272,27 @@ def _fields(record: Source | Job | Wish) -> Document:
             value = int(value)
         elif isinstance(value, tuple):
             value = list(value)
+        elif isinstance(value, Call):
+            value = {"id": value.id, "until": value.until}
         out[name] = value
     return out
 
 
 def _job_in(d: Document) -> Job:
-    return Job(**d | {"mode": Mode(d["mode"]), "priority": Priority(d["priority"]), "ids": tuple(d["ids"])})
+    enums = {"mode": Mode(d["mode"]), "priority": Priority(d["priority"])}
+    return Job(**d | enums | {"ids": tuple(d["ids"]), "call": _call_in(d["call"])})
 
 
 def _wish_in(d: Document) -> Wish:
-    return Wish(**d | {"mode": Mode(d["mode"]), "priority": Priority(d["priority"]), "ids": tuple(d["ids"])})
+    return Wish(**d | {"mode": Mode(d["mode"]), "priority": Priority(d["priority"])})
+
+
+def _owed_in(d: Document) -> Owed:
+    return Owed(**d | {"call": _call_in(d["call"])})
+
+
+def _call_in(d: Document | None) -> Call | None:
+    return Call(**d) if d else None
 
 
 def _intent_out(intent: Intent | None) -> Document | None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from actors.account.state import AccountState
+from actors.account.state import AccountState, Errand
 from domain.ids import EntityKey
 
 
@@ -38,8 +38,10 @@ def view(key: EntityKey, s: AccountState) -> dict[str, Any]:
             "refreshed_at": _time(s.token.refreshed_at),
             "refreshes": s.token.refreshes,
             "refresh_in_doubt": s.token.in_doubt,
+            "outcome_unknown": s.token.doubtful,  # the last refresh was not answered: it may be spent
             "refreshing": s.intent is not None,
             "failures": s.token.failures,
+            "retry_at": _time(s.token.retry_at),
         },
         "sync": {
             name: {
@@ -64,16 +66,33 @@ def view(key: EntityKey, s: AccountState) -> dict[str, Any]:
         }
         if s.job
         else None,
-        "waiting_work": [{"source": w.source, "mode": w.mode.value} for w in s.wishes],
+        "waiting_work": [
+            *({"source": j.source, "mode": j.mode.value} for j in s.shelved),
+            *({"source": w.source, "mode": w.mode.value} for w in s.wishes),
+        ],
+        "waiting_reads": len(s.reread),  # content whose totals are in doubt, or that was only heard of
         "budget": {
             family: {"limit": w.limit, "used": w.used, "resets_at": _time(w.resets_at)}
             for family, w in s.budget.items()
         },
         "counters": s.counters,
         "webhooks_subscribed": s.subscribed,
+        "webhooks": _webhooks(s),
         "created_at": _time(s.created_at),
         "updated_at": _time(s.updated_at),
         "last_sync_at": _time(s.last_sync_at),
+    }
+
+
+def _webhooks(s: AccountState) -> dict[str, Any]:
+    """Whether the platform sends them, why not, and when it is asked again."""
+    owed = s.errands.get(Errand.SUBSCRIBE)
+    return {
+        "subscribed": s.subscribed,
+        "problem": s.not_subscribed,
+        "failures": owed.failures if owed else 0,
+        "asking": owed is not None and owed.call is not None,
+        "retry_at": _time(owed.wait_until) if owed else None,
     }
 
 

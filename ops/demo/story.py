@@ -199,7 +199,7 @@ async def _idle(cast: Cast) -> bool:
     for party in cast.parties:
         for connection in cast.of(party):
             view = await party.admin.get(f"/v1/accounts/{connection.account_id}")
-            if view["job"] is not None or view["waiting_work"]:
+            if view["job"] is not None or view["waiting_work"] or view["waiting_reads"]:
                 return False
     return True
 

@@ -18,8 +18,7 @@ from platforms.base import (
     RawEntry,
 )
 from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
-from platforms.instagram import comments, events, webhooks
-from platforms.instagram.comments import next_cursor
+from platforms.instagram import events, webhooks
 from platforms.instagram.errors import GONE, outcome_of
 from platforms.instagram.normalise import content_item, profile
 from platforms.instagram.spec import CODE_EXCHANGE, GRAPH, SPEC, VERSION
@@ -29,6 +28,7 @@ from platforms.wire import (
     Json,
     count_at,
     flag_at,
+    mapping,
     objects,
     secret_at,
     strings,
@@ -60,7 +60,6 @@ class Instagram:
             "response_type": "code",
             "scope": SPEC.scope_separator.join(request.scopes),
             "state": request.state,
-            **request.extra,
         }
         return f"{SPEC.authorize_url}?{urlencode(query, quote_via=quote)}"
 
@@ -157,7 +156,7 @@ class Instagram:
         if not isinstance(answer, Ok):
             return answer
         items = tuple(item for row in objects(answer.value, "data") if (item := content_item(row)))
-        return Ok(Page(items=items, next_cursor=next_cursor(answer.value, query.cursor)), answer.readings)
+        return Ok(Page(items=items, next_cursor=_next_cursor(answer.value, query.cursor)), answer.readings)
 
     async def read_items(
         self, http: PlatformHttp, token: Secret, external_id: str, ids: Sequence[str]
@@ -176,14 +175,6 @@ class Instagram:
                 return answer
             readings = answer.readings
         return Ok(ItemReads(tuple(i for i in items if i is not None), frozenset(gone)), readings)
-
-    async def list_comments(
-        self, http: PlatformHttp, token: Secret, external_id: str, content_id: str, cursor: str | None
-    ) -> Outcome[Page]:
-        async def get(path: str, params: dict[str, str]) -> Outcome[Json]:
-            return await self._get(http, token, path, params)
-
-        return await comments.list_comments(get, content_id, cursor)
 
     async def _get(
         self, http: PlatformHttp, token: Secret, path: str, params: Mapping[str, str]
@@ -217,6 +208,14 @@ class Instagram:
 
     def parse(self, entry: RawEntry) -> PlatformEvent:
         return events.parse(entry)
+
+
+def _next_cursor(document: Json, given: str | None) -> str | None:
+    """Graph names an `after` cursor on the last page too: only `next` says that there is more. The same
+    cursor again would never end."""
+    paging = mapping(document, "paging")
+    after = text_at(mapping(paging, "cursors"), "after")
+    return after if text_at(paging, "next") and after != given else None
 
 
 def _scopes(document: Json) -> tuple[str, ...] | None:

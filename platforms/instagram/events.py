@@ -107,7 +107,6 @@ def _remarked(blank: PlatformEvent, words: Remark) -> PlatformEvent:
         subject_id=words.external_id,
         content_id=words.content_id,
         remark=words,
-        actor=words.author,
     )
 
 

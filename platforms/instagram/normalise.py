@@ -10,8 +10,6 @@ from domain.content import (
     MediaKind,
     Person,
     Profile,
-    Remark,
-    RemarkKind,
 )
 from platforms.instagram.captions import caption_text
 from platforms.wire import (
@@ -56,23 +54,6 @@ def content_item(media: Json) -> ContentItem | None:
             likes=count_at(media, "like_count"),  # left out when the owner hides likes: not zero
             comments=count_at(media, "comments_count"),
         ),
-    )
-
-
-def comment(row: Json, content_id: str | None, parent_id: str | None = None) -> Remark | None:
-    """A comment or reply as the comments edge lists it, under the content asked for."""
-    comment_id = id_at(row, "id")
-    if comment_id is None:
-        return None
-    return Remark(
-        external_id=comment_id,
-        kind=RemarkKind.COMMENT,
-        author=author(row),
-        text=caption_text(text_at(row, "text") or ""),
-        payload=encode(row),
-        content_id=content_id or id_at(mapping(row, "media"), "id"),
-        parent_id=parent_id or id_at(row, "parent_id"),
-        at=moment_at(row, "timestamp"),
     )
 
 

@@ -31,16 +31,16 @@ SPEC = PlatformSpec(
     ),
     sources=(
         # IGP/instagram-graph-api/reference/ig-user/media: the newest 10,000, stories not among them
-        ContentSource("media", "reading", page_size=50, horizon=10_000),
+        ContentSource("media", "reading", page_size=50),
         # IGP/.../ig-user/stories: those of the last 24 hours
-        ContentSource("stories", "reading", page_size=50, horizon=None, complete=True, interval_s=1800),
+        ContentSource("stories", "reading", page_size=50, complete=True),
     ),
     hosts=("graph.instagram.com", "api.instagram.com"),
     webhook_signature_header="x-hub-signature-256",  # docs/graph-api/webhooks/getting-started
     capabilities=frozenset({"webhooks", "comments", "stories"}),
     batch_read=1,  # graph-api changelog v26.0: reading several ids in one call is gone
     batch_read_family="reading",
-    comments_family="reading",
+    batch_read_calls=1,
     profile_family="reading",
-    id_aliases=True,  # an app-scoped id beside the professional account's id
+    subscribe_calls={"reading": 1},
 )

@@ -41,7 +41,6 @@ _OTHERS = {
     "user.fields": "id,name,username",
 }
 _USER_FIELDS = "description,id,name,profile_image_url,public_metrics,username,verified"
-_SEARCH_PAGE = 100  # x-api/posts/search: 10 to 100
 
 
 class Twitter:
@@ -63,7 +62,6 @@ class Twitter:
             "state": request.state,
             "code_challenge": urlsafe_b64encode(challenge).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
-            **request.extra,
         }
         return f"{SPEC.authorize_url}?{urlencode(query, quote_via=quote)}"
 
@@ -181,20 +179,6 @@ class Twitter:
                 includes = Includes.of(again.value)
                 items += [i for p in objects(again.value, "data") if (i := content_item(p, includes))]
         return Ok(ItemReads(tuple(items), _gone(answer.value, ids)), readings)
-
-    async def list_comments(
-        self, http: PlatformHttp, token: Secret, external_id: str, content_id: str, cursor: str | None
-    ) -> Outcome[Page]:
-        """Replies of the last seven days (x-api/posts/search: recent search reaches no further)."""
-        params = {"query": f"conversation_id:{content_id}", "max_results": str(_SEARCH_PAGE), **_OTHERS}
-        if cursor is not None:
-            params["next_token"] = cursor
-        answer = await self._get(http, token, "search", "/2/tweets/search/recent", params)
-        if not isinstance(answer, Ok):
-            return answer
-        page = _page(answer.value, cursor, remarks=True)
-        replies = tuple(r for r in page.remarks if r.external_id != content_id)
-        return Ok(Page(remarks=replies, next_cursor=page.next_cursor), answer.readings)
 
     async def _lookup(self, http: PlatformHttp, token: Secret, ids: Sequence[str]) -> Outcome[Json]:
         return await self._get(http, token, "lookup", "/2/tweets", {"ids": ",".join(ids), **_OWN})

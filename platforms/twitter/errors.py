@@ -32,6 +32,19 @@ _REFUSALS = {
     404: "X has no such thing, or does not show it to this account.",
 }
 
+# x-api/webhooks, names of failures
+_WEBHOOK_FAILURES = frozenset(
+    {
+        "CrcValidationFailed",
+        "UrlValidationFailed",
+        "DuplicateUrlFailed",
+        "WebhookLimitExceeded",
+        "WebhookIdInvalid",
+        "SubscriptionLimitExceeded",
+        "DuplicateSubscriptionFailed",
+    }
+)
+
 # After these a once-only call may have happened: a gateway gave up waiting, or the work broke off.
 _IN_DOUBT = frozenset({500, 502, 504})
 
@@ -102,11 +115,11 @@ def problem_of(document: Json | None) -> str | None:
     return name if name.replace("-", "").isalnum() and name.isascii() and len(name) <= 60 else None
 
 
-def is_duplicate(document: Json | None) -> bool:
-    """Whether X refused something because it exists already (x-api/webhooks, names of failures)."""
-    names = {"DuplicateSubscriptionFailed", "DuplicateUrlFailed"}
+def webhook_failure(document: Json | None) -> str | None:
+    """Which of its named failures X gives for a webhook or subscription, wherever the answer says so."""
     candidates = [document, *objects(document, "errors")]
-    return any(text_at(c, key) in names for c in candidates for key in ("title", "detail", "message", "code"))
+    told = (text_at(c, key) for c in candidates for key in ("title", "detail", "message", "code"))
+    return next((name for name in told if name in _WEBHOOK_FAILURES), None)
 
 
 def _limited(

@@ -6,7 +6,7 @@ Source: docs.x.com x-api/activity (event types and payloads), x-api/account-acti
 from collections.abc import Callable
 from dataclasses import replace
 
-from domain.content import Happening, Person, PlatformEvent, Remark, RemarkKind
+from domain.content import Happening, PlatformEvent, Remark, RemarkKind
 from platforms.base import RawEntry
 from platforms.twitter import legacy
 from platforms.twitter.normalise import (
@@ -46,13 +46,12 @@ def _posted(blank: PlatformEvent, document: Json, payload: bytes | None = None) 
     """A post appeared: the account's own is content, another's is a share or a remark."""
     post, includes = mapping(document, "data"), Includes.of(document)
     author, post_id = author_of(post), id_at(post, "id")
-    actor = person(includes.users.get(author or ""), author)
     event = replace(blank, occurred_at=moment_at(post, "created_at"), subject_id=post_id)
     if author == blank.external_id and (item := content_item(post, includes, payload)):
         what = Happening.CONTENT_EDITED if item.replaces else Happening.CONTENT_CREATED
         return replace(event, what=what, content_id=item.external_id, content=item)
     if post_id and (original := reposted_id(post)):
-        return replace(event, what=Happening.SHARED, content_id=original, actor=actor)
+        return replace(event, what=Happening.SHARED, content_id=original)
     words = remark(post, includes, payload)
     return _remarked(event, words) if words else blank
 
@@ -65,15 +64,14 @@ def _remarked(event: PlatformEvent, words: Remark) -> PlatformEvent:
         subject_id=words.external_id,
         content_id=words.content_id,
         remark=words,
-        actor=words.author,
     )
 
 
-def _followed(blank: PlatformEvent, kind: str | None, source: Person, target: str | None) -> PlatformEvent:
+def _followed(blank: PlatformEvent, kind: str | None, target: str | None) -> PlatformEvent:
     if target != blank.external_id:
         return blank  # the account itself followed somebody
     gone = (kind or "").endswith("unfollow")
-    return replace(blank, what=Happening.UNFOLLOWED if gone else Happening.FOLLOWED, actor=source)
+    return replace(blank, what=Happening.UNFOLLOWED if gone else Happening.FOLLOWED)
 
 
 def _deleted(blank: PlatformEvent, post_id: str | None, author: str | None) -> PlatformEvent:
@@ -112,10 +110,8 @@ def _like_event(blank: PlatformEvent, event: Json, payload: Json) -> PlatformEve
 
 
 def _follow_event(blank: PlatformEvent, event: Json, payload: Json) -> PlatformEvent:
-    source, target = (
-        mapping(payload, side, "data") or mapping(payload, side) for side in ("source", "target")
-    )
-    return _followed(blank, text_at(event, "event_type"), person(source), account_id_at(target, "id"))
+    target = mapping(payload, "target", "data") or mapping(payload, "target")
+    return _followed(blank, text_at(event, "event_type"), account_id_at(target, "id"))
 
 
 def _message_event(blank: PlatformEvent, event: Json, payload: Json) -> PlatformEvent:
@@ -168,10 +164,10 @@ def _legacy_delete(blank: PlatformEvent, _document: Json, element: Json) -> Plat
 def _legacy_like(blank: PlatformEvent, _document: Json, element: Json) -> PlatformEvent:
     status = mapping(element, "favorited_status")
     owner = account_id_at(mapping(status, "user"), "id_str", "id")
-    actor = person(legacy.user_of(mapping(element, "user")))
+    giver = account_id_at(mapping(element, "user"), "id_str", "id")
     content_id = legacy.status_id(status)
     # Likes that the account gives arrive in the same list as those it gets.
-    given = actor.external_id == blank.external_id and owner != blank.external_id
+    given = giver == blank.external_id and owner != blank.external_id
     if content_id is None or given or owner not in (None, blank.external_id):
         return blank
     return replace(
@@ -180,14 +176,12 @@ def _legacy_like(blank: PlatformEvent, _document: Json, element: Json) -> Platfo
         subject_id=id_at(element, "id"),
         content_id=content_id,
         occurred_at=moment_at(element, "timestamp_ms"),
-        actor=actor,
     )
 
 
 def _legacy_follow(blank: PlatformEvent, _document: Json, element: Json) -> PlatformEvent:
-    source = person(legacy.user_of(mapping(element, "source")))
     target = account_id_at(mapping(element, "target"), "id_str", "id")
-    event = _followed(blank, text_at(element, "type"), source, target)
+    event = _followed(blank, text_at(element, "type"), target)
     return replace(event, occurred_at=moment_at(element, "created_timestamp"))
 
 

@@ -12,7 +12,7 @@ import bson
 from bson.codec_options import CodecOptions
 
 from actors.account.documents import CONTENT, side_id
-from actors.account.effects import FetchPage, ReadItems, Refresh
+from actors.account.effects import FetchPage, FetchProfile, ReadItems, Refresh, ReplayParked, Subscribe
 from actors.account.entity import AccountEntity
 from actors.account.state import AccountState
 from actors.runtime.entity import Effect, Message, SideRef, Turn
@@ -68,6 +68,8 @@ class Account:
         self.side: dict[SideRef, dict[str, Any]] = {}
         self.events: list[Event] = []
         self.calls: list[Effect] = []
+        self.subscribes: Outcome[None] | None = Ok(None)  # answered at once; None: it waits for the test
+        self.replays = True  # parked events are found to be none, at once
         self.last: Turn[AccountState] | None = None
 
     # -- turns --------------------------------------------------------------------------------------
@@ -83,9 +85,17 @@ class Account:
             assert not turn.events and not turn.side
             assert turn.state == self.state
         self.calls += turn.effects
+        self._answer_surroundings()
         # Whatever is due was begun in this turn; a due time in the past would tick for ever.
         assert self.due is None or self.due > self.now, message.name
         return turn
+
+    def _answer_surroundings(self) -> None:
+        if self.subscribes is not None and self.waiting(Subscribe):
+            self.answer("subscribed", self.take(Subscribe), self.subscribes)
+        replay = next((r for r in self.waiting(ReplayParked) if r.again_at), None)
+        if self.replays and replay is not None and self.known.replay_at == replay.again_at:
+            self.send("replayed", {"again_at": replay.again_at})
 
     def _save(self, turn: Turn[AccountState]) -> None:
         self.version += 1
@@ -169,19 +179,26 @@ class Account:
     def fetched(self, outcome: Outcome[Any], asked_at: datetime | None = None) -> FetchPage:
         """Answer the waiting page; answers what had been asked."""
         call = self.take(FetchPage)
-        self._answer("page_fetched", call, outcome, asked_at)
+        self.answer("page_fetched", call, outcome, asked_at)
         return call
 
     def read(self, outcome: Outcome[Any]) -> ReadItems:
         call = self.take(ReadItems)
-        self._answer("items_read", call, outcome, None)
+        self.answer("items_read", call, outcome)
         return call
 
-    def _answer(
-        self, name: str, call: FetchPage | ReadItems, outcome: Outcome[Any], asked_at: datetime | None
+    def profiled(self, outcome: Outcome[dict[str, Any]]) -> None:
+        self.answer("profile_fetched", self.take(FetchProfile), outcome)
+
+    def answer(
+        self,
+        name: str,
+        effect: FetchPage | ReadItems | FetchProfile | Subscribe,
+        outcome: Outcome[Any],
+        asked_at: datetime | None = None,
     ) -> None:
-        data = {"job_id": call.job_id, "outcome": outcome, "access": call.access}
-        self.send(name, data | {"asked_at": asked_at or self.now})
+        data = {"call_id": effect.call.id, "outcome": outcome, "access": effect.access}
+        self.send(name, data | {"asked_at": asked_at or self.now, "answered_at": self.now})
 
     def hear(self, what: Happening, event_id: str = "e1", **fields: Any) -> Turn[AccountState]:
         fields.setdefault("occurred_at", self.now)

@@ -4,19 +4,18 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
+from actors.account import recheck
 from actors.account.documents import CONTENT
 from actors.account.effects import ChooseRecheck, FetchPage, ReadItems, Refresh
-from actors.account.handler import AccountHandler
 from actors.runtime.entity import Effect, Message
 from domain.content import ContentItem, Remark
+from domain.ids import AccountId
 from platforms.base import ItemReads, Page
 from platforms.outcome import Ok, Outcome
 from platforms.spec import PlatformSpec
 from storage.records import Cursor
 from storage.records import Page as Stored
 from tests.unit.account.driver import TWITTER, Account
-
-_ABSENT: Any = None
 
 
 class Feed:
@@ -78,8 +77,8 @@ class Feed:
         if outcome is None:
             return None
         name = "page_fetched" if isinstance(call, FetchPage) else "items_read"
-        data = {"job_id": call.job_id, "outcome": outcome, "asked_at": account.now, "access": call.access}
-        return Message(name, data)
+        data = {"call_id": call.call.id, "outcome": outcome, "access": call.access}
+        return Message(name, data | {"asked_at": account.now, "answered_at": account.now})
 
     def page(self, call: FetchPage) -> Page:
         if call.source == "mentions":
@@ -104,23 +103,9 @@ class Feed:
 
 
 def choose(account: Account, call: ChooseRecheck) -> Message:
-    """What the real handler chooses from the account's stored content."""
-    handler = AccountHandler(
-        {account.spec.name: _ABSENT},
-        http=_ABSENT,
-        find_app=_ABSENT,
-        keyring=_ABSENT,
-        contents=StoredContent(account),
-        parking=_ABSENT,
-        mailboxes=_ABSENT,
-        partitions=64,
-        public_url="",
-        clock=_ABSENT,
-        failpoints=_ABSENT,
-        count=_ABSENT,
-    )
-    (message,) = finished(handler.run(account.key, call))
-    return message
+    """What is really chosen from the account's stored content."""
+    ids = finished(recheck.choose(StoredContent(account), AccountId.parse(account.id), call))
+    return Message("recheck_chosen", {"call_id": call.call.id, "ids": ids})
 
 
 class StoredContent:
@@ -141,12 +126,12 @@ class StoredContent:
         return Stored(page, Cursor(page[-1]["publishedAt"], page[-1]["_id"]) if more else None)
 
 
-def finished(work: Coroutine[Any, Any, list[Message]]) -> list[Message]:
+def finished(work: Coroutine[Any, Any, tuple[str, ...]]) -> tuple[str, ...]:
     """The result of a coroutine that has nothing to wait for."""
     try:
         work.send(None)
     except StopIteration as done:
-        answer: list[Message] = done.value
+        answer: tuple[str, ...] = done.value
         return answer
     raise AssertionError("it waited for something")
 

@@ -9,6 +9,8 @@ from actors.account.effects import (
     Refresh,
 )
 from actors.account.handler import AccountHandler
+from actors.account.state import Call
+from actors.account.work import CALL_TIMEOUT
 from actors.runtime.entity import Effect, Message
 from actors.runtime.failpoints import Failpoints
 from domain.clock import ManualClock
@@ -68,6 +70,7 @@ class FakePlatform:
         self, http: Any, app: PlatformApp, token: Secret, external_id: str, callback_url: str
     ) -> Outcome[None]:
         self.asked.append(("subscribe", (token.reveal(), external_id, callback_url)))
+        await asyncio.sleep(self.takes)
         return self.reads
 
 
@@ -137,6 +140,10 @@ class Surroundings:
         not_after = self.clock.now() + timedelta(seconds=left_s)
         access, refresh = self.seal("accessToken", "access-old"), self.seal("refreshToken", "refresh-old")
         return Refresh("int_1", "app_x", access, refresh, not_after)
+
+    @property
+    def call(self) -> Call:
+        return Call("call_1", self.clock.now() + CALL_TIMEOUT)
 
     @property
     def access(self) -> bytes:

@@ -161,9 +161,25 @@ def test_pain_03_a_second_unknown_outcome_waits_and_stays_connected(end: Outcome
         assert not account.waiting(Refresh)  # not at once
         account.wake()
         assert account.known.intent is not None and account.known.intent.last_chance
+        assert account.view["token"]["outcome_unknown"] is True
     assert account.known.token.in_doubt == 1
+    assert account.view["token"]["failures"] == 3
     account.refreshed(Ok(None))
-    assert not account.known.token.doubtful
+    assert account.view["token"]["outcome_unknown"] is False
+    assert account.view["token"]["retry_at"] is None
+
+
+def test_a_token_in_doubt_is_presented_ever_more_seldom() -> None:
+    """However long nobody answers: a platform must not take it for somebody who tries tokens."""
+    account = refreshing_account()
+    begun, presented = account.now, 0
+    while account.now < begun + timedelta(days=1):
+        presented += len(account.waiting(Refresh))
+        account.crash()
+        account.wake()
+    assert presented <= 2 + len(BACKOFF_S) + 86_400 / BACKOFF_S[-1]
+    assert account.known.token.in_doubt == 1
+    assert account.view["token"]["retry_at"] is not None or account.view["token"]["refreshing"]
 
 
 def test_a_refusal_after_an_unknown_outcome_means_the_token_was_spent() -> None:
@@ -213,12 +229,15 @@ def test_an_outcome_of_an_intent_given_up_changes_nothing() -> None:
 
 def test_extending_a_token_spends_nothing_so_doubt_is_not_counted() -> None:
     account = refreshing_account(INSTAGRAM, refresh_token=None, expires_in_s=5_184_000)
-    unheard(account)
-    for _ in range(3):
-        assert account.known.intent is not None and not account.known.intent.last_chance
-        account.refreshed(UNKNOWN)
-        assert not account.waiting(Refresh)  # a call that answers at once must not be repeated at once
+    for end in (None, UNKNOWN, None, UNKNOWN, UNKNOWN):
+        if end is None:
+            unheard(account)
+        else:
+            account.refreshed(end)
+        assert not account.waiting(Refresh)  # a call that is never answered must not be repeated for ever
         account.wake()
+        assert account.known.intent is not None and not account.known.intent.last_chance
+    assert account.known.token.failures == 5
     account.refreshed(Ok(None), refresh=None)
     assert account.known.token.in_doubt == 0
     assert account.known.token.refresh is None

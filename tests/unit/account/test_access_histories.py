@@ -99,8 +99,7 @@ class Histories(RuleBasedStateMachine):
         call = self.account.waiting(FetchPage)[0]
         self.account.calls.remove(call)
         refused = ReauthRequired("token_refused")
-        data = {"job_id": call.job_id, "outcome": refused, "asked_at": self.account.now}
-        self.account.send("page_fetched", data | {"access": call.access})
+        self.account.answer("page_fetched", call, refused)
         self._collect()
 
     @rule(command=st.sampled_from(["pause", "resume", "sync"]))

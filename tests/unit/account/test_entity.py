@@ -1,5 +1,6 @@
 """Commands of people, the connection itself, and reminders that never tick in vain."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors.account.effects import FetchPage, Refresh, ReplayParked, Revoke, Subscribe
 from actors.account.entity import AccountEntity
-from actors.account.state import Mode, Status
+from actors.account.state import AccountState, Mode, Source, Status
 from actors.runtime.entity import Entity
 from domain.content import Happening
 from domain.errors import Conflict, Invalid, NotFound, RookeryError
@@ -37,6 +38,7 @@ def test_satisfies_the_runtime_contract() -> None:
 
 def test_connecting_subscribes_replays_and_starts_the_first_backfill() -> None:
     account = Account()
+    account.subscribes = None
     view = account.connect()
     assert view["status"] == "connected"
     assert view["profile"]["username"] == "kiln"
@@ -62,11 +64,35 @@ def test_pain_15_parked_events_are_looked_for_at_once_and_a_minute_later() -> No
     assert not account.waiting(ReplayParked)
 
 
-@pytest.mark.parametrize("ok", [True, False])
-def test_the_subscription_is_known(ok: bool) -> None:
+def test_pain_15_a_second_look_that_nobody_finished_is_taken_again() -> None:
+    """The process ended during it, or the store was away: parked events would wait for nobody."""
     account = connected()
-    account.send("subscribed", {"ok": ok})
-    assert account.view["webhooks_subscribed"] is ok
+    account.replays = False
+    for _ in range(3):
+        account.crash()
+        account.later(minutes=1)
+        account.tick()
+        replay = account.take(ReplayParked)
+    account.send("replayed", {"again_at": replay.again_at})
+    account.later(hours=1)
+    account.tick()
+    assert not account.waiting(ReplayParked)
+
+
+def test_pain_15_a_look_of_an_earlier_connection_does_not_end_the_next_ones() -> None:
+    account = connected()
+    account.replays = False
+    account.later(minutes=1)
+    account.tick()
+    late = account.waiting(ReplayParked)[-1]
+    account.crash()
+    account.later(seconds=1)
+    account.connect(access_token=b"access-n", refresh_token=b"refresh-n")
+    account.crash()
+    account.send("replayed", {"again_at": late.again_at})
+    account.later(minutes=1)
+    account.tick()
+    assert account.waiting(ReplayParked)
 
 
 def test_no_view_or_event_shows_a_token() -> None:
@@ -82,6 +108,10 @@ def test_an_answer_without_lifetime_takes_the_platforms() -> None:
     assert account.known.token.expires_at == START + timedelta(days=60)
 
 
+def walked(state: AccountState) -> dict[str, Source]:
+    return {name: replace(source, next_run_at=None) for name, source in state.sources.items()}
+
+
 def reconnected(account: Account, **fields: Any) -> None:
     account.later(hours=1)
     account.crash()
@@ -94,10 +124,12 @@ def test_pain_04_connecting_again_keeps_what_the_account_has_become() -> None:
     account.send("configure", {"sync_frequency": "1h", "content_types": ["post"]})
     account.hear(Happening.FOLLOWED)
     before = account.known
+    account.subscribes = None
     reconnected(account, refresh_token=b"refresh-n", scopes=["tweet.read", "users.read"])
 
     after = account.known
-    assert (after.config, after.counters, after.sources) == (before.config, before.counters, before.sources)
+    assert (after.config, after.counters) == (before.config, before.counters)
+    assert walked(after) == walked(before)
     assert after.created_at == before.created_at
     assert after.budget["mentions"] == before.budget["mentions"]  # a new token is no new quota
     assert (after.token.access, after.token.refresh) == (b"access-n", b"refresh-n")
@@ -279,8 +311,7 @@ def _any_outcome(account: Account, data: st.DataObject) -> None:
         account.calls.append(call)
         Feed(*(post(n) for n in range(1, 31))).serve(account, calls=1)
         return
-    answer = {"job_id": call.job_id, "outcome": outcome, "asked_at": account.now, "access": call.access}
-    account.send("page_fetched", answer)
+    account.answer("page_fetched", call, outcome)
 
 
 def _anything(account: Account, data: st.DataObject) -> None:

@@ -12,11 +12,14 @@ from actors.account.effects import (
     Revoke,
     Subscribe,
 )
-from actors.runtime.entity import Message
+from actors.account.handler import CALL_MARGIN_S
+from actors.account.state import Call
+from actors.account.work import CALL_TIMEOUT
+from actors.runtime.entity import Effect
 from actors.runtime.failpoints import Failpoint
 from domain.content import Profile
 from platforms.base import Grant, ItemReads, Page, PageQuery
-from platforms.outcome import LimitScope, Ok, Outcome, ReauthRequired, RetryAfter, Unknown
+from platforms.outcome import LimitScope, Ok, Outcome, ReauthRequired, Rejected, RetryAfter, Unknown
 from storage.crypto import SealBroken
 from tests.unit.account.driver import TWITTER, post
 from tests.unit.account.surroundings import GRANT, Surroundings
@@ -56,7 +59,7 @@ async def test_tokens_are_sealed_for_their_own_record_and_field(around: Surround
 
 async def test_no_token_in_clear_in_any_message_or_effect(around: Surroundings) -> None:
     around.platform.reads = Ok(Page((post(1),)))
-    for effect in (around.refresh(), FetchPage("job_1", "posts", around.access, None, None, None)):
+    for effect in (around.refresh(), FetchPage(around.call, "posts", around.access, None, None, None)):
         messages = await around.run(effect)
         seen = f"{effect!r}{messages!r}{around.counted!r}"
         for token in ("access-old", "refresh-old", "access-new", "refresh-new", "app-secret"):
@@ -110,19 +113,20 @@ async def test_what_the_platform_says_is_data(around: Surroundings, outcome: Out
 async def test_a_page_is_asked_as_decided_and_dated_before_the_call(around: Surroundings) -> None:
     since = around.clock.now() - timedelta(hours=1)
     around.platform.reads = Ok(Page((post(1),)))
-    asked_at = around.clock.now()
-    (message,) = await around.run(FetchPage("job_1", "posts", around.access, "c1", since, "99"))
+    asked_at, call = around.clock.now(), around.call
+    (message,) = await around.run(FetchPage(around.call, "posts", around.access, "c1", since, "99"))
     ((_, (token, external_id, query)),) = around.platform.asked
     assert (token, external_id) == ("access-old", "100")
     assert query == PageQuery(TWITTER.sources[0], "c1", since, "99")
     assert message.name == "page_fetched"
-    assert (message.data["job_id"], message.data["outcome"]) == ("job_1", around.platform.reads)
+    assert (message.data["call_id"], message.data["outcome"]) == (call.id, around.platform.reads)
     assert message.data["asked_at"] == asked_at
+    assert message.data["answered_at"] >= asked_at
 
 
 async def test_reading_by_id(around: Surroundings) -> None:
     around.platform.reads = Ok(ItemReads(gone=frozenset({"2"})))
-    effect = ReadItems("job_1", ("1", "2"), around.access)
+    effect = ReadItems(around.call, ("1", "2"), around.access)
     (message,) = await around.run(effect)
     assert around.platform.asked == [("read_items", ("access-old", "100", ("1", "2")))]
     assert (message.name, message.data["access"]) == ("items_read", effect.access)
@@ -130,7 +134,7 @@ async def test_reading_by_id(around: Surroundings) -> None:
 
 async def test_calls_are_counted_by_outcome(around: Surroundings) -> None:
     around.platform.reads = RetryAfter(60, LimitScope.ACCOUNT, "http_429", rate_limited=True)
-    await around.run(FetchPage("job_1", "posts", around.access, None, None, None))
+    await around.run(FetchPage(around.call, "posts", around.access, None, None, None))
     await around.run(around.refresh())
     assert around.counted == [
         {"platform": "twitter", "family": "tweets", "outcome": "rate_limited"},
@@ -140,29 +144,60 @@ async def test_calls_are_counted_by_outcome(around: Surroundings) -> None:
 
 async def test_a_profile_becomes_fields_of_the_document(around: Surroundings) -> None:
     around.platform.reads = Ok(Profile("100", "kiln", follower_count=7, alias_ids=("178",)))
-    (message,) = await around.run(FetchProfile(around.access))
+    (message,) = await around.run(FetchProfile(around.call, around.access))
     assert message.name == "profile_fetched"
-    profile = message.data["profile"]
+    profile = message.data["outcome"].value
     assert (profile["username"], profile["followerCount"], profile["aliasIds"]) == ("kiln", 7, ["178"])
 
 
-async def test_a_profile_that_cannot_be_read_changes_nothing(around: Surroundings) -> None:
-    around.platform.reads = ReauthRequired("token_refused")
-    assert await around.run(FetchProfile(around.access)) == []
+@pytest.mark.parametrize("name", ["page", "items", "profile", "subscribe"])
+async def test_a_call_that_waited_too_long_for_its_turn_is_not_made(around: Surroundings, name: str) -> None:
+    """Its owner has asked again meanwhile: under load, every call would be made twice."""
+    effects: dict[str, Effect] = {
+        "page": FetchPage(around.call, "posts", around.access, None, None, None),
+        "items": ReadItems(around.call, ("1",), around.access),
+        "profile": FetchProfile(around.call, around.access),
+        "subscribe": Subscribe(around.call, "app_x", around.access),
+    }
+    around.clock.advance((CALL_TIMEOUT - timedelta(seconds=CALL_MARGIN_S)).total_seconds())
+    assert await around.run(effects[name]) == []
+    assert around.platform.asked == []
+
+
+async def test_a_call_ends_before_its_owner_stops_waiting(around: Surroundings) -> None:
+    around.platform.takes = 60.0
+    call = Call("call_1", around.clock.now() + timedelta(seconds=CALL_MARGIN_S + 0.05))
+    (message,) = await around.run(Subscribe(call, "app_x", around.access))
+    assert isinstance(message.data["outcome"], RetryAfter)
+    assert message.data["outcome"].reason == "timeout"
 
 
 # -- around a connection ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("outcome", "ok"), [(Ok(None), True), (Unknown("sent"), False)])
-async def test_subscribing_names_the_address_of_the_app(
-    around: Surroundings, outcome: Outcome[None], ok: bool
-) -> None:
+OUTCOMES = [Ok(None), Unknown("sent"), Rejected("403", "Not for this app."), ReauthRequired("token_refused")]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+async def test_subscribing_names_the_address_of_the_app(around: Surroundings, outcome: Outcome[None]) -> None:
     around.platform.reads = outcome
-    (message,) = await around.run(Subscribe("app_x", around.access))
+    (message,) = await around.run(Subscribe(around.call, "app_x", around.access))
     url = "https://rookery.example/webhooks/twitter/app_x"
     assert around.platform.asked == [("subscribe", ("access-old", "100", url))]
-    assert message == Message("subscribed", {"ok": ok})
+    assert (message.name, message.data["outcome"]) == ("subscribed", outcome)
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"), [("app", "platform_app_missing"), ("store", "store_unavailable")]
+)
+async def test_without_its_app_nothing_is_subscribed_yet(
+    around: Surroundings, missing: str, reason: str
+) -> None:
+    around.app = None
+    around.apps_away = missing == "store"
+    (message,) = await around.run(Subscribe(around.call, "app_x", around.access))
+    assert around.platform.asked == []
+    assert message.data["outcome"].reason == reason
 
 
 async def test_revoking_gives_the_platform_both_tokens(around: Surroundings) -> None:

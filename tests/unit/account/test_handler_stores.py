@@ -10,7 +10,7 @@ from actors.account.effects import (
     ReplayParked,
 )
 from actors.account.handler import REPLAY_BATCH
-from actors.runtime.entity import Effect
+from actors.runtime.entity import Effect, Message
 from domain.clock import ManualClock
 from storage.records import ZERO, Document, Mail, StoreUnavailable
 from tests.fakes.streams import FakeMailboxes, FakeRedis
@@ -35,7 +35,8 @@ async def owed(around: Surroundings) -> list[str]:
 async def test_pain_15_parked_events_go_through_the_mailbox_under_their_own_ids(around: Surroundings) -> None:
     await around.parking.park(parked(3), around.clock.now())
     await around.parking.park(parked(1, "twitter:999"), around.clock.now())
-    assert await around.run(ReplayParked()) == []
+    again_at = around.clock.now()
+    assert await around.run(ReplayParked(again_at)) == [Message("replayed", {"again_at": again_at})]
     assert await owed(around) == ["e0", "e1", "e2"]
     assert await around.parking.counts(10) == {"twitter:999": 1}
 
@@ -57,10 +58,10 @@ class Refusing(FakeMailboxes):
 async def test_pain_09_what_the_mailbox_did_not_take_stays_parked(around: Surroundings) -> None:
     around.mailboxes = Refusing(around.redis, batches=1)
     await around.parking.park(parked(REPLAY_BATCH + 7), around.clock.now())
-    assert await around.run(ReplayParked()) == []
+    assert await around.run(ReplayParked(around.clock.now())) == []  # the account looks again
     assert await around.parking.counts(10) == {"twitter:100": 7}
     around.mailboxes = FakeMailboxes(around.redis)
-    await around.run(ReplayParked())
+    assert await around.run(ReplayParked(None)) == []
     assert sorted(await owed(around)) == sorted(f"e{i}" for i in range(REPLAY_BATCH + 7))
 
 
@@ -82,8 +83,8 @@ def stored(n: int, *, listed_in: str | None = "job_1", status: str = "active") -
 
 async def choose(around: Surroundings, minutes: float | None, limit: int = 100) -> tuple[str, ...]:
     begin = None if minutes is None else NEWEST - timedelta(minutes=minutes)
-    (message,) = await around.run(ChooseRecheck("job_1", "posts", begin, NEWEST, limit))
-    assert (message.name, message.data["job_id"]) == ("recheck_chosen", "job_1")
+    (message,) = await around.run(ChooseRecheck(around.call, "job_1", begin, NEWEST, limit))
+    assert (message.name, message.data["call_id"]) == ("recheck_chosen", "call_1")
     ids: tuple[str, ...] = message.data["ids"]
     return ids
 

@@ -7,7 +7,7 @@ import pytest
 
 from actors.account.effects import FetchPage
 from actors.account.state import Status
-from actors.account.sync import CALL_TIMEOUT, MAX_FAILURES
+from actors.account.work import CALL_TIMEOUT, MAX_FAILURES
 from domain.budget import SHARES, Priority
 from domain.events import EventType
 from domain.tokens import BACKOFF_S

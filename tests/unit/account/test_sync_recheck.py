@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from actors.account.effects import ChooseRecheck, ReadItems
-from actors.account.sync import OVERLAP
+from actors.account.work import OVERLAP
 from domain.content import Engagement, Happening
 from domain.events import EventType
 from platforms.base import ItemReads, Page
@@ -161,17 +161,19 @@ def test_content_heard_of_is_asked_for_by_id() -> None:
     account.later(minutes=5)
     account.hear(Happening.LIKED, "e1", content_id="77")
     assert account.content("77")["status"] == "pending"
+    account.wake()
     assert account.take(ReadItems).ids == ("77",)
 
 
-def test_wishes_for_content_heard_of_are_collected_into_one() -> None:
+def test_content_heard_of_is_collected_into_one_reading() -> None:
     account, _ = synced()
     account.later(minutes=5)
     for number in range(60, 260):
         account.hear(Happening.LIKED, f"e{number}", content_id=str(number))
-    (wish,) = account.known.wishes
-    assert len(wish.ids) == 100
-    assert len(set(wish.ids)) == 100
+    assert len(account.known.reread) == 100
+    account.wake()
+    assert len(account.take(ReadItems).ids) == 100
+    assert not account.known.reread
 
 
 def test_pending_content_is_among_what_a_recheck_chooses() -> None:
@@ -180,6 +182,7 @@ def test_pending_content_is_among_what_a_recheck_chooses() -> None:
     missed = replace(post(5), external_id="5b", engagement=Engagement(likes=12, comments=0, shares=0))
     account.later(minutes=5)
     account.hear(Happening.LIKED, "e1", content_id="5b")
+    account.wake()
     assert account.read(Ok(ItemReads())).ids == ("5b",)
     assert account.content("5b")["status"] == "pending"
 

@@ -7,13 +7,14 @@ import pytest
 
 from actors.account.effects import FetchPage
 from actors.account.state import Mode
-from actors.account.sync import MAX_STALE_PAGES, OVERLAP
+from actors.account.sync import MAX_STALE_PAGES
+from actors.account.work import OVERLAP
 from domain.content import ContentKind, Engagement
 from domain.errors import Conflict
 from domain.events import EventType
 from platforms.base import Page
 from platforms.outcome import Ok
-from tests.unit.account.driver import INSTAGRAM, START, Account, comment, post
+from tests.unit.account.driver import INSTAGRAM, Account, comment, post
 from tests.unit.account.feed import Feed
 
 
@@ -247,13 +248,7 @@ def test_pausing_in_the_middle_of_a_backfill_loses_nothing_of_it() -> None:
     account.send("pause")
     assert account.known.job is None
     late = account.take(FetchPage)
-    data = {
-        "job_id": late.job_id,
-        "outcome": Ok(feed.page(late)),
-        "asked_at": account.now,
-        "access": late.access,
-    }
-    account.send("page_fetched", data)
+    account.answer("page_fetched", late, Ok(feed.page(late)))
     assert stored(account) == numbers(121, 200)  # the answer to a job that is no more
     account.later(days=1)
     account.tick()
@@ -293,12 +288,10 @@ def test_disconnecting_ends_the_work() -> None:
 
 
 @pytest.mark.parametrize("name", ["page_fetched", "items_read", "recheck_chosen"])
-def test_an_outcome_of_another_job_is_ignored(name: str) -> None:
+def test_an_outcome_of_another_call_is_ignored(name: str) -> None:
     account = Account()
     account.connect()
-    turn = account.send(
-        name, {"job_id": "job_else", "outcome": Ok(Page(items=(post(1),))), "ids": ("1",), "asked_at": START}
-    )
+    turn = account.send(name, {"call_id": "call_else", "outcome": Ok(Page(items=(post(1),))), "ids": ("1",)})
     assert not turn.changed
 
 

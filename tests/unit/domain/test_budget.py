@@ -144,3 +144,27 @@ def test_percentages_are_a_share_of_the_known_limit_rounded_up() -> None:
 
 def test_a_limit_of_nothing_is_not_believed() -> None:
     assert Window(5, 900).told(0, 0, NOW) == Window(5, 900)
+
+
+@QUICK
+@given(LIMITS, PRIORITIES, st.lists(st.integers(1, 20), max_size=30))
+def test_several_calls_are_taken_at_once_or_not_at_all(
+    limit: int, priority: Priority, wanted: list[int]
+) -> None:
+    window, reach = Window(limit, 900), math.floor(limit * SHARES[priority])
+    for n, calls in enumerate(wanted):
+        taken = window.take(priority, NOW, calls)
+        if n and window.used + calls > reach:
+            assert taken == window.resets_at
+        else:
+            # What a window begins with is let through, or it would never be.
+            assert isinstance(taken, Window) and taken.used == window.used + calls
+            window = taken
+
+
+def test_more_calls_than_a_window_holds_go_out_once_a_window() -> None:
+    window = Window(5, 900).take(Priority.WEBHOOK, NOW, 16)
+    assert isinstance(window, Window)
+    later = NOW + timedelta(seconds=900)
+    assert window.take(Priority.PERSON, NOW) == later
+    assert isinstance(window.take(Priority.WEBHOOK, later, 16), Window)

@@ -13,9 +13,8 @@ CURRENCIES = st.sampled_from(["EUR", "USD", "JPY", "KWD"])
 
 @QUICK
 @given(MINOR, MINOR, CURRENCIES)
-def test_adding_and_subtracting_are_exact_inverses(a: int, b: int, currency: str) -> None:
+def test_adding_is_exact(a: int, b: int, currency: str) -> None:
     x, y = Money(a, currency), Money(b, currency)
-    assert (x + y) - y == x
     assert x + y == y + x == Money(a + b, currency)
 
 
@@ -24,10 +23,9 @@ def test_adding_and_subtracting_are_exact_inverses(a: int, b: int, currency: str
 def test_different_currencies_do_not_mix(a: int, one: str, other: str) -> None:
     if one == other:
         return
-    for operation in ("__add__", "__sub__"):
-        with pytest.raises(Invalid) as refused:
-            getattr(Money(a, one), operation)(Money(a, other))
-        assert refused.value.code == "currency_mismatch"
+    with pytest.raises(Invalid) as refused:
+        Money(a, one) + Money(a, other)
+    assert refused.value.code == "currency_mismatch"
 
 
 @pytest.mark.parametrize("currency", ["", "eur", "EURO", "EU", "E R", "EUR\n", "ÉUR"])

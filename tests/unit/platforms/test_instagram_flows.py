@@ -120,36 +120,6 @@ async def test_stories(world: World) -> None:
     assert gone.gone == {story} or gone.items[0].external_id == story
 
 
-async def test_comments_with_replies_to_the_end(world: World) -> None:
-    account = await world.account("instagram", posts=1)
-    media = (await world.content(account))[0]["id"]
-    comments = [
-        (await world.act(account, kind="comment", content_id=media, text=f"c{n}"))["id"] for n in range(60)
-    ]
-    replies = [
-        (await world.act(account, kind="comment", content_id=comments[5], text=f"r{n}"))["id"]
-        for n in range(60)
-    ]
-    remarks, cursor = [], None
-    while True:
-        page = ok(
-            await IG.list_comments(
-                world.http, Secret(account["access_token"]), account["external_id"], media, cursor
-            )
-        )
-        remarks += page.remarks
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-        assert len(cursor) < 10_000
-    by_id = {r.external_id: r for r in remarks}
-    assert set(comments) | set(replies) <= set(by_id)
-    assert all(by_id[i].parent_id == comments[5] for i in replies)
-    assert all(by_id[i].parent_id is None for i in comments)
-    assert {r.content_id for r in remarks} == {media}
-    assert all(r.author.external_id for r in remarks)
-
-
 async def test_what_was_deleted_is_gone(world: World) -> None:
     account = await world.account("instagram", posts=2)
     kept, dead = [row["id"] for row in await world.content(account)][:2]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.content import ContentKind, Engagement, MediaKind
 from platforms.instagram.captions import caption_text
-from platforms.instagram.normalise import comment, content_item, profile
+from platforms.instagram.normalise import content_item, profile
 from platforms.wire import decode
 from tests.unit.platforms.test_wire import VALUES
 
@@ -76,24 +76,6 @@ def test_hidden_likes_are_not_zero() -> None:
     item = content_item({"id": "1", "comments_count": 0})
     assert item is not None
     assert item.engagement == Engagement(likes=None, comments=0)
-
-
-def test_a_comment() -> None:
-    row: dict[str, object] = {
-        "id": "17900000000000011",
-        "text": "Price? @kiln",
-        "timestamp": "2026-11-03T09:40:01+0000",
-        "username": "ana.r",
-        "from": {"id": "1790000000000777", "username": "ana.r"},
-    }
-    found = comment(row, "18010000000000001")
-    assert found is not None
-    assert (found.content_id, found.parent_id) == ("18010000000000001", None)
-    assert (found.author.external_id, found.author.username) == ("1790000000000777", "ana.r")
-    reply = comment({"id": "2", "username": "bo"}, None, "1")
-    assert reply is not None
-    assert (reply.parent_id, reply.author.external_id, reply.author.username) == ("1", "", "bo")
-    assert comment({}, "1") is None
 
 
 @pytest.mark.parametrize("wrap", [lambda user: user, lambda user: {"data": [user]}], ids=["flat", "wrapped"])
@@ -205,5 +187,4 @@ WILD = st.recursive(
 def test_the_normaliser_takes_any_value(row: dict[str, Any]) -> None:
     row = json.loads(json.dumps(row))
     content_item(row)
-    comment(row, None)
     profile(row)

@@ -17,15 +17,18 @@ def test_a_spec_is_complete(name: str) -> None:
     assert spec.name == name
     families = [w.family for w in spec.windows]
     assert len(set(families)) == len(families)
-    needed = {spec.batch_read_family, spec.comments_family, spec.profile_family}
+    needed = {spec.batch_read_family, spec.profile_family, *spec.subscribe_calls}
     for family in needed | {s.family for s in spec.sources}:
         window = spec.window(family)
         assert window.limit > 0
         assert window.seconds > 0
     names = [s.name for s in spec.sources]
     assert len(set(names)) == len(names)
-    assert all(s.page_size > 0 and s.interval_s >= 60 for s in spec.sources)
-    assert spec.batch_read >= 1
+    assert all(s.page_size > 0 for s in spec.sources)
+    assert spec.batch_read >= 1 and spec.batch_read_calls >= 1
+    # A whole window must be able to hold what is reserved at once.
+    assert all(0 < calls <= spec.window(f).limit for f, calls in spec.subscribe_calls.items())
+    assert spec.batch_read_calls <= spec.window(spec.batch_read_family).limit
     assert 0 < spec.token.refresh_margin < 1
     assert spec.token.min_age_s < spec.token.lifetime_s * (1 - spec.token.refresh_margin)
     assert spec.hosts
@@ -56,15 +59,12 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
 @pytest.mark.parametrize("platform", registry.PLATFORMS.values(), ids=list(registry.PLATFORMS))
 def test_the_login_address(platform: Platform) -> None:
     app = PlatformApp("a", platform.spec.name, "client 1", Secret("hidden"), (Secret("hidden"),))
-    request = AuthorizeRequest(
-        app, "https://shop.example/cb?x=1", "s&t", ("a.b", "c"), "v" * 43, {"lang": "de"}
-    )
+    request = AuthorizeRequest(app, "https://shop.example/cb?x=1", "s&t", ("a.b", "c"), "v" * 43)
     url = platform.authorize_url(request)
     assert url.startswith(platform.spec.authorize_url + "?")
     assert "redirect_uri=https%3A%2F%2Fshop.example%2Fcb%3Fx%3D1" in url
     assert "state=s%26t" in url
     assert "client_id=client%201" in url
-    assert "lang=de" in url
     assert "hidden" not in url
     assert "vvvv" not in url, "only the verifier's hash may leave"
     assert ("code_challenge_method=S256" in url) is platform.spec.pkce

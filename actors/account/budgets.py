@@ -1,0 +1,55 @@
+"""An account's rate windows: reserved before a call, in the write that lets it go, and corrected by answers.
+
+Every call to a platform's API is reserved here. Token endpoints (exchange, refresh, revoke) have no window:
+neither X (x-api/fundamentals/rate-limits) nor Instagram (docs/graph-api/overview/rate-limiting) names one.
+Of an app's window an account counts its own calls only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from actors.account.state import AccountState
+from domain.budget import Priority, Window
+from platforms.outcome import LimitReading, LimitScope, RetryAfter
+from platforms.spec import PlatformSpec
+
+
+def reserve(
+    state: AccountState, spec: PlatformSpec, calls: Mapping[str, int], priority: Priority, now: datetime
+) -> AccountState | datetime:
+    """The state with the calls of each API family spent, or when to ask again."""
+    budget, refused = dict(state.budget), []
+    for family, number in calls.items():
+        taken = _window(state, spec, family).take(priority, now, number)
+        if isinstance(taken, datetime):
+            refused.append(taken)
+        else:
+            budget[family] = taken
+    return max(refused) if refused else replace(state, budget=budget)
+
+
+def believe(state: AccountState, spec: PlatformSpec, readings: tuple[LimitReading, ...]) -> AccountState:
+    """Correct the windows by what the platform says."""
+    budget = dict(state.budget)
+    for reading in readings:
+        if reading.scope is LimitScope.ACCOUNT:
+            window = budget.get(reading.family) or _window(state, spec, reading.family)
+            budget[reading.family] = window.told(reading.limit, reading.remaining, reading.resets_at)
+    return replace(state, budget=budget)
+
+
+def limited(
+    state: AccountState, spec: PlatformSpec, outcome: RetryAfter, family: str, until: datetime
+) -> AccountState:
+    """The platform refused a call. Its own word on the family goes before ours."""
+    state = believe(state, spec, outcome.readings)
+    if not outcome.rate_limited or outcome.scope is not LimitScope.ACCOUNT:
+        return state
+    family = outcome.family or family
+    return replace(state, budget=state.budget | {family: _window(state, spec, family).exhausted(until)})
+
+
+def _window(state: AccountState, spec: PlatformSpec, family: str) -> Window:
+    told = spec.window(family)
+    return state.budget.get(family) or Window(told.limit, told.seconds)

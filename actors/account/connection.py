@@ -1,0 +1,99 @@
+"""Beginning and ending the connection of an account: what is stored anew, and what stays."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from actors.account import errands, work
+from actors.account.state import AccountState, Errand, Status, Token
+from domain.budget import Priority
+from domain.ids import AccountId
+from platforms.spec import PlatformSpec
+
+REPLAY_AGAIN = timedelta(minutes=1)
+"""A webhook replica that had not heard of the connection may park one more event after the first replay."""
+
+_PROFILE = {
+    "username": "username",
+    "display_name": "displayName",
+    "follower_count": "followerCount",
+    "profile_image_url": "profileImageUrl",
+    "bio": "bio",
+    "is_verified": "isVerified",
+    "alias_ids": "aliasIds",
+}
+
+
+def connected(
+    old: AccountState | None, id_: AccountId, data: Mapping[str, Any], spec: PlatformSpec, now: datetime
+) -> AccountState:
+    """A full exchange happened and the profile was read: store it, also over an existing connection."""
+    lifetime = data["expires_in_s"] or spec.token.lifetime_s
+    token = Token(
+        access=data["access_token"],
+        refresh=data["refresh_token"],
+        issued_at=now,
+        expires_at=now + timedelta(seconds=lifetime),
+    )
+    new = AccountState(
+        org=id_.org,
+        platform=id_.platform,
+        external_id=id_.external_id,
+        user_id=data["user_id"],
+        app_id=data["app_id"],
+        status=Status.CONNECTED,
+        token=token,
+        scopes=tuple(data["scopes"]),
+        profile={_PROFILE[k]: v for k, v in data["profile"].items() if k in _PROFILE},
+        created_at=now,
+        updated_at=now,
+        replay_at=now + REPLAY_AGAIN,
+    )
+    if old is not None:
+        new = _kept(new, work.set_aside(old, now))
+    new = work.sync_all(new, spec, Priority.SCHEDULED)
+    return errands.owe(new, Errand.SUBSCRIBE)
+
+
+def _kept(new: AccountState, old: AccountState) -> AccountState:
+    """What the account has become, under the new token. A new token is no new quota."""
+    token = replace(new.token, refreshes=old.token.refreshes, in_doubt=old.token.in_doubt)
+    new = replace(
+        new,
+        token=token,
+        created_at=old.created_at,
+        config=old.config,
+        budget=old.budget,
+        sources=old.sources,
+        wishes=old.wishes,
+        reread=old.reread,
+        counters=old.counters,
+        last_sync_at=old.last_sync_at,
+    )
+    if token.refresh is not None or old.token.refresh is None:
+        return new
+    # Never overwritten by nothing. It is the same refresh token: what is known of its last presentation
+    # goes on, too.
+    token = replace(token, refresh=old.token.refresh, doubtful=old.token.doubtful)
+    return replace(new, token=token, intent=old.intent)
+
+
+def disconnected(state: AccountState) -> AccountState:
+    """Nothing is kept that could act: tokens leave the document with the same write."""
+    token = replace(state.token, access=b"", refresh=None, expires_at=None, retry_at=None, refused_at=None)
+    return replace(
+        state,
+        status=Status.DISCONNECTED,
+        reason="disconnected_by_user",
+        token=token,
+        intent=None,
+        job=None,
+        shelved=(),
+        wishes=(),
+        reread={},
+        errands={},
+        replay_at=None,
+        subscribed=False,
+        not_subscribed=None,
+    )
