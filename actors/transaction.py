@@ -1,7 +1,7 @@
 """The transaction entity: one order of a shop, credited once to what brought it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -46,8 +46,9 @@ class Transaction:
 
 
 class TransactionEntity:
-    """Command: record. The entity's id derives from org and order id, so an order told twice is one
-    entity: the same facts answer the same view and change nothing, other facts are a Conflict.
+    """Commands: record; reseal, when the key that seals its customer is replaced. The entity's id derives
+    from org and order id, so an order told twice is one entity: the same facts answer the same view and
+    change nothing, other facts are a Conflict.
 
     The sealed customer is not compared: sealing the same value twice gives different bytes. The
     attribution is decided once, from the links and codes as they were then, and stays.
@@ -148,6 +149,8 @@ class TransactionEntity:
     ) -> Turn[Transaction]:
         if message.name == TICK.name and state is not None:
             return Turn(state, changed=False)
+        if message.name == "reseal" and state is not None:
+            return self._resealed(state, message)
         if message.name != "record":
             raise Invalid("unknown_command", f"A transaction knows no command {message.name[:50]}.")
         fields = Fields(message.data)
@@ -155,6 +158,13 @@ class TransactionEntity:
         if state is not None:
             return self._told_again(key, state, order)
         return self._record(key, order, fields, now, side)
+
+    def _resealed(self, state: Transaction, message: Message) -> Turn[Transaction]:
+        """`data`: pairs, of sealed bytes as they are and as they shall be. What differs by now stays."""
+        for old, new in message.data["pairs"]:
+            if state.customer_id == old:
+                return Turn(replace(state, customer_id=new))
+        return Turn(state, changed=False)
 
     def _told_again(self, key: EntityKey, state: Transaction, order: Order) -> Turn[Transaction]:
         if order.org != state.order.org:

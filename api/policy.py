@@ -109,6 +109,7 @@ POLICY: Final[dict[str, Access]] = {
     "list_hosts": _OPERATOR,
     "list_partitions": _OPERATOR,
     "list_parked": _OPERATOR,
+    "reseal_entities": _OPERATOR,
     "inspect_entity": Access(_ADMINS, Thing.ENTITY),
     "isolate_entity": Access(_ADMINS, Thing.ENTITY),
     "release_entity": Access(_ADMINS, Thing.ENTITY),

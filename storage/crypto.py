@@ -13,7 +13,8 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final, Self
 
 from cryptography.exceptions import InvalidTag
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import ECKey, KeySet
 
 _FORMAT: Final = 1  # of sealed values
@@ -29,9 +30,6 @@ _ID: Final = 4  # bytes of a key id; shown as eight hex digits
 _NONCE: Final = 12
 _TAG: Final = 16
 _HEAD: Final = 1 + _ID
-# Tokens live for a day and OAuth states for minutes, so older keys of these two may go; sealing keys never
-# do, because a value at rest may be as old as its account.
-_KEPT: Final = 3
 
 
 class SealBroken(Exception):
@@ -44,19 +42,49 @@ def field_aad(collection: str, record: str, field: str) -> str:
     return json.dumps([collection, record, field], separators=(",", ":"))
 
 
+def sealed_under(value: bytes) -> str | None:
+    """The id of the key that a value names as its own; None for what cannot be a sealed value."""
+    if len(value) < _HEAD + _NONCE + _TAG or value[0] != _FORMAT:
+        return None
+    return value[1:_HEAD].hex()
+
+
 class _Ring:
-    """Keys by id, one of them active. Shows and pickles nothing."""
+    """Keys by id, one of them active. Shows and pickles nothing.
+
+    A rotation has two steps, so that nobody meets a key that he does not hold: first every process is given
+    the new key (`staged`), then it becomes the active one.
+    """
 
     def __init__(self, active: str, keys: Mapping[str, bytes]) -> None:
         if active not in keys:
             raise ValueError("the active key is not among the keys")
         self.active = active
         self._keys = dict(keys)
+        self.look: Callable[[bool], None] = _no_look
+        """Called before each use, to take over a changed key file; with True when a key is missing."""
 
     @property
     def ids(self) -> list[str]:
         """Key ids, oldest first."""
         return list(self._keys)
+
+    @property
+    def staged(self) -> bool:
+        """Whether the newest key is held and not used yet."""
+        return self.ids[-1] != self.active
+
+    def promoted(self) -> Self:
+        """A ring that seals or signs with the newest key."""
+        return type(self)(self.ids[-1], self._keys)
+
+    def without(self, id_: str) -> Self:
+        """A ring that does not hold the key; ValueError for the active one."""
+        return type(self)(self.active, {i: k for i, k in self._keys.items() if i != id_})
+
+    def adopt(self, other: Self) -> None:
+        """Become `other`, for everybody who holds this ring. One step, also as other threads see it."""
+        vars(self).update(vars(other) | {"look": self.look})
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(active={self.active}, keys={len(self._keys)})"
@@ -64,15 +92,12 @@ class _Ring:
     def __reduce__(self) -> str | tuple[object, ...]:
         raise TypeError("keys are not pickled: every process loads the key file")
 
-    def _plus(self, key: bytes, *, kept: int | None = None) -> Self:
-        """A ring with `key` as the active one and the newest `kept` - 1 older ones (all of them: None)."""
+    def _plus(self, key: bytes) -> Self:
+        """A ring that also holds `key`, as its newest, and goes on with the active one."""
         new = secrets.token_hex(_ID)
         while new in self._keys:
             new = secrets.token_hex(_ID)
-        older = list(self._keys.items())
-        if kept is not None:
-            older = older[-(kept - 1) :]
-        return type(self)(new, {**dict(older), new: key})
+        return type(self)(self.active, {**self._keys, new: key})
 
     def dump(self) -> dict[str, Any]:
         return {"active": self.active, "keys": {i: _b64(k) for i, k in self._keys.items()}}
@@ -96,26 +121,29 @@ class Keyring(_Ring):
     def __init__(self, active: str, keys: Mapping[str, bytes]) -> None:
         super().__init__(active, keys)
         self._ciphers = {bytes.fromhex(i): AESGCM(k) for i, k in keys.items()}
-        self._head = bytes([_FORMAT]) + bytes.fromhex(active)
-        self._sealing = self._ciphers[bytes.fromhex(active)]
+        # One attribute: a thread that seals while another adopts a ring sees both parts of the same key.
+        self._sealing = (bytes([_FORMAT]) + bytes.fromhex(active), self._ciphers[bytes.fromhex(active)])
 
     @classmethod
     def generate(cls) -> Self:
         first = secrets.token_hex(_ID)
         return cls(first, {first: AESGCM.generate_key(256)})
 
-    def rotate(self) -> Self:
-        """A new keyring that seals with a fresh key and opens everything this one opens."""
+    def stage(self) -> Self:
+        """A keyring with a fresh key that opens and does not seal yet."""
         return self._plus(AESGCM.generate_key(256))
 
     def seal(self, plain: bytes, aad: str) -> bytes:
+        self.look(False)
+        head, cipher = self._sealing
         nonce = os.urandom(_NONCE)
-        return self._head + nonce + self._sealing.encrypt(nonce, plain, self._head + aad.encode())
+        return head + nonce + cipher.encrypt(nonce, plain, head + aad.encode())
 
     def open(self, sealed: bytes, aad: str) -> bytes:
         """Inverse of `seal` with the same `aad`; SealBroken for anything else."""
-        if len(sealed) < _HEAD + _NONCE + _TAG or sealed[0] != _FORMAT:
+        if sealed_under(sealed) is None:
             raise SealBroken("This is not a sealed value, or it was cut short.")
+        self.look(sealed[1:_HEAD] not in self._ciphers)
         cipher = self._ciphers.get(sealed[1:_HEAD])
         if cipher is None:
             raise SealBroken(
@@ -155,6 +183,14 @@ _OAEP: Final = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.
 _RSA_BITS: Final = 4096
 
 
+@lru_cache(maxsize=8)  # loading one checks it, for a quarter of a second in which a process stands still
+def _state_key(der: bytes) -> rsa.RSAPrivateKey:
+    key = serialization.load_der_private_key(der, password=None)
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size != _RSA_BITS:
+        raise ValueError(f"a state key is not RSA-{_RSA_BITS}")
+    return key
+
+
 class StateSealer(_Ring):
     """Seals OAuth state records: a fresh AES-256-GCM key per record, wrapped with RSA-4096 OAEP-SHA256.
 
@@ -166,12 +202,9 @@ class StateSealer(_Ring):
         super().__init__(active, keys)
         self._private: dict[bytes, rsa.RSAPrivateKey] = {}
         for id_, der in keys.items():
-            key = serialization.load_der_private_key(der, password=None)
-            if not isinstance(key, rsa.RSAPrivateKey) or key.key_size != _RSA_BITS:
-                raise ValueError(f"a state key is not RSA-{_RSA_BITS}")
-            self._private[bytes.fromhex(id_)] = key
-        self._head = bytes([_FORMAT]) + bytes.fromhex(active)
-        self._public = self._private[bytes.fromhex(active)].public_key()
+            self._private[bytes.fromhex(id_)] = _state_key(der)
+        public = self._private[bytes.fromhex(active)].public_key()
+        self._sealing = (bytes([_FORMAT]) + bytes.fromhex(active), public)
 
     @classmethod
     def generate(cls) -> Self:
@@ -179,13 +212,15 @@ class StateSealer(_Ring):
         first = secrets.token_hex(_ID)
         return cls(first, {first: cls._new_key()})
 
-    def rotate(self) -> Self:
-        """Takes seconds: RSA-4096. Keeps the two keys before."""
-        return self._plus(self._new_key(), kept=_KEPT)
+    def stage(self) -> Self:
+        """A ring with a fresh key that opens and does not seal yet. Takes seconds: RSA-4096."""
+        return self._plus(self._new_key())
 
     def seal(self, plain: bytes, aad: str) -> bytes:
+        self.look(False)
+        named, public = self._sealing
         once = AESGCM.generate_key(256)
-        head = self._head + self._public.encrypt(once, _OAEP)
+        head = named + public.encrypt(once, _OAEP)
         nonce = os.urandom(_NONCE)
         return head + nonce + AESGCM(once).encrypt(nonce, plain, head + aad.encode())
 
@@ -194,6 +229,7 @@ class StateSealer(_Ring):
         end = _HEAD + _RSA_BITS // 8
         if len(sealed) < end + _NONCE + _TAG or sealed[0] != _FORMAT:
             raise SealBroken("This is not a sealed state, or it was cut short.")
+        self.look(sealed[1:_HEAD] not in self._private)
         private = self._private.get(sealed[1:_HEAD])
         if private is None:
             raise SealBroken(
@@ -214,7 +250,7 @@ class StateSealer(_Ring):
 
 
 class JwtKeys(_Ring):
-    """Signs with the newest ES256 key and verifies with any held; the key id is in the token's header."""
+    """Signs with the active ES256 key and verifies with any held; the key id is in the token's header."""
 
     def __init__(self, active: str, keys: Mapping[str, bytes]) -> None:
         super().__init__(active, keys)
@@ -227,12 +263,13 @@ class JwtKeys(_Ring):
         first = secrets.token_hex(_ID)
         return cls(first, {first: ECKey.generate_key("P-256").as_pem(private=True)})
 
-    def rotate(self) -> Self:
-        """Keeps the two keys before, so that tokens already given out stay good."""
-        return self._plus(ECKey.generate_key("P-256").as_pem(private=True), kept=_KEPT)
+    def stage(self) -> Self:
+        """A ring with a fresh key that is published, and signs nothing yet."""
+        return self._plus(ECKey.generate_key("P-256").as_pem(private=True))
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """A compact JWT. Times in claims are the caller's: integer seconds."""
+        self.look(False)
         header = {"alg": "ES256", "kid": self.active}
         return jwt.encode(header, dict(claims), self._set, algorithms=["ES256"])
 
@@ -242,7 +279,12 @@ class JwtKeys(_Ring):
         Only the signature is judged here: issuer, audience, expiry and revocation are the caller's.
         """
         try:
-            decoded = jwt.decode(token, self._set, algorithms=["ES256"])
+            try:
+                self.look(False)
+                decoded = jwt.decode(token, self._set, algorithms=["ES256"])
+            except InvalidKeyIdError:
+                self.look(True)
+                decoded = jwt.decode(token, self._set, algorithms=["ES256"])
         except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             raise SealBroken("The token was not signed by this service.") from None
         if decoded.header.get("kid") not in self._keys or not isinstance(decoded.claims, dict):
@@ -251,7 +293,12 @@ class JwtKeys(_Ring):
 
     def jwks(self) -> dict[str, Any]:
         """The public keys as a JSON Web Key Set (RFC 7517), for `/.well-known/jwks.json`."""
+        self.look(False)
         return dict(self._set.as_dict(private=False))
+
+
+def _no_look(missing: bool) -> None:
+    """Keys that are in no file change with their process only."""
 
 
 def _b64(raw: bytes) -> str:

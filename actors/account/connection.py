@@ -1,6 +1,6 @@
 """Beginning and ending the connection of an account: what is stored anew, and what stays."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -77,6 +77,18 @@ def _kept(new: AccountState, old: AccountState) -> AccountState:
     # goes on, too.
     token = replace(token, refresh=old.token.refresh, doubtful=old.token.doubtful)
     return replace(new, token=token, intent=old.intent)
+
+
+def resealed(state: AccountState, pairs: Iterable[tuple[bytes, bytes]]) -> AccountState:
+    """The same tokens under a newer key; each pair is a sealed one as it is and as it shall be. Who knows
+    one that is not here any more changes nothing."""
+    token = state.token
+    for old, new in pairs:
+        if token.access == old:
+            token = replace(token, access=new)
+        if token.refresh == old:
+            token = replace(token, refresh=new)
+    return state if token is state.token else replace(state, token=token)
 
 
 def disconnected(state: AccountState) -> AccountState:

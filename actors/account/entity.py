@@ -167,6 +167,8 @@ class AccountEntity:
                 state, refusal = errands.answered(state, spec, Errand.SUBSCRIBE, data, now)
             case "replayed":
                 return (replace(state, replay_at=None) if data["again_at"] == state.replay_at else state), []
+            case "reseal":
+                return connection.resealed(state, data["pairs"]), []
             case "reconcile" if state.status is not Status.CONNECTED:
                 return state, []
             case "reconcile":

@@ -1,19 +1,27 @@
 """For operating: where things live and how they are, placement, dead letters."""
 
+import asyncio
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Query, Response
+from pydantic import Field
 
+from actors.runtime.entity import Message
 from actors.runtime.envelope import stream_of
-from api.access import Caller, Svc, kind_of, own_dead_letter, own_view
+from api.access import Caller, Svc, entity_key, kind_of, own_dead_letter, own_view
 from api.auth import Principal
 from api.commands import Command, with_etag
 from api.paging import Limit, cursor_invalid
-from api.schemas import Json
+from api.schemas import Body, Json
 from api.services import Services
-from domain.errors import Invalid
+from domain.errors import Conflict, Invalid, RookeryError
 from domain.ids import EntityKey, Kind, external_partition
-from storage.records import DeadLetter, Mail
+from storage.mongo.schema import ENTITIES
+from storage.records import DeadLetter, Document, Mail
+from storage.sealed import resealed
+
+log = structlog.get_logger()
 
 router = APIRouter(prefix="/v1/ops", tags=["ops"])
 LetterId = Annotated[str | None, Query(max_length=600, description="`next_cursor` of the page before.")]
@@ -99,6 +107,46 @@ async def replay_dead_letter(letter_id: str, services: Svc, caller: Caller) -> J
     now = services.clock.now()
     await services.dead_letters.mark_replayed(letter.id, now)
     return _letter_json(letter) | {"replayed_at": now.isoformat()}
+
+
+class Owned(Body):
+    """Entities of one kind, of whatever orgs."""
+
+    kind: str
+    ids: list[str] = Field(min_length=1, max_length=50)
+    key: str = Field(description="The id of the key that the caller takes for the active one.")
+
+
+@router.post("/keys/reseal")
+async def reseal_entities(body: Owned, services: Svc) -> Json:
+    """Have the owners of these entities put what they keep sealed under the active key."""
+    kind = kind_of(body.kind)
+    ring = services.keys.seal
+    ring.look(True)
+    if ring.active != body.key:
+        raise Conflict(
+            "key_not_active",
+            f"The service seals with key {ring.active}: copy the key file to every node, then seal anew.",
+        )
+    found = await services.entity_store.load_many([entity_key(kind, id_) for id_ in body.ids])
+    sealed = await asyncio.gather(*(_reseal(services, key, document) for key, document in found.items()))
+    return {"sealed": sum(n or 0 for n in sealed), "unanswered": sum(n is None for n in sealed)}
+
+
+async def _reseal(services: Services, key: EntityKey, document: Document) -> int | None:
+    """How many values the owner was given anew; None when it did not take them."""
+    values = resealed(services.keys.seal, ENTITIES[key.kind], document)
+    if not values:
+        return 0
+    # Repeating is harmless: the owner exchanges only what is still as it was read here.
+    id_ = f"reseal:{services.keys.seal.active}:{document['version']}"
+    pairs = [[value.old, value.new] for value in values]
+    try:
+        await services.owners.ask(key, Message("reseal", {"pairs": pairs}, id_))
+    except RookeryError as refused:
+        log.warning("keys.not_resealed", key=str(key), code=refused.code)
+        return None
+    return len(values)
 
 
 async def _own_key(services: Services, caller: Principal, kind: str, id: str) -> EntityKey:

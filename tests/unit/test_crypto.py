@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey
 
-from storage.crypto import Blinder, JwtKeys, Keyring, SealBroken, StateSealer, field_aad
+from storage.crypto import Blinder, JwtKeys, Keyring, SealBroken, StateSealer, field_aad, sealed_under
 from storage.keys import Keys, KeysUnusable
 
 PLAIN = b"a token nobody else may see"
@@ -79,26 +79,36 @@ def test_every_place_has_its_own_associated_data(
     assert (field_aad(*one) == field_aad(*two)) == (one == two)
 
 
-def test_an_older_key_opens_what_it_sealed_and_the_new_one_seals() -> None:
-    newer = RING.rotate().rotate()
-    assert newer.open(SEALED, "here") == PLAIN
-    resealed = newer.seal(PLAIN, "here")
-    assert resealed[1:5].hex() == newer.active != RING.active
-    with pytest.raises(SealBroken, match=f"key {newer.active}"):
+def test_a_rotation_has_two_steps_so_that_nobody_meets_a_key_he_does_not_hold() -> None:
+    staged = RING.stage()
+    newest = staged.promoted()
+    assert staged.staged and not newest.staged and not RING.staged
+    assert RING.open(staged.seal(PLAIN, "here"), "here") == PLAIN
+    resealed = newest.seal(PLAIN, "here")
+    assert sealed_under(resealed) == newest.active != RING.active
+    assert staged.open(resealed, "here") == PLAIN
+    assert newest.stage().promoted().open(SEALED, "here") == PLAIN
+    with pytest.raises(SealBroken, match=f"key {newest.active}"):
         RING.open(resealed, "here")
 
 
-def test_state_and_token_keys_keep_two_older_ones_and_sealing_keys_keep_all() -> None:
-    ring, signers = RING, JwtKeys.generate()
-    first = signers.sign({"sub": "first"})
-    for _ in range(2):
-        ring, signers = ring.rotate(), signers.rotate()
-    assert signers.verify(first) == {"sub": "first"}
-    ring, signers = ring.rotate(), signers.rotate()
-    assert len(ring.ids) == 4
-    assert len(signers.ids) == 3
+def test_tokens_verify_under_every_key_until_it_is_taken_out() -> None:
+    signers = JwtKeys.generate()
+    first, token = signers.active, signers.sign({"sub": "first"})
+    for _ in range(4):
+        staged = signers.stage()
+        assert len(staged.jwks()["keys"]) == len(signers.ids) + 1  # published before it signs
+        signers = staged.promoted()
+        assert staged.verify(signers.sign({"sub": "later"})) == {"sub": "later"}
+    assert signers.verify(token) == {"sub": "first"}
     with pytest.raises(SealBroken):
-        signers.verify(first)
+        signers.without(first).verify(token)
+
+
+@pytest.mark.parametrize("ring", [RING, STATES, KEYS.jwt], ids=["seal", "state", "jwt"])
+def test_the_active_key_cannot_be_taken_out(ring: Keyring | StateSealer | JwtKeys) -> None:
+    with pytest.raises(ValueError, match="active"):
+        ring.without(ring.active)
 
 
 def test_keys_show_and_pickle_nothing(key_text: str) -> None:
@@ -226,7 +236,9 @@ def test_rotated_keys_replace_the_file_and_open_what_is_there(tmp_path: Path) ->
     path = tmp_path / "keys.json"
     KEYS.replace(path)
     token = KEYS.jwt.sign({"sub": "u1"})
-    Keys.load(path).rotate().replace(path)
+    Keys.load(path).stage().replace(path)
+    assert Keys.load(path).staged
+    Keys.load(path).promoted().replace(path)
 
     rotated = Keys.load(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -250,3 +250,15 @@ def test_any_text_is_an_address_or_invalid(text: str) -> None:
         assert checked_url(text).startswith(("http", "HTTP"))
     except Invalid as refused:
         assert refused.code == "url_invalid"
+
+
+def test_the_customer_is_exchanged_for_the_same_under_a_newer_key() -> None:
+    order = World().order()
+    order.send("record", ORDER)
+    version = order.version
+    order.send("reseal", {"pairs": [[b"sealed-0", b"sealed-9"]]})  # read before somebody else wrote
+    assert (order.state.customer_id, order.version) == (b"sealed-1", version)
+    for _ in range(2):
+        order.send("reseal", {"pairs": [[b"sealed-1", b"sealed-2"]]})
+    assert (order.state.customer_id, order.version) == (b"sealed-2", version + 1)
+    assert order.last is not None and not order.last.events
