@@ -15,7 +15,7 @@ from actors.runtime.effects import EffectHandler
 from actors.runtime.entity import Effect, Entity, Message
 from actors.runtime.envelope import Envelope
 from actors.runtime.failpoints import Failpoints
-from actors.runtime.mail import Counter
+from actors.runtime.metrics import Counter
 from actors.runtime.owner import Parts
 from actors.sabotage import ForgetfulMailboxes, HastyMailboxes, UnfencedStore
 from actors.transaction import TransactionEntity

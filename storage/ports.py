@@ -198,8 +198,8 @@ class DeadLetters(Protocol):
 class Parking(Protocol):
     """Events for external accounts that nobody has connected: at most 1,000 a key, 7 days."""
 
-    async def park(self, mails: Sequence[Mail], at: datetime) -> None:
-        """Idempotent by (target, event id)."""
+    async def park(self, mails: Sequence[Mail], at: datetime) -> int:
+        """Idempotent by (target, event id). Answers how many are not kept, because their target is full."""
         ...
 
     async def take(self, target: str) -> list[Mail]:

@@ -25,7 +25,7 @@ from actors.account.work import source_of
 from actors.runtime.entity import Effect, Message
 from actors.runtime.envelope import stream_of
 from actors.runtime.failpoints import Failpoint, Failpoints
-from actors.runtime.mail import Counter
+from actors.runtime.metrics import Counter
 from domain.clock import Clock
 from domain.content import Profile
 from domain.ids import AccountId, EntityKey, Kind, external_partition

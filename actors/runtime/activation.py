@@ -16,6 +16,9 @@ S = TypeVar("S")
 KEPT_ANSWERS = 8
 """Answers to commands kept for `Idempotency-Key`: a person's retries come within a few commands."""
 
+KEPT_OUTCOMES = 8
+"""Outcomes of effects kept to recognise one that is posted again: it comes again within a second or so."""
+
 
 class Placement(StrEnum):
     SHARED = "shared"
@@ -31,7 +34,9 @@ class Runtime:
     outbox: tuple[dict[str, Any], ...] = ()  # events saved and not known to be published by a later save
     sides: tuple[tuple[str, Document], ...] = ()  # (collection, document) saved and perhaps not yet written
     answers: tuple[tuple[str, bytes], ...] = ()  # (command id, JSON answer), oldest first
+    outcomes: tuple[str, ...] = ()  # ids of outcomes applied, oldest first
     placement: Placement = Placement.SHARED
+    epoch: int = 0  # the highest claim epoch that wrote: no later side document may look older
 
     def answer_to(self, command_id: str) -> dict[str, Any] | None:
         for known, answer in self.answers:
@@ -43,6 +48,9 @@ class Runtime:
     def with_answer(self, command_id: str, answer: dict[str, Any]) -> "Runtime":
         kept = (*self.answers, (command_id, orjson.dumps(answer)))[-KEPT_ANSWERS:]
         return replace(self, answers=kept)
+
+    def with_outcome(self, outcome: str) -> "Runtime":
+        return replace(self, outcomes=(*self.outcomes, outcome)[-KEPT_OUTCOMES:])
 
     def has_applied(self, generation: int, position: StreamId) -> bool:
         return generation == self.generation and position <= self.watermark
@@ -76,7 +84,9 @@ class Activation(Generic[S]):
             outbox=tuple(rt["outbox"]),
             sides=tuple((c, d) for c, d in rt.get("sides", ())),
             answers=tuple((c, bytes(a)) for c, a in rt["answers"]),
+            outcomes=tuple(rt.get("outcomes", ())),
             placement=Placement(rt["placement"]),
+            epoch=rt.get("epoch", 0),
         )
         due = document["next_due_at"]
         return cls(key, entity.load(document), document["version"], runtime, next_due_at=due)
@@ -103,6 +113,8 @@ def to_document(
             "outbox": list(runtime.outbox),
             "sides": [[c, d] for c, d in runtime.sides],
             "answers": [[c, a] for c, a in runtime.answers],
+            "outcomes": list(runtime.outcomes),
             "placement": runtime.placement.value,
+            "epoch": runtime.epoch,
         },
     }

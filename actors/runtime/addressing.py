@@ -19,19 +19,22 @@ class UnknownPlatform(Exception):
 
 class Addressing:
     """Resolves external accounts to connections. The cache holds because whoever connects an account of a
-    partition does it through this partition's only owner, which calls `connected`."""
+    partition does it through this partition's only owner, which calls `connected` after it is saved."""
 
     def __init__(self, store: EntityStore, envelope: Envelope, platforms: Mapping[str, Platform]) -> None:
         self._store = store
         self._envelope = envelope
         self._platforms = platforms
         self._connections: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._changes = 0
 
     def forget_all(self) -> None:
+        self._changes += 1
         self._connections.clear()
 
     def connected(self, account: AccountId) -> None:
-        """A connection came into being: the next look-up must see it."""
+        """A connection came into being: the next look-up must see it, and one under way may not have."""
+        self._changes += 1
         self._connections.pop(f"{account.platform}:{account.external_id}", None)
 
     async def resolve(self, targets: Sequence[str], *, fresh: bool = False) -> dict[str, tuple[str, ...]]:
@@ -41,11 +44,15 @@ class Addressing:
             if fresh or target not in self._connections:
                 platform, _, external_id = target.partition(":")
                 missing.setdefault(platform, []).append(external_id)
+        read: dict[str, tuple[str, ...]] = {}
+        changes = self._changes
         for platform, external_ids in missing.items():
             for external_id, ids in (await self._store.connections(platform, external_ids)).items():
                 if ids:
-                    self._connections[f"{platform}:{external_id}"] = tuple(ids)
-        found = {t: self._connections[t] for t in targets if t in self._connections}
+                    read[f"{platform}:{external_id}"] = tuple(ids)
+        found = {t: known for t in targets if (known := read.get(t) or self._connections.get(t))}
+        if changes == self._changes:
+            self._connections |= read
         while len(self._connections) > CACHED_TARGETS:
             self._connections.popitem(last=False)
         return found

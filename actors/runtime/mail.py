@@ -7,141 +7,81 @@ beginning of the stream and ends in the same place.
     read -> address -> drop what was seen -> apply and save (turns) -> mark seen -> delete
 """
 
-import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
-from actors.runtime.addressing import Addressing, UnknownPlatform
-from actors.runtime.deliveries import Delivery, Held, RecentlyApplied, mark_of
-from actors.runtime.envelope import stream_of
-from actors.runtime.failpoints import Failpoint, Failpoints
+from actors.runtime.addressing import Addressing
+from actors.runtime.deliveries import Delivery, Owed, Stopped
+from actors.runtime.failpoints import Failpoint
+from actors.runtime.held import Held
+from actors.runtime.intake import Intake
+from actors.runtime.lanes import Forward, Lanes
+from actors.runtime.owner import Parts
+from actors.runtime.streams import Streams
 from actors.runtime.tasks import Tasks
-from actors.runtime.turns import Fate, Item, NotOwner, Verdict
-from domain.clock import Clock
-from domain.ids import EntityKey, Kind
-from storage.crypto import SealBroken
-from storage.ports import DeadLetters, Mailboxes, Parking
-from storage.records import OVERFLOW, ZERO, Claim, DeadLetter, StoreUnavailable, StreamId
+from actors.runtime.turns import Turns
+from actors.runtime.verdicts import Fate, NotOwner
+from domain.errors import RookeryError
+from domain.ids import EntityKey
+from storage.records import StoreUnavailable
 
 log = structlog.get_logger()
 
-READ_COUNT = 256  # entries per stream and read
 MAX_UNFINISHED = 20_000  # deliveries in memory before reading pauses
 MAX_FAILURES = 5
 SOLO_FAILURES = 5  # starts of one message alone that ended with the process before it is set aside
-RETRY_S = (0.2, 1.0, 5.0, 15.0)
-LANE_BATCH = 256
-
-Counter = Callable[..., None]
-"""`count(name, n=1, **labels)`: the metrics seam."""
-
-RunLocal = Callable[[Mapping[EntityKey, Sequence[Item]]], Awaitable[dict[EntityKey, list[Verdict]]]]
-Forward = Callable[[EntityKey, Sequence[Delivery]], Awaitable[list[Verdict]]]
-
-
-@dataclass(slots=True)
-class _Stream:
-    partition: int
-    generation: int
-    position: StreamId = ZERO
-    suspect_until: StreamId = ZERO  # what was pending at the claim may have killed the process before
-    applied: StreamId = ZERO
+AWAY_S = 1.0
+BROKEN_S = 5.0
 
 
 class MailLoop:
+    """`dedicated`: entities known to have an actor of their own; their mail goes through `forward`."""
+
     def __init__(
         self,
-        mailboxes: Mailboxes,
+        parts: Parts,
         addressing: Addressing,
-        run_local: RunLocal,
+        turns: Turns,
         forward: Forward,
-        skip: Callable[[EntityKey, Item], Awaitable[None]],
-        dead_letters: DeadLetters,
-        parking: Parking,
+        dedicated: set[EntityKey],
         tasks: Tasks,
-        clock: Clock,
-        failpoints: Failpoints,
-        count: Counter,
-        org_of: Callable[[EntityKey], str | None],
     ) -> None:
-        self._mailboxes = mailboxes
-        self._addressing = addressing
-        self._run_local = run_local
-        self._forward = forward
-        self._skip = skip
-        self._dead_letters = dead_letters
-        self._parking = parking
-        self._tasks = tasks
-        self._clock = clock
-        self._failpoints = failpoints
-        self._count = count
-        self._org_of = org_of
-        self._streams: dict[str, _Stream] = {}
-        self._held: dict[EntityKey, Held] = {}
-        self._lanes: dict[EntityKey, deque[Delivery]] = {}
-        self._recent = RecentlyApplied()
-        self._open: dict[tuple[str, StreamId], Delivery] = {}
+        self._mailboxes = parts.mailboxes
+        self._failpoints = parts.failpoints
+        self._turns = turns
+        self._dedicated = dedicated
+        self.streams = Streams(parts.mailboxes, parts.count)
+        self._owed = Owed(parts.mailboxes, parts.failpoints, parts.count)
+        self._held = Held(self._owed, parts.clock)
+        self._lanes = Lanes(forward, self._owed, self._held, dedicated, tasks)
+        self._intake = Intake(
+            addressing,
+            self._owed,
+            parts.mailboxes,
+            parts.parking,
+            parts.dead_letters,
+            turns.org_of,
+            parts.clock,
+            parts.failpoints,
+            parts.count,
+        )
         self._unrouted: list[Delivery] = []  # read, but the stores went away before each had a place
-        self._finished: list[Delivery] = []
-        self.dedicated: set[EntityKey] = set()
-
-    # -- partitions ---------------------------------------------------------------------------------
-    def streams_of(self, partition: int) -> list[str]:
-        return [stream_of(kind, partition) for kind in Kind]
-
-    async def add(self, claim: Claim, generation: int) -> None:
-        """Read a claimed partition from the beginning: what is there is owed."""
-        last = await self._mailboxes.last_ids(self.streams_of(claim.partition))
-        for name, last_id in last.items():
-            self._streams[name] = _Stream(claim.partition, generation, suspect_until=last_id)
-
-    def remove(self, partitions: Iterable[int]) -> None:
-        """Forget lost partitions at once; their entries are still in the streams."""
-        gone = set(partitions)
-        for name in [n for n, s in self._streams.items() if s.partition in gone]:
-            del self._streams[name]
-        self._open = {k: d for k, d in self._open.items() if d.partition not in gone}
-        self._unrouted = [d for d in self._unrouted if d.partition not in gone]
-        for key in [k for k, h in self._held.items() if h.waiting and h.waiting[0].partition in gone]:
-            del self._held[key]
-        for key in [k for k, lane in self._lanes.items() if lane and lane[0].partition in gone]:
-            del self._lanes[key]
-
-    async def find_overflows(self) -> None:
-        """Read the streams that flooding targets spilled into, from when their turn has come."""
-        usual = {n: s for n, s in self._streams.items() if OVERFLOW not in n}
-        found = set(await self._mailboxes.overflows(list(usual)))
-        for name in found - self._streams.keys():
-            stream = usual[name.partition(OVERFLOW)[0]]
-            last = (await self._mailboxes.last_ids([name]))[name]
-            self._streams[name] = _Stream(stream.partition, stream.generation, suspect_until=last)
-            log.warning("mailbox.overflow", stream=name)
-            self._count("mailbox_overflows")
-        busy = {name for name, _ in self._open}
-        for name in [n for n in self._streams if OVERFLOW in n and n not in found and n not in busy]:
-            del self._streams[name]
-
-    def applied_ids(self) -> dict[int, dict[str, StreamId]]:
-        """Partition -> stream -> highest id that was read and finished since the last call."""
-        high: dict[int, dict[str, StreamId]] = {}
-        for name, stream in self._streams.items():
-            if stream.applied != ZERO and OVERFLOW not in name:
-                high.setdefault(stream.partition, {})[name] = stream.applied
-        return high
-
-    async def lost_streams(self) -> set[int]:
-        """Partitions whose stream ends before what was already read from it: Redis lost its tail."""
-        usual = {n: s for n, s in self._streams.items() if OVERFLOW not in n}
-        before = {n: s.position for n, s in usual.items()}
-        last = await self._mailboxes.last_ids(list(usual))
-        return {s.partition for n, s in usual.items() if last.get(n, ZERO) < before[n]}
 
     @property
     def held(self) -> dict[str, int]:
-        return {str(k): len(h.waiting) for k, h in self._held.items()}
+        return self._held.sizes()
+
+    def remove(self, partitions: Collection[int]) -> None:
+        """Forget lost partitions at once; their entries are still in the streams."""
+        self.streams.remove(partitions)
+        self._owed.remove(partitions)
+        self._held.remove(partitions)
+        self._lanes.remove(partitions)
+
+    async def find_overflows(self) -> None:
+        await self.streams.find_overflows(self._owed.streams)
 
     # -- the loop -----------------------------------------------------------------------------------
     async def step(self) -> float:
@@ -150,338 +90,158 @@ class MailLoop:
         await self._retry_held()
         if self._unrouted:
             await self._route()
-        if not self._streams:
+        if not len(self.streams):
             return 0.2
-        if len(self._open) >= MAX_UNFINISHED:
+        if len(self._owed) >= MAX_UNFINISHED:
             return 0.1
-        positions = {name: s.position for name, s in self._streams.items()}
-        got = await self._mailboxes.read(positions, READ_COUNT, 50 if self._held else 250)
+        read = await self.streams.read(50 if self._held else 250)
         self._failpoints.hit(Failpoint.BATCH_READ)
-        for name, entries in got.items():
-            stream = self._streams.get(name)
-            if stream is None or not entries:
-                continue
-            stream.position = entries[-1].id
-            for entry in entries:
-                delivery = Delivery(entry, stream.partition, stream.generation)
-                self._open[name, entry.id] = delivery
-                self._unrouted.append(delivery)
+        for delivery in read:
+            self._owed.add(delivery)
+        self._unrouted += read
         await self._route()
         await self._finish()
         return 0.0
 
+    async def _finish(self) -> None:
+        self.streams.note_applied(await self._owed.flush())
+
     async def _route(self) -> None:
-        """Give everything read its place. Interrupted by an unavailable store, it is done again whole:
-        what was applied meanwhile is known by watermark, mark or memory."""
-        waiting = [d for d in self._unrouted if (d.entry.stream, d.entry.id) in self._open]
-        suspects = [d for d in waiting if self._is_suspect(d)]
-        cleared = await self._cleared(suspects)
-        await self._deliver(cleared + [d for d in waiting if not self._is_suspect(d)])
+        """Give everything read its place, in the order it was read. Interrupted by an unavailable store, it
+        goes on with what has none yet."""
+        waiting = [d for d in self._unrouted if not d.routed and self._owed.holds(d)]
+        await self._count_starts([d for d in waiting if self.streams.is_suspect(d.entry)])
+        batch: list[Delivery] = []
+        for delivery in waiting:
+            if delivery.starts > 1:
+                await self._deliver(batch)
+                batch = []
+                await self._alone(delivery)
+            else:
+                batch.append(delivery)
+        await self._deliver(batch)
         self._unrouted.clear()
 
-    def _is_suspect(self, delivery: Delivery) -> bool:
-        stream = self._streams.get(delivery.entry.stream)
-        return stream is not None and delivery.entry.id <= stream.suspect_until
-
-    async def _cleared(self, suspects: list[Delivery]) -> list[Delivery]:
+    async def _count_starts(self, suspects: Sequence[Delivery]) -> None:
         """Messages pending at a claim: those met for the first time go on in the batch; those that were in
-        a batch when a process ended are applied alone, so that a message that kills is found."""
-        if not suspects:
-            return []
-        counts = await self._mailboxes.raise_attempts([d.entry for d in suspects])
+        a batch when a process ended are applied alone, so that a message that kills is found. Counted once
+        by each process, however often a store that is away makes it start again."""
+        by_stream: dict[str, list[Delivery]] = {}
         for delivery in suspects:
-            if counts[delivery.entry.id] > 1:
-                await self._alone(delivery)
-        return [d for d in suspects if counts[d.entry.id] <= 1]
+            if not delivery.starts:
+                by_stream.setdefault(delivery.entry.stream, []).append(delivery)
+        for deliveries in by_stream.values():
+            counts = await self._mailboxes.raise_attempts([d.entry for d in deliveries])
+            for delivery in deliveries:
+                delivery.starts = counts[delivery.entry.id]
 
     async def _alone(self, delivery: Delivery) -> None:
-        solo = replace(delivery.entry, stream=f"{delivery.entry.stream}:solo")
-        attempts = (await self._mailboxes.raise_attempts([solo]))[solo.id]
-        if attempts > SOLO_FAILURES:
-            for key in await self._address([delivery]):
-                await self._bury(key, delivery, "the process ended each time this message was applied")
-            self._done(delivery)
+        if not delivery.lone_starts:
+            solo = replace(delivery.entry, stream=f"{delivery.entry.stream}:solo")
+            delivery.lone_starts = (await self._mailboxes.raise_attempts([solo]))[solo.id]
+        if delivery.lone_starts > SOLO_FAILURES:
+            for key in await self._intake.address([delivery]):
+                await self._intake.bury(key, delivery, "the process ended each time this message was applied")
+            self._owed.finish_one(delivery)
         else:
             await self._deliver([delivery])
         await self._finish()
 
-    async def _deliver(self, deliveries: list[Delivery]) -> None:
-        work = await self._address(deliveries)
+    async def _deliver(self, deliveries: Sequence[Delivery]) -> None:
+        if not deliveries:
+            return
+        work = await self._intake.address(deliveries)
+        for delivery in deliveries:
+            delivery.routed = True
         local: dict[EntityKey, list[Delivery]] = {}
         for key, queue in work.items():
             if key in self._held:
-                self._held[key].waiting.extend(queue)
-            elif key in self.dedicated:
-                self._enqueue_lane(key, queue)
+                self._held.follow(key, queue)
+            elif self._lanes.takes(key):
+                self._lanes.put(key, queue)
             else:
                 local[key] = queue
         await self._run(local)
 
-    async def _address(self, deliveries: list[Delivery]) -> dict[EntityKey, list[Delivery]]:
-        """Entity -> its deliveries in order, without what was seen before; parks what nobody owns."""
-        webhooks = [d for d in deliveries if self._addressing.is_webhook(d.entry)]
-        owners = await self._addressing.resolve([d.entry.mail.target for d in webhooks])
-        orphans = [d for d in webhooks if d.entry.mail.target not in owners]
-        if orphans:
-            # Insert, then look again: a connect between the two would otherwise miss the event.
-            await self._parking.park([d.entry.mail for d in orphans], self._clock.now())
-            self._failpoints.hit(Failpoint.PARKED)
-            owners |= await self._addressing.resolve([d.entry.mail.target for d in orphans], fresh=True)
-        work: dict[EntityKey, list[Delivery]] = {}
-        for delivery in deliveries:
-            ids = owners.get(delivery.entry.mail.target, ())
-            if not ids and self._addressing.is_webhook(delivery.entry):
-                self._count("webhooks_parked")
-                self._done(delivery)
-                continue
-            try:
-                delivery.messages = self._addressing.messages(delivery.entry, ids)
-            except (SealBroken, UnknownPlatform, ValueError, KeyError) as error:
-                await self._bury(None, delivery, f"{type(error).__name__}: cannot be opened")
-                self._done(delivery)
-                continue
-            for key in delivery.messages:
-                work.setdefault(key, []).append(delivery)
-        await self._drop_seen(work)
-        return {key: queue for key, queue in work.items() if queue}
-
-    async def _drop_seen(self, work: dict[EntityKey, list[Delivery]]) -> None:
-        asked: dict[str, list[str]] = {}
-        for key, queue in work.items():
-            for delivery in queue:
-                asked.setdefault(delivery.entry.stream, []).append(mark_of(key, delivery))
-        answers = await asyncio.gather(*(self._mailboxes.seen(s, ids) for s, ids in asked.items()))
-        seen = dict(zip(asked, answers, strict=True))
-        for key, queue in work.items():
-            fresh = []
-            for delivery in queue:
-                if mark_of(key, delivery) in seen[delivery.entry.stream]:
-                    self._count("duplicates_dropped")
-                    self._settle_one(key, delivery, mark=False)
-                else:
-                    fresh.append(delivery)
-            queue[:] = fresh
-
     # -- applying -----------------------------------------------------------------------------------
-    async def _run(self, local: dict[EntityKey, list[Delivery]]) -> None:
+    async def _run(self, local: Mapping[EntityKey, Sequence[Delivery]], failures: int = 0) -> None:
+        """`failures`: how often the first message has failed, when it is tried again."""
         work: dict[EntityKey, list[Delivery]] = {}
         for key, queue in local.items():
-            now, later = self._without_repeats(key, queue)
+            now, later = self._owed.without_repeats(key, queue)
             if later:
-                self._hold(key, later, failures=0, wait_s=0.0)
+                self._held.hold(key, later, wait_s=0.0)
             if now:
                 work[key] = now
         if not work:
             return
         try:
-            verdicts = await self._run_local({k: [d.item(k) for d in q] for k, q in work.items()})
+            verdicts = await self._turns.run({k: [d.item(k) for d in q] for k, q in work.items()})
         except (StoreUnavailable, NotOwner):
             for key, queue in work.items():
-                self._hold(key, queue, failures=0, wait_s=1.0, first=True)
+                self._held.hold(key, queue, failures=failures, wait_s=AWAY_S, first=True)
             return
         except Exception as error:
-            # Something in the batch broke the whole of it: one by one shows which.
+            # No message's fault: those come back as verdicts. Something about one entity (a document that
+            # cannot be read) broke the whole batch: one by one shows which, and holds up only that one.
             log.error("batch.failed", keys=len(work), error=type(error).__name__, exc_info=len(work) == 1)
+            wait_s = BROKEN_S if len(work) == 1 else 0.0
             for key, queue in work.items():
-                failures = 1 if len(work) == 1 and len(queue) == 1 else 0
-                self._hold(key, queue, failures=failures, wait_s=0.0, first=True, error=error)
+                self._held.hold(key, queue, failures=failures, wait_s=wait_s, first=True)
             return
         for key, queue in work.items():
-            await self._settle(key, queue, verdicts[key])
+            stopped = self._owed.settle(key, queue, verdicts[key])
+            if stopped is not None:
+                self._wait(key, stopped, failures if stopped.rest[0] is queue[0] else 0)
 
-    def _without_repeats(
-        self, key: EntityKey, queue: list[Delivery]
-    ) -> tuple[list[Delivery], list[Delivery]]:
-        """Split before the first event id that comes twice: whether it is a repeat depends on how the
-        first one ends. What this incarnation already applied is dropped here."""
-        ids: set[str] = set()
-        now: list[Delivery] = []
-        for index, delivery in enumerate(queue):
-            event_id = delivery.entry.mail.event_id
-            if event_id in ids:
-                return now, queue[index:]
-            if (key, event_id) in self._recent:
-                self._count("duplicates_dropped")
-                self._settle_one(key, delivery, mark=False)
-                continue
-            ids.add(event_id)
-            now.append(delivery)
-        return now, []
-
-    async def _settle(self, key: EntityKey, queue: Sequence[Delivery], verdicts: Sequence[Verdict]) -> None:
-        for index, (delivery, verdict) in enumerate(zip(queue, verdicts, strict=True)):
-            rest = list(queue[index:])
-            match verdict.fate:
-                case Fate.APPLIED | Fate.KNOWN:
-                    self._recent.add(key, delivery.entry.mail.event_id)
-                    self._settle_one(key, delivery, mark=True)
-                case Fate.ELSEWHERE:
-                    self.dedicated.add(key)
-                    return self._enqueue_lane(key, rest, first=True)
-                case Fate.LOST_RACE:
-                    return self._hold(key, rest, failures=0, wait_s=0.05, first=True)
-                case _:
-                    return self._hold(key, rest, failures=1, first=True, error=verdict.error)
-
-    def _hold(
-        self,
-        key: EntityKey,
-        queue: Sequence[Delivery],
-        *,
-        failures: int,
-        wait_s: float | None = None,
-        first: bool = False,
-        error: Exception | None = None,
-    ) -> None:
-        held = self._held.get(key)
-        if held is None:
-            held = self._held[key] = Held(deque(), 0, 0.0)
-        if first:
-            held.waiting.extendleft(reversed(queue))
-        else:
-            held.waiting.extend(queue)
-        held.failures += failures
-        if failures:
-            log.warning(
-                "message.failed",
-                entity=str(key),
-                event_id=queue[0].entry.mail.event_id,
-                failures=held.failures,
-                error=type(error).__name__,
-            )
-        wait = _pause(held.failures) if wait_s is None else wait_s
-        held.retry_at = self._clock.monotonic() + wait
+    def _wait(self, key: EntityKey, stopped: Stopped, failures: int) -> None:
+        match stopped.fate:
+            case Fate.ELSEWHERE:
+                self._dedicated.add(key)
+                self._lanes.put(key, stopped.rest, failures)
+            case Fate.LOST_RACE:
+                self._held.hold(key, stopped.rest, failures=failures, wait_s=0.05, first=True)
+            case _:
+                self._held.failed(key, stopped.rest, failures + 1, stopped.error)
 
     async def _retry_held(self) -> None:
-        now = self._clock.monotonic()
-        for key in [k for k, h in self._held.items() if h.retry_at <= now]:
-            held = self._held[key]
-            if held.failures >= MAX_FAILURES and not await self._set_aside(key, held):
+        for key in self._held.due():
+            queue = self._held.get(key)
+            if queue is not None and queue.failures >= MAX_FAILURES and not await self._set_aside(key):
                 continue
-            del self._held[key]
-            if key in self.dedicated:
-                self._enqueue_lane(key, held.waiting)
+            queue = self._held.take(key)
+            if queue is None:
+                continue  # the partition was lost meanwhile
+            if self._lanes.takes(key):
+                self._lanes.put(key, queue.waiting, queue.failures)
                 continue
-            # After a failure only the head is tried: its followers shall not count attempts for it.
-            count = 1 if held.failures else len(held.waiting)
-            head = [held.waiting.popleft() for _ in range(count)]
-            await self._run({key: head} if head else {})
-            again = self._held.get(key)
-            if again is not None:
-                again.failures += held.failures
-                again.waiting.extend(held.waiting)
-                if held.failures:
-                    again.retry_at = max(again.retry_at, now + _pause(again.failures))
-            elif held.waiting:
-                self._held[key] = Held(held.waiting, 0, now)
+            # After a failure only the first is tried: its followers shall not count attempts for it.
+            count = 1 if queue.failures else len(queue.waiting)
+            head = [queue.waiting.popleft() for _ in range(min(count, len(queue.waiting)))]
+            await self._run({key: head}, queue.failures)
+            if key in self._held:
+                self._held.follow(key, queue.waiting)
+            elif self._lanes.takes(key):
+                self._lanes.put(key, queue.waiting)
+            else:
+                self._held.hold(key, list(queue.waiting), wait_s=0.0)
 
-    async def _set_aside(self, key: EntityKey, held: Held) -> bool:
+    async def _set_aside(self, key: EntityKey) -> bool:
         """Dead letter first, then the watermark passes the message by a versioned write."""
-        delivery = held.waiting[0]
+        queue = self._held.get(key)
+        if queue is None:
+            return False
+        delivery = queue.waiting[0]
         try:
-            await self._bury(key, delivery, "applying it failed five times")
-            await self._skip(key, delivery.item(key))
-        except (StoreUnavailable, NotOwner):
-            held.retry_at = self._clock.monotonic() + 1.0
+            await self._intake.bury(key, delivery, "applying it failed five times")
+            await self._turns.skip(key, delivery.item(key))
+        except Exception as error:
+            if not isinstance(error, StoreUnavailable | NotOwner | RookeryError):
+                log.error("dead_letter.not_passed", entity=str(key), error=type(error).__name__)
+            self._held.postpone(key, AWAY_S)
             return False
         self._failpoints.hit(Failpoint.DEAD_PASSED)
-        held.waiting.popleft()
-        held.failures = 0
-        self._settle_one(key, delivery, mark=True)
+        queue.waiting.popleft()
+        queue.failures = 0
+        self._owed.settle_one(key, delivery)
         return True
-
-    # -- dedicated actors ---------------------------------------------------------------------------
-    def _enqueue_lane(self, key: EntityKey, queue: Iterable[Delivery], *, first: bool = False) -> None:
-        lane = self._lanes.get(key)
-        if lane is not None:
-            if first:
-                lane.extendleft(reversed(list(queue)))
-            else:
-                lane.extend(queue)
-            return
-        self._lanes[key] = deque(queue)
-        self._tasks.spawn(self._drain_lane(key), f"lane:{key}")
-
-    async def _drain_lane(self, key: EntityKey) -> None:
-        """Forward to the entity's own actor, one call in flight, so that order holds."""
-        while (lane := self._lanes.get(key)) is not None:
-            if not lane or key not in self.dedicated:
-                del self._lanes[key]
-                if lane:
-                    self._hold(key, list(lane), failures=0, wait_s=0.0)
-                return
-            batch = [lane.popleft() for _ in range(min(len(lane), LANE_BATCH))]
-            now, later = self._without_repeats(key, batch)
-            lane.extendleft(reversed(later))
-            if not now:
-                continue
-            try:
-                verdicts = await self._forward(key, now)
-            except (StoreUnavailable, NotOwner):
-                if key in self._lanes:
-                    lane.extendleft(reversed(now))
-                await asyncio.sleep(0.5)
-                continue
-            if key not in self._lanes:
-                return  # the partition was lost meanwhile
-            await self._settle(key, now, verdicts)
-            if key in self._held:
-                # What did not succeed comes first: a later one applied before it would move the watermark
-                # past it, and it would count as known.
-                self._held[key].waiting.extend(lane)
-                del self._lanes[key]
-                return
-
-    # -- the end of a delivery ----------------------------------------------------------------------
-    def _settle_one(self, key: EntityKey, delivery: Delivery, *, mark: bool) -> None:
-        if mark:
-            delivery.marks.append(mark_of(key, delivery))
-        delivery.messages.pop(key, None)
-        if not delivery.messages:
-            self._done(delivery)
-
-    def _done(self, delivery: Delivery) -> None:
-        if self._open.pop((delivery.entry.stream, delivery.entry.id), None) is not None:
-            self._finished.append(delivery)
-
-    async def _finish(self) -> None:
-        if not self._finished:
-            return
-        finished, self._finished = self._finished, []
-        marks: dict[str, list[str]] = {}
-        for delivery in finished:
-            if delivery.marks:
-                marks.setdefault(delivery.entry.stream, []).extend(delivery.marks)
-        try:
-            if marks:
-                await self._mailboxes.mark_seen(marks)
-            self._failpoints.hit(Failpoint.SEEN_MARKED)
-            await self._mailboxes.delete([d.entry for d in finished])
-        except StoreUnavailable:
-            self._finished = finished + self._finished
-            raise
-        self._failpoints.hit(Failpoint.MAIL_DELETED)
-        for delivery in finished:
-            stream = self._streams.get(delivery.entry.stream)
-            if stream is not None and stream.applied < delivery.entry.id:
-                stream.applied = delivery.entry.id
-
-    async def _bury(self, key: EntityKey | None, delivery: Delivery, reason: str) -> None:
-        entry = delivery.entry
-        target = key.id if key else entry.mail.target
-        letter = DeadLetter(
-            id=f"{entry.stream}:{delivery.generation}:{entry.id}:{target}",
-            org=self._org_of(key) if key else None,
-            entity=str(key) if key else entry.mail.target,
-            event_id=entry.mail.event_id,
-            sealed_body=entry.mail.body,
-            reason=reason,
-            failed_at=self._clock.now(),
-        )
-        await self._dead_letters.put([letter])
-        self._count("dead_lettered")
-        self._failpoints.hit(Failpoint.DEAD_LETTERED)
-
-
-def _pause(failures: int) -> float:
-    return RETRY_S[min(max(failures, 1), len(RETRY_S)) - 1]

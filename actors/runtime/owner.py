@@ -1,33 +1,36 @@
 """What runs the turns of entities in one process, whether a host with thousands or an actor with one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from actors.runtime.activation import Placement
+from actors.runtime.activation import Activation, Placement
 from actors.runtime.effects import EffectHandler, EffectRunner
-from actors.runtime.entity import TICK, Effect, Entity, Message
+from actors.runtime.entity import TICK, Entity, Message
 from actors.runtime.envelope import Envelope
 from actors.runtime.failpoints import Failpoints
-from actors.runtime.mail import Counter
+from actors.runtime.metrics import Counter
+from actors.runtime.outbox import Outbox
 from actors.runtime.reminders import Reminders
 from actors.runtime.snapshots import Show, Snapshots
 from actors.runtime.tasks import Tasks
-from actors.runtime.turns import FLUSH, Fate, Item, NotOwner, Saved, Turns, Verdict
+from actors.runtime.turns import RACES, Turns, contended
+from actors.runtime.verdicts import FLUSH, Elsewhere, Fate, Item, NotOwner, Saved, Verdict
 from domain.clock import Clock
 from domain.errors import Busy, NotFound
 from domain.ids import EntityKey, Kind
 from storage.ports import Claims, DeadLetters, EntityStore, EventBus, Mailboxes, Parking, SideStore
+from storage.records import StoreUnavailable
 
 log = structlog.get_logger()
 
-RACES = 5
 TICK_BATCH = 500
 TICK_FAILURES = 5
 PLACE_PATIENCE = 150  # tenths of a second
+POST_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,6 @@ class Parts:
     parking: Parking
 
 
-class Elsewhere(Exception):
-    """The entity's turns run in another process, by its placement."""
-
-
 class Owner:
     """Guarantee: an answered `ask` is saved; one that raised is unknown to the caller, who repeats it with
     the same id and gets the first answer. Outcomes of effects are applied in turns like everything else."""
@@ -64,24 +63,22 @@ class Owner:
         tasks: Tasks,
         epoch_of: Callable[[EntityKey], int | None],
         serves: Placement,
-        post: Callable[[EntityKey, Message], Awaitable[None]] | None = None,
     ) -> None:
         self._parts = parts
         self.reminders = Reminders(parts.store, parts.clock)
-        self.effects = EffectRunner(parts.handler, post or self.post, tasks, parts.failpoints)
+        self.effects = EffectRunner(parts.handler, self.post, tasks, parts.failpoints)
         self._snapshots = Snapshots(parts.show, tasks)
         self.turns = Turns(
             parts.entities,
             parts.store,
             parts.sides,
-            parts.bus,
-            parts.envelope.seal_event,
+            Outbox(parts.bus, parts.envelope.seal_event, parts.failpoints),
             parts.clock,
             parts.envelope.partitions,
             epoch_of,
             self._saved,
             parts.failpoints,
-            serves=serves,
+            serves,
         )
         self._ticks_failed: dict[EntityKey, int] = {}
 
@@ -107,32 +104,38 @@ class Owner:
                 case _:
                     self._ticks_failed.pop(key, None)
                     return verdict.reply or {}
-        raise Busy("contended", "Another process owns this entity at the moment: try again.")
+        raise contended()
 
-    async def post(self, key: EntityKey, message: Message) -> None:
-        """Apply the outcome of an effect."""
-        for _ in range(RACES):
-            verdict = (await self.turns.run({key: [Item(message)]}))[key][0]
-            if verdict.fate is Fate.LOST_RACE:
-                continue
-            if verdict.fate is Fate.ELSEWHERE:
-                raise Elsewhere(str(key))
-            if verdict.fate is not Fate.APPLIED:
-                self._log_failure(key, message, verdict)
-            return
-        log.error("outcome.contended", entity=str(key), message_name=message.name)
+    async def post(self, key: EntityKey, message: Message, outcome: str) -> None:
+        """Apply the outcome of an effect, however many races it takes: nobody else has it. Posted again
+        under the same id `outcome`, after an answer of the store was lost, it changes nothing."""
+        while True:
+            verdict = (await self.turns.run({key: [Item(message, outcome=outcome)]}))[key][0]
+            if verdict.fate is not Fate.LOST_RACE:
+                break
+            await asyncio.sleep(POST_PAUSE_S)
+        if verdict.fate is Fate.ELSEWHERE:
+            raise Elsewhere(str(key))
+        if verdict.fate not in (Fate.APPLIED, Fate.KNOWN):
+            self._log_failure(key, message, verdict)
 
     async def view(self, key: EntityKey) -> dict[str, Any]:
-        activation = await self.turns.activation(key)
-        if activation is None:
-            raise NotFound("not_found", f"There is no {key.kind} with this id.")
+        activation = await self._found(key)
         return self._parts.entities[key.kind].view(key, activation.state) | {"version": activation.version}
 
-    async def inspect(self, key: EntityKey) -> dict[str, Any]:
-        active = self.turns.is_active(key)
+    async def is_elsewhere(self, key: EntityKey) -> bool:
+        """Whether the entity's placement, as last saved, says that another process runs its turns."""
+        return self.turns.is_elsewhere(await self._found(key))
+
+    async def _found(self, key: EntityKey) -> Activation[Any]:
         activation = await self.turns.activation(key)
         if activation is None:
             raise NotFound("not_found", f"There is no {key.kind} with this id.")
+        return activation
+
+    async def inspect(self, key: EntityKey) -> dict[str, Any]:
+        active = key in self.turns.active
+        activation = await self._found(key)
         runtime = activation.runtime
         return {
             "key": str(key),
@@ -170,18 +173,8 @@ class Owner:
         ]
         if not keys:
             return []
-        try:
-            verdicts = await self.turns.run({key: [Item(TICK), FLUSH] for key in keys})
-        except NotOwner:
-            # One partition was lost between the heap and the save: the others shall not wait for a scan.
-            verdicts = {}
-            for key in keys:
-                try:
-                    verdicts |= await self.turns.run({key: [Item(TICK), FLUSH]})
-                except NotOwner:
-                    continue
         elsewhere = []
-        for key, (verdict, *_) in verdicts.items():
+        for key, (_, verdict) in (await self._run_ticks(keys)).items():
             if verdict.fate is Fate.ELSEWHERE:
                 elsewhere.append(key)
             elif verdict.fate in (Fate.FAILED, Fate.REFUSED):
@@ -193,15 +186,29 @@ class Owner:
                 self._ticks_failed.pop(key, None)
         return elsewhere
 
+    async def _run_ticks(self, keys: Sequence[EntityKey]) -> dict[EntityKey, list[Verdict]]:
+        """The outbox first: what a crash left in it goes out even if the tick fails."""
+        try:
+            return await self.turns.run({key: [FLUSH, Item(TICK)] for key in keys})
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            # A partition was lost meanwhile, or something about one entity is broken: the others shall not
+            # wait for a scan, nor for ever.
+            if len(keys) == 1:
+                lost = isinstance(error, NotOwner)
+                return {} if lost else {keys[0]: [Verdict(Fate.FAILED, error=error)] * 2}
+        verdicts: dict[EntityKey, list[Verdict]] = {}
+        for key in keys:
+            verdicts |= await self._run_ticks([key])
+        return verdicts
+
     def _saved(self, saved: Saved) -> None:
         self.reminders.note(saved.key, saved.next_due_at)
         for effect in saved.effects:
-            self._start(saved.key, effect)
+            self.effects.start(saved.key, effect)
         if saved.snapshot is not None:
             self._snapshots.offer(saved.key, saved.org, saved.snapshot)
-
-    def _start(self, key: EntityKey, effect: Effect) -> None:
-        self.effects.start(key, effect)
 
     def _log_failure(self, key: EntityKey, message: Message, verdict: Verdict) -> None:
         error = verdict.error

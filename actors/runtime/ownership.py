@@ -5,12 +5,13 @@ gone stops acting within one check (2 s). It is an optimisation: the versioned w
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 
 from actors.runtime.failpoints import Failpoint, Failpoints
 from storage.ports import Claims
-from storage.records import Claim, StoreUnavailable, StreamId
+from storage.records import Claim, StreamId
 
 log = structlog.get_logger()
 
@@ -18,6 +19,9 @@ CHECK_INTERVAL_S = 2.0
 
 
 class Ownership:
+    """`held` is true at any moment, also when a check was broken off half-way: whoever acts on gains and
+    losses compares it with what it has begun."""
+
     def __init__(
         self, claims: Claims, host: str, incarnation: str, build: str, failpoints: Failpoints
     ) -> None:
@@ -37,38 +41,35 @@ class Ownership:
         claim = self._held.get(partition)
         return claim.epoch if claim else None
 
-    async def check(self) -> tuple[list[Claim], list[int]]:
+    async def check(self) -> None:
         """Compare with MongoDB; claim what is assigned here and not ours yet.
 
-        Answers the newly claimed and the lost partitions. A partition lost to another incarnation of this
-        host's name means that this process was replaced: it gives up everything and claims no more, or the
-        two would take the partitions from each other for ever.
+        A partition lost to another incarnation of this host's name means that this process was replaced: it
+        gives up everything and claims no more, or the two would take the partitions from each other for
+        ever.
         """
-        gained: list[Claim] = []
-        lost: list[int] = []
         rows = await self._claims.all()
         if self._is_replaced(rows):
             self.superseded = True
         if self.superseded:
-            lost = list(self._held)
             self._held.clear()
-            return gained, lost
+            return
+        gained = lost = 0
         for row in rows:
             mine = row.host == self._host and row.incarnation == self._incarnation
             held = self._held.get(row.partition)
             if held is not None and not (mine and held.epoch == row.epoch):
                 del self._held[row.partition]
-                lost.append(row.partition)
+                lost += 1
                 held = None
             if held is None and row.host == self._host:
                 claim = await self._claims.claim(row.partition, self._host, self._incarnation, self._build)
                 if claim is not None:
                     self._held[row.partition] = claim
-                    gained.append(claim)
+                    gained += 1
                     self._failpoints.hit(Failpoint.CLAIMED)
         if gained or lost:
-            log.info("ownership.changed", host=self._host, gained=len(gained), lost=len(lost))
-        return gained, lost
+            log.info("ownership.changed", host=self._host, gained=gained, lost=lost)
 
     def _is_replaced(self, rows: list[Claim]) -> bool:
         return any(
@@ -78,13 +79,15 @@ class Ownership:
             for row in rows
         )
 
-    async def note_high(self, partition: int, high: Mapping[str, StreamId], generation: int) -> bool:
-        """Record how far the mailboxes were applied; False when the claim is gone: the next check lets go."""
-        claim = self._held.get(partition)
-        if claim is None:
+    async def note_high(self, claim: Claim, high: Mapping[str, StreamId], generation: int) -> bool:
+        """Record how far the mailboxes were applied, if it is news; False when the claim is gone: the next
+        check lets go."""
+        if self.epoch(claim.partition) != claim.epoch:
             return False
-        try:
-            kept = await self._claims.note_high(claim, high, generation)
-        except StoreUnavailable:
-            return True  # unknown: the next check decides
+        known = claim.high | {stream: str(id_) for stream, id_ in high.items()}
+        if known == claim.high and generation == claim.generation:
+            return True
+        kept = await self._claims.note_high(claim, high, generation)
+        if kept and self.epoch(claim.partition) == claim.epoch:
+            self._held[claim.partition] = replace(claim, high=known, generation=generation)
         return kept

@@ -16,13 +16,14 @@ from ray.util.metrics import Counter as RayCounter
 
 from actors.compose import Built, build
 from actors.runtime.activation import Placement
-from actors.runtime.dedicated import ActorGone, DedicatedOwner
+from actors.runtime.dedicated import DedicatedOwner
 from actors.runtime.entity import Message
 from actors.runtime.envelope import Envelope
 from actors.runtime.failpoints import Failpoint
+from actors.runtime.forwarder import ActorGone
 from actors.runtime.host import Host
 from actors.runtime.supervisor import Supervisor
-from actors.runtime.turns import NotOwner
+from actors.runtime.verdicts import Elsewhere, NotOwner
 from domain.errors import Busy, RookeryError
 from domain.ids import EntityKey
 from storage.logs import configure
@@ -80,10 +81,20 @@ async def _guarded(work: Any) -> dict[str, Any]:
         return _answer(await work)
     except RookeryError as refused:
         return {"refused": refused.to_json()}
-    except NotOwner:
+    except (NotOwner, Elsewhere):  # it moved meanwhile: the asker looks again
         return {"not_owner": True}
     except StoreUnavailable:
         return {"refused": Busy("store_unavailable", "The data stores are away: try again.").to_json()}
+
+
+async def _build(settings: Settings, actor: str) -> Built:
+    """As soon as the stores let it: an actor that gave up would stay, and never answer."""
+    while True:
+        try:
+            return await build(settings, Metrics(actor).count)
+        except StoreUnavailable as away:
+            log.warning("actor.waiting_for_stores", actor=actor, reason=str(away))
+            await asyncio.sleep(1.0)
 
 
 @ray.remote
@@ -103,13 +114,7 @@ class HostActor:
     async def _start(self) -> None:
         settings = Settings.load()
         configure(settings.log_level)
-        while True:
-            try:
-                self._built = await build(settings, Metrics(self._name).count)
-                break
-            except StoreUnavailable as away:
-                log.warning("host.waiting_for_stores", host=self._name, reason=str(away))
-                await asyncio.sleep(1.0)
+        self._built = await _build(settings, self._name)
         envelope = self._built.parts.envelope
         share = -(-settings.dedicated // settings.hosts)
         self._host = Host(
@@ -182,9 +187,9 @@ class EntityActor:
     async def _start(self) -> None:
         settings = Settings.load()
         configure(settings.log_level)
-        built = await build(settings, Metrics(str(self._key)).count)
+        built = await _build(settings, str(self._key))
         self._envelope = built.parts.envelope
-        self._owner = DedicatedOwner(built.parts, self._key, built.addressing)
+        self._owner = DedicatedOwner(built.parts, self._key, built.addressing, settings.build)
 
     async def request(self, sealed: bytes) -> bytes:
         await asyncio.shield(self._starting)
@@ -241,12 +246,7 @@ class SupervisorActor:
 
     async def _start(self) -> None:
         settings = Settings.load()
-        built: Built | None = None
-        while built is None:
-            try:
-                built = await build(settings, Metrics(SUPERVISOR).count)
-            except StoreUnavailable:
-                await asyncio.sleep(1.0)
+        built = await _build(settings, SUPERVISOR)
         self._supervisor = Supervisor(
             built.claims, RayHosts(), settings.hosts, settings.partitions, settings.build
         )

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from storage.records import Mail
 from tests.contract.conftest import Stores
@@ -29,12 +29,26 @@ async def test_parking_again_changes_nothing(stores: Stores) -> None:
 
 
 async def test_a_target_holds_a_thousand(stores: Stores) -> None:
-    await stores.parking.park([mail(n) for n in range(990)], stores.clock.now())
-    await stores.parking.park([mail(n) for n in range(990, 1020)], stores.clock.now() + timedelta(seconds=1))
-    await stores.parking.park([mail(5000), mail(1, "instagram:9")], stores.clock.now() + timedelta(seconds=2))
+    def later(seconds: int) -> datetime:
+        return stores.clock.now() + timedelta(seconds=seconds)
+
+    park = stores.parking.park
+    assert await park([mail(n) for n in range(990)], later(0)) == 0
+    assert await park([mail(n) for n in range(990, 1020)], later(1)) == 20
+    assert await park([mail(5000), mail(1, "instagram:9")], later(2)) == 1
     held = await stores.parking.take(WHO)
     assert held == [mail(n) for n in range(1000)]
     assert await stores.parking.counts(10) == {WHO: 1000, "instagram:9": 1}
     assert await stores.parking.counts(1) == {WHO: 1000}
     await stores.parking.forget(WHO, [m.event_id for m in held])
     assert await stores.parking.counts(10) == {"instagram:9": 1}
+
+
+async def test_what_is_parked_already_needs_no_room_and_is_not_dropped(stores: Stores) -> None:
+    """As after a process that ended between parking and deleting."""
+    park, now = stores.parking.park, stores.clock.now()
+    assert await park([mail(n) for n in range(995)], now) == 0
+    assert await park([mail(n) for n in range(985, 1000)], now + timedelta(seconds=1)) == 0
+    assert await park([mail(n) for n in range(990, 1003)], now + timedelta(seconds=2)) == 3
+    assert await park([mail(2000), mail(2000)], now + timedelta(seconds=3)) == 1
+    assert await stores.parking.take(WHO) == [mail(n) for n in range(1000)]

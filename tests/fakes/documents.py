@@ -208,11 +208,15 @@ class FakeParking:
     def __init__(self) -> None:
         self._parked: dict[str, dict[str, tuple[datetime, Mail]]] = {}
 
-    async def park(self, mails: Sequence[Mail], at: datetime) -> None:
+    async def park(self, mails: Sequence[Mail], at: datetime) -> int:
+        dropped = set()
         for mail in mails:
             held = self._parked.setdefault(mail.target, {})
             if len(held) < PER_TARGET:
                 held.setdefault(mail.event_id, (at, mail))
+            elif mail.event_id not in held:
+                dropped.add((mail.target, mail.event_id))
+        return len(dropped)
 
     async def take(self, target: str) -> list[Mail]:
         held = self._parked.get(target, {}).values()

@@ -7,17 +7,10 @@ import pytest
 from actors.runtime.activation import Placement
 from actors.runtime.entity import Message
 from actors.runtime.failpoints import Failpoint, Failpoints
-from actors.runtime.turns import NotOwner
-from tests.unit.runtime.colony import PARTITIONS, Colony, Crash, add, counter, until
+from actors.runtime.verdicts import NotOwner
+from tests.unit.runtime.colony import PARTITIONS, Colony, Crash, add, counter
 
 KEY = counter("lnk_1")
-
-
-async def quiet(colony: Colony) -> None:
-    async def nothing_owed() -> bool:
-        return await colony.owed() == 0
-
-    await until(nothing_owed)
 
 
 async def prepared() -> Colony:
@@ -44,7 +37,7 @@ def deadly(point: Failpoint, after: int = 1) -> tuple[Failpoints, asyncio.Event]
 async def test_a_dead_letter_is_written_once_and_passed_once(
     point: Failpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.runtime.mail.RETRY_S", (0.01,))
+    monkeypatch.setattr("actors.runtime.held.RETRY_S", (0.01,))
     colony = await prepared()
     failpoints, died = deadly(point)
     doomed = await colony.start(failpoints=failpoints)
@@ -52,7 +45,7 @@ async def test_a_dead_letter_is_written_once_and_passed_once(
     await asyncio.wait_for(died.wait(), 5)
     await colony.kill(doomed)
     successor = await colony.start()
-    await quiet(colony)
+    await colony.quiet()
     assert (await colony.state(KEY))["applied"] == ["e1", "e2"]
     assert [x.event_id for x in await colony.dead_letters.list(None, 10)] == ["bad"]
     await colony.kill(successor)
@@ -67,7 +60,7 @@ async def test_a_crash_after_the_placement_was_saved_leaves_one_owner() -> None:
     await colony.kill(doomed)
     successor = await colony.start()
     await colony.tell(KEY, *(add(n) for n in range(5)))
-    await quiet(colony)
+    await colony.quiet()
     assert KEY in colony.actors.running
     assert (await colony.state(KEY))["total"] == 5
     assert (await successor.inspect(KEY))["placement"] == "dedicated"
@@ -83,7 +76,7 @@ async def test_a_crash_in_the_middle_of_claiming_leaves_nothing_unclaimed(after:
         await asyncio.wait_for(colony.start(failpoints=failpoints), 0.3)
     assert died.is_set()
     successor = await colony.start()
-    await quiet(colony)
+    await colony.quiet()
     assert (await colony.state(KEY))["total"] == 1
     epochs = [c.epoch for c in await colony.claims.all()]
     assert min(epochs) >= 2
@@ -94,7 +87,7 @@ async def test_a_drained_host_takes_nothing_and_loses_nothing() -> None:
     colony = await prepared()
     old = await colony.start()
     await colony.tell(KEY, add(1))
-    await quiet(colony)
+    await colony.quiet()
     await old.drain()
     assert old._parts.failpoints.passed[Failpoint.DRAIN_DONE] == 1
     with pytest.raises(NotOwner):
@@ -103,7 +96,7 @@ async def test_a_drained_host_takes_nothing_and_loses_nothing() -> None:
     await asyncio.sleep(0.05)
     assert await colony.owed() == 1
     new = await colony.start()
-    await quiet(colony)
+    await colony.quiet()
     assert (await colony.state(KEY))["applied"] == ["e1", "e2"]
     await colony.kill(old)
     await colony.kill(new)

@@ -1,7 +1,6 @@
 """The guarantees of hosts, mailboxes, placement and reminders, on fake stores."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -18,22 +17,6 @@ from tests.unit.runtime.colony import Colony, Crash, add, counter, until
 KEY, OTHER = counter("lnk_1"), counter("lnk_2")
 
 
-@pytest.fixture
-async def colony() -> AsyncIterator[Colony]:
-    colony = Colony()
-    hosts: list[Host] = []
-    start = colony.start
-
-    async def remembered(*args: object, **kwargs: object) -> Host:
-        hosts.append(await start(*args, **kwargs))  # type: ignore[arg-type]
-        return hosts[-1]
-
-    colony.start = remembered  # type: ignore[method-assign]
-    yield colony
-    for host in hosts:
-        await host.stop()
-
-
 async def ready(colony: Colony) -> Host:
     host = await colony.start()
     for key in (KEY, OTHER):
@@ -41,17 +24,10 @@ async def ready(colony: Colony) -> Host:
     return host
 
 
-async def quiet(colony: Colony) -> None:
-    async def nothing_owed() -> bool:
-        return await colony.owed() == 0
-
-    await until(nothing_owed)
-
-
 async def test_messages_take_effect_in_order_and_leave_the_mailbox(colony: Colony) -> None:
     await ready(colony)
     await colony.tell(KEY, *(add(n) for n in range(50)))
-    await quiet(colony)
+    await colony.quiet()
     state = await colony.state(KEY)
     assert state["total"] == 50
     assert state["applied"] == [f"e{n}" for n in range(50)]
@@ -61,9 +37,9 @@ async def test_the_same_event_under_new_stream_ids_counts_once(colony: Colony) -
     await ready(colony)
     for _ in range(3):
         await colony.tell(KEY, add(1), add(2), add(1))
-    await quiet(colony)
+    await colony.quiet()
     await colony.tell(KEY, add(2), add(3))
-    await quiet(colony)
+    await colony.quiet()
     assert (await colony.state(KEY))["total"] == 3
 
 
@@ -92,11 +68,11 @@ async def test_an_unknown_entity_is_not_found(colony: Colony) -> None:
 async def test_a_message_that_raises_holds_up_its_entity_and_ends_in_the_dead_letters(
     colony: Colony, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.runtime.mail.RETRY_S", (0.01,))
+    monkeypatch.setattr("actors.runtime.held.RETRY_S", (0.01,))
     await ready(colony)
     await colony.tell(KEY, add(1), Message("boom", id="bad"), add(2))
     await colony.tell(OTHER, add(1))
-    await quiet(colony)
+    await colony.quiet()
     assert (await colony.state(KEY))["applied"] == ["e1", "e2"]  # in order, around the dead letter
     assert (await colony.state(OTHER))["total"] == 1
     (letter,) = await colony.dead_letters.list("org_test", 10)
@@ -107,11 +83,11 @@ async def test_a_message_that_raises_holds_up_its_entity_and_ends_in_the_dead_le
 async def test_what_cannot_be_encoded_does_not_harm_its_neighbours(
     colony: Colony, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.runtime.mail.RETRY_S", (0.01,))
+    monkeypatch.setattr("actors.runtime.held.RETRY_S", (0.01,))
     await ready(colony)
     await colony.tell(KEY, add(1), Message("huge", id="huge"), add(2))
     await colony.tell(OTHER, add(1))
-    await quiet(colony)
+    await colony.quiet()
     assert (await colony.state(KEY))["applied"] == ["e1", "e2"]
     assert (await colony.state(OTHER))["total"] == 1
     assert [x.event_id for x in await colony.dead_letters.list(None, 10)] == ["huge"]
@@ -123,13 +99,13 @@ async def test_pain_09_nothing_accepted_is_lost_while_a_store_is_away(colony: Co
     faulty = getattr(colony, store)
     await ready(colony)
     await colony.tell(KEY, add(1))
-    await quiet(colony)
+    await colony.quiet()
     tell = [colony.envelope.mail(KEY, add(n)) for n in range(2, 40)]
     await colony.mailboxes.tell(tell)
     faulty.away = True
     await asyncio.sleep(0.3)
     faulty.away = False
-    await quiet(colony)
+    await colony.quiet()
     assert (await colony.state(KEY))["total"] == 39
     assert await colony.dead_letters.list(None, 10) == []
 
@@ -150,7 +126,7 @@ async def test_a_lost_answer_is_an_unknown_outcome_and_ends_in_one_effect(
     for n in range(12):
         await colony.tell(KEY, add(n))
         await asyncio.sleep(0.005)
-    await quiet(colony)
+    await colony.quiet()
     assert (await colony.state(KEY))["applied"] == [f"e{n}" for n in range(12)]
     await second.stop()
 
@@ -189,7 +165,7 @@ async def test_any_step_of_the_batch_may_be_the_last(point: Failpoint, after: in
         await died.wait()
     await colony.kill(doomed)
     successor = await colony.start()
-    await quiet(colony)
+    await colony.quiet()
     state = await colony.state(KEY)
     assert state["total"] == 30, (point, after)
     assert sorted(state["applied"]) == sorted(f"e{n}" for n in range(30))
@@ -210,7 +186,7 @@ async def test_a_message_that_kills_its_process_is_set_aside(monkeypatch: pytest
     await colony.kill(host)
     await colony.tell(KEY, add(1), Message("kill", id="killer"), add(2))
     await colony.tell(OTHER, add(1))
-    from tests.unit.runtime.colony import Counting
+    from tests.unit.runtime.counting import Counting
 
     apply = Counting.apply
 
@@ -287,7 +263,7 @@ async def test_pain_19_reminders_survive_and_come_once_after_a_long_stop(colony:
 async def test_events_left_by_a_crash_are_published_by_the_reminder(
     colony: Colony, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.runtime.turns.OUTBOX_RECHECK", timedelta(seconds=0.1))
+    monkeypatch.setattr("actors.runtime.drafts.OUTBOX_RECHECK", timedelta(seconds=0.1))
     failpoints = Failpoints(_crash)
     host = await ready(colony)
     await colony.kill(host)
@@ -329,7 +305,7 @@ async def test_isolate_and_release_while_messages_flow(colony: Colony) -> None:
     assert released["placement"] == "shared"
     assert KEY not in colony.actors.running
     await sending
-    await quiet(colony)
+    await colony.quiet()
     state = await colony.state(KEY)
     assert state["total"] == 100
     assert [x for x in state["applied"] if x != "asked"] == [f"e{n}" for n in range(100)]
@@ -338,14 +314,14 @@ async def test_isolate_and_release_while_messages_flow(colony: Colony) -> None:
 async def test_a_dedicated_actor_that_does_not_answer_is_done_without(
     colony: Colony, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.runtime.host.RETRY_PLACEMENT_S", 0.3)
+    monkeypatch.setattr("actors.runtime.forwarder.RETRY_PLACEMENT_S", 0.3)
     host = await ready(colony)
     await host.place(KEY, Placement.DEDICATED)
     await colony.tell(KEY, add(1))
-    await quiet(colony)
+    await colony.quiet()
     colony.actors.frozen.add(KEY)
     await colony.tell(KEY, add(2))
-    await quiet(colony)
+    await colony.quiet()
     assert (await host.ask(KEY, Message("add", {"amount": 1}, "cmd")))["total"] == 3
     # The actor wakes with an activation from before: its write loses and it reloads.
     stale = colony.actors.running[KEY].owner
@@ -353,22 +329,22 @@ async def test_a_dedicated_actor_that_does_not_answer_is_done_without(
     colony.actors.frozen.discard(KEY)
     await asyncio.sleep(0.5)
     await colony.tell(KEY, add(3))
-    await quiet(colony)
+    await colony.quiet()
     assert (await colony.state(KEY))["applied"] == ["e1", "e2", "cmd", "stale", "e3"]
 
 
 async def test_lost_mailbox_data_is_noticed_and_reading_goes_on(colony: Colony) -> None:
     host = await ready(colony)
     await colony.tell(KEY, *(add(n) for n in range(5)))
-    await quiet(colony)
-    await until(lambda: bool(host.mail.applied_ids()))
+    await colony.quiet()
+    await until(lambda: bool(host.mail.streams.applied_ids()))
     await host._own()
     for name in [n for n in colony.redis.streams if n.startswith("mailbox:")]:
         del colony.redis.streams[name]  # Redis came back empty
     await host._own()
     assert "mailbox_data_lost" in colony.counted
     await colony.tell(KEY, add(10))
-    await quiet(colony)
+    await colony.quiet()
     assert (await colony.state(KEY))["total"] == 6
 
 

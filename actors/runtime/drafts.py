@@ -1,0 +1,199 @@
+"""The pure half of a turn: messages applied in memory, and the document a save would write. No I/O."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from actors.runtime.activation import Activation, Placement, to_document
+from actors.runtime.entity import TICK, Effect, Entity, Message, SideRef, SideWrite, Turn
+from actors.runtime.verdicts import FLUSH_NAME, RUNTIME_NAMES, SKIP_NAME, Fate, Item, Saved, Verdict
+from domain.errors import RookeryError
+from domain.events import cloud_event
+from storage.records import Document, Rev, Save, SaveOutcome
+
+OUTBOX_RECHECK = timedelta(seconds=10)
+"""A save with events is looked at again after this, so that a crash before publishing is found."""
+
+
+class Unencodable(Exception):
+    """The document that the turns led to cannot be stored."""
+
+
+class Draft:
+    """One entity's messages applied in memory.
+
+    Guarantee: the activation is as it was until `settle` is told that the save succeeded. Whatever the
+    entity's own code raises is a FAILED verdict of this entity and no exception: its neighbours in the
+    batch are saved.
+    """
+
+    def __init__(self, entity: Entity[Any], activation: Activation[Any], items: Sequence[Item] = ()) -> None:
+        self.activation = activation
+        self.runtime = activation.runtime
+        self.verdicts: list[Verdict] = []
+        self.effects: list[Effect] = []
+        self._entity = entity
+        self._key = activation.key
+        self._items = items
+        self._state = activation.state
+        self._events: list[dict[str, Any]] = []
+        self._side: dict[SideRef, SideWrite] = {}
+        self._snapshot: dict[str, Any] | None = None
+        self._unreadable: dict[int, Exception] = {}
+        self._dirty = False
+        self._changed = False
+
+    def reads(self) -> list[SideRef]:
+        """The side documents that these messages want to see."""
+        refs: list[SideRef] = []
+        for n, item in enumerate(self._items):
+            if item.message.name not in RUNTIME_NAMES:
+                try:
+                    refs += self._entity.reads(self._key, self._state, item.message)
+                except Exception as error:  # told when its turn has come
+                    self._unreadable[n] = error
+        return refs
+
+    def place(self, placement: Placement) -> None:
+        """Write the document again with this placement: whoever holds an older version loses."""
+        self.runtime = replace(self.runtime, placement=placement)
+        self.verdicts.append(Verdict(Fate.APPLIED))
+        self._dirty = True
+
+    # -- applying -----------------------------------------------------------------------------------
+    def apply(self, view: dict[SideRef, Document], now: datetime) -> None:
+        """Apply the messages in order, up to the first that fails. What a message writes to side documents
+        is in `view` for the next one."""
+        failed = False
+        for n, item in enumerate(self._items):
+            verdict = Verdict(Fate.WAITING) if failed else self._apply_one(n, item, view, now)
+            self.verdicts.append(verdict)
+            failed = failed or verdict.fate is Fate.FAILED
+
+    def _apply_one(self, n: int, item: Item, view: dict[SideRef, Document], now: datetime) -> Verdict:
+        message, position = item.message, item.position
+        if (known := self._known(item)) is not None:
+            return known
+        if message.name == SKIP_NAME:
+            self.runtime = self.runtime.passed(item.generation, position) if position else self.runtime
+            self._dirty = self._state is not None
+            return Verdict(Fate.APPLIED)
+        if message.name == FLUSH_NAME:
+            owed = bool(self.runtime.outbox or self.runtime.sides)
+            self._dirty = self._dirty or (self._state is not None and owed)
+            return Verdict(Fate.APPLIED)
+        if message is TICK and self._state is None:
+            return Verdict(Fate.APPLIED)
+        person = position is None and message.id is not None
+        if person or "if_version" in message.data:
+            message = replace(message, data={**message.data, "_version": self.activation.version})
+        try:
+            if n in self._unreadable:
+                raise self._unreadable[n]
+            turn = self._entity.apply(self._key, self._state, message, now, view)
+            events = self._cloud_events(turn, now)
+        except RookeryError as refused:
+            return Verdict(Fate.REFUSED if position is None else Fate.FAILED, error=refused)
+        except Exception as error:  # a defect or a poison message holds up its entity, not its neighbours
+            return Verdict(Fate.FAILED, error=error)
+        if turn.changed:
+            self._events += events
+            for write in turn.side:
+                ref = SideRef(write.collection, write.document["_id"])
+                self._side[ref] = write
+                view[ref] = write.document
+            self._state = turn.state
+            self._dirty = self._changed = True
+        self.effects.extend(turn.effects)
+        return Verdict(Fate.APPLIED, reply=self._noted(item, message, turn, person))
+
+    def _known(self, item: Item) -> Verdict | None:
+        if item.position is not None:
+            applied = self.runtime.has_applied(item.generation, item.position)
+            return Verdict(Fate.KNOWN) if applied else None
+        if item.outcome is not None and item.outcome in self.runtime.outcomes:
+            return Verdict(Fate.KNOWN)
+        if item.message.id is not None and (answer := self.runtime.answer_to(item.message.id)) is not None:
+            return Verdict(Fate.KNOWN, reply=answer)
+        return None
+
+    def _cloud_events(self, turn: Turn[Any], now: datetime) -> list[dict[str, Any]]:
+        if not turn.changed:
+            return []
+        org, version = self._entity.org(turn.state), self.activation.version + 1
+        before = len(self._events)
+        return [
+            cloud_event(event, self._key, org, version, before + n, now)
+            for n, event in enumerate(turn.events)
+        ]
+
+    def _noted(self, item: Item, message: Message, turn: Turn[Any], person: bool) -> dict[str, Any] | None:
+        """What makes a repetition known is kept with the effect; answers the reply."""
+        reply = turn.reply
+        if person and reply is not None:
+            reply = reply | {"version": self.activation.version + (1 if turn.changed else 0)}
+        if self._dirty and item.position is not None:
+            self.runtime = self.runtime.passed(item.generation, item.position)
+        if turn.changed and item.outcome is not None:
+            self.runtime = self.runtime.with_outcome(item.outcome)
+        if turn.changed and person and message.id is not None and reply is not None:
+            self.runtime = self.runtime.with_answer(message.id, reply)
+        return reply
+
+    # -- saving -------------------------------------------------------------------------------------
+    def save(self, epoch: int, partition: int, now: datetime) -> Save | None:
+        """The versioned write; None when nothing changed, or when the entity cannot say what to write."""
+        if not self._dirty or self._state is None:
+            return None
+        version = self.activation.version + 1
+        epoch = max(epoch, self.runtime.epoch)
+        rev = Rev(epoch, version).packed()
+        self.runtime = replace(
+            self.runtime,
+            outbox=(*self.activation.unpublished, *self._events),
+            sides=tuple((w.collection, w.document | {"rev": rev}) for w in self._side.values()),
+            epoch=epoch,
+        )
+        try:
+            due = self._entity.due(self._state)
+            if self.runtime.outbox or self.runtime.sides:
+                due = min(due, now + OUTBOX_RECHECK) if due else now + OUTBOX_RECHECK
+            self._snapshot = self._entity.snapshot(self._key, self._state) if self._changed else None
+            document = to_document(
+                self._key, self._entity, self._state, self.runtime, version, partition, due
+            )
+        except Exception as error:
+            self._undo(Fate.FAILED, error)
+            return None
+        return Save(document, self.activation.version)
+
+    def settle(self, save: Save, outcome: SaveOutcome) -> bool:
+        """True when it was saved: the activation is now what the document says."""
+        match outcome:
+            case SaveOutcome.SAVED:
+                activation = self.activation
+                activation.state, activation.runtime = self._state, self.runtime
+                activation.version, activation.published = save.expected + 1, 0
+                activation.next_due_at = save.document["next_due_at"]
+                return True
+            case SaveOutcome.CONFLICT:
+                self._undo(Fate.LOST_RACE)
+            case SaveOutcome.UNENCODABLE:
+                self._undo(Fate.FAILED, Unencodable("the document cannot be encoded"))
+        return False
+
+    def _undo(self, fate: Fate, error: Exception | None = None) -> None:
+        self.effects.clear()
+        for verdict in self.verdicts:
+            if verdict.fate is Fate.APPLIED:
+                verdict.fate, verdict.error = fate, error
+
+    def saved(self) -> Saved:
+        """What may happen now that everything of this draft is saved."""
+        org = self._entity.org(self._state) if self._state is not None else ""
+        return Saved(self._key, tuple(self.effects), self._snapshot, org, self.activation.next_due_at)
+
+    @property
+    def applied(self) -> int:
+        return sum(verdict.fate is Fate.APPLIED for verdict in self.verdicts)

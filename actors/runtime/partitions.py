@@ -1,0 +1,163 @@
+"""What a host does with the partitions it gains and loses, and when Redis has lost their mail."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from actors.runtime.addressing import Addressing
+from actors.runtime.entity import Message
+from actors.runtime.mail import MailLoop
+from actors.runtime.owner import Owner, Parts
+from actors.runtime.ownership import Ownership
+from actors.runtime.reminders import SCAN_INTERVAL_S
+from actors.runtime.streams import streams_of
+from actors.runtime.tasks import Tasks
+from actors.runtime.verdicts import NotOwner
+from domain.errors import RookeryError
+from domain.ids import EntityKey, Kind
+from storage.records import Claim, StoreUnavailable, StreamId
+
+log = structlog.get_logger()
+
+RECONCILED = 10_000
+"""Accounts of one partition that are told to look at their platform after a loss."""
+
+
+class Partitions:
+    """Guarantee: each partition that `ownership` holds is begun under its epoch (mail read from the
+    beginning, reminders looked up) and let go when the epoch is gone, however often a store is away in
+    between: what is begun is compared with what is held at every check."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        ownership: Ownership,
+        owner: Owner,
+        mail: MailLoop,
+        addressing: Addressing,
+        tasks: Tasks,
+        ask: Callable[[EntityKey, Message], Awaitable[Any]],
+    ) -> None:
+        self._parts = parts
+        self._ownership = ownership
+        self._owner = owner
+        self._mail = mail
+        self._addressing = addressing
+        self._tasks = tasks
+        self._ask = ask
+        self._begun: dict[int, int] = {}  # partition -> epoch
+        self._scans: dict[int, float] = {}  # partition -> monotonic time of its next scan
+        self._closed = False
+
+    async def check(self) -> None:
+        """Re-read the claims and follow them; look for lost mail; note how far the mail is applied."""
+        if self._closed:
+            return
+        held = self._ownership.held
+        try:
+            await self._ownership.check()
+        finally:  # broken off half-way it may have found losses already
+            self._let_go({p for p, epoch in self._begun.items() if self._ownership.epoch(p) != epoch})
+        for claim in list(held.values()):
+            if claim.partition not in self._begun:
+                await self._begin(claim)
+        await self._mail.find_overflows()
+        for partition in await self._mail.streams.lost():
+            if partition in held:
+                await self._mail_lost(held[partition])
+        for partition, applied in self._mail.streams.applied_ids().items():
+            if partition in held:
+                await self._ownership.note_high(held[partition], applied, held[partition].generation)
+
+    def close(self) -> None:
+        """Let everything go and begin nothing more; the claims stay."""
+        self._closed = True
+        self._let_go(set(self._begun))
+
+    async def scan(self) -> None:
+        """Look up the reminders of partitions whose time has come."""
+        now = self._parts.clock.monotonic()
+        for partition in [p for p, at in self._scans.items() if at <= now]:
+            full = await self._owner.reminders.scan(partition)
+            if partition in self._scans:
+                self._scans[partition] = now + (1.0 if full else SCAN_INTERVAL_S)
+
+    def _let_go(self, partitions: Collection[int]) -> None:
+        if not partitions:
+            return
+        self._mail.remove(partitions)
+        self._forget(partitions)
+        self._addressing.forget_all()
+        for partition in partitions:
+            del self._begun[partition]
+            self._scans.pop(partition, None)
+
+    def _forget(self, partitions: Collection[int]) -> None:
+        total = self._parts.envelope.partitions
+        self._owner.turns.active.drop(lambda key: key.partition(total) in partitions)
+
+    async def _begin(self, claim: Claim) -> None:
+        last = await self._parts.mailboxes.last_ids(streams_of(claim.partition))
+        if _ends_early(claim, last):
+            await self._mail_lost(claim)
+        else:
+            self._read(claim, last)
+
+    def _read(self, claim: Claim, last_ids: Mapping[str, StreamId]) -> None:
+        """What memory holds of the partition is from before the claim: it starts empty."""
+        if self._closed or self._ownership.epoch(claim.partition) != claim.epoch:
+            return
+        self._mail.remove([claim.partition])
+        self._forget([claim.partition])
+        self._mail.streams.add(claim.partition, claim.generation, last_ids)
+        self._begun[claim.partition] = claim.epoch
+        self._scans[claim.partition] = 0.0
+
+    # -- lost mail ----------------------------------------------------------------------------------
+    async def _mail_lost(self, claim: Claim) -> None:
+        """Redis lost data: positions of before mean nothing. Raise the generation, start over, and let the
+        accounts look at their platforms for what the lost messages told."""
+        generation = claim.generation + 1
+        log.error("mailbox.data_lost", partition=claim.partition, generation=generation)
+        self._parts.count("mailbox_data_lost")
+        last = await self._parts.mailboxes.last_ids(streams_of(claim.partition))
+        if await self._ownership.note_high(claim, {}, generation):
+            self._read(replace(claim, generation=generation), last)
+            self._tasks.spawn(self._reconcile(claim.partition), f"reconcile:{claim.partition}")
+
+    async def _reconcile(self, partition: int) -> None:
+        """Only when all accounts are told, the claim forgets the ids that are lost: a process that ends
+        before leaves them for its successor to find."""
+        ever = self._parts.clock.now().replace(year=9999)
+        while True:
+            try:
+                for _, id_ in await self._parts.store.due(Kind.ACCOUNT, partition, ever, RECONCILED):
+                    await self._reconcile_one(EntityKey(Kind.ACCOUNT, id_))
+                last = await self._parts.mailboxes.last_ids(streams_of(partition))
+                claim = self._ownership.held.get(partition)
+                if claim is not None:
+                    lost = {s: id_ for s, id_ in last.items() if id_ < _high(claim, s)}
+                    await self._ownership.note_high(claim, lost, claim.generation)
+                return
+            except StoreUnavailable:
+                await asyncio.sleep(1.0)
+            except NotOwner:
+                return
+
+    async def _reconcile_one(self, key: EntityKey) -> None:
+        try:
+            await self._ask(key, Message("reconcile"))
+        except RookeryError as error:
+            log.warning("account.not_reconciled", entity=str(key), error=error.code)
+
+
+def _high(claim: Claim, stream: str) -> StreamId:
+    return StreamId.parse(claim.high.get(stream, "0-0"))
+
+
+def _ends_early(claim: Claim, last_ids: Mapping[str, StreamId]) -> bool:
+    """Whether a stream ends before what was already applied from it."""
+    return any(last < _high(claim, stream) for stream, last in last_ids.items())

@@ -1,0 +1,117 @@
+"""The streams this host reads, and how far it is in each."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from actors.runtime.deliveries import Delivery
+from actors.runtime.envelope import stream_of
+from actors.runtime.metrics import Counter
+from domain.ids import Kind
+from storage.ports import Mailboxes
+from storage.records import OVERFLOW, ZERO, Entry, StreamId
+
+log = structlog.get_logger()
+
+READ_COUNT = 256  # entries per stream and read
+
+
+@dataclass(slots=True)
+class _Stream:
+    partition: int
+    generation: int
+    position: StreamId = ZERO
+    suspect_until: StreamId = ZERO  # what was pending at the claim may have killed the process before
+    applied: StreamId = ZERO
+
+
+class Streams:
+    """Guarantee: every entry of a partition's streams is read once after `add`, in the order of each
+    stream; an overflow stream only when all earlier mail of its target is applied."""
+
+    def __init__(self, mailboxes: Mailboxes, count: Counter) -> None:
+        self._mailboxes = mailboxes
+        self._count = count
+        self._streams: dict[str, _Stream] = {}
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def add(self, partition: int, generation: int, last_ids: Mapping[str, StreamId]) -> None:
+        """Read a claimed partition from the beginning: what is there is owed. `last_ids` of its streams, as
+        of the claim."""
+        for name, last_id in last_ids.items():
+            self._streams[name] = _Stream(partition, generation, suspect_until=last_id)
+
+    def remove(self, partitions: Collection[int]) -> None:
+        self._streams = {n: s for n, s in self._streams.items() if s.partition not in partitions}
+
+    async def read(self, block_ms: int) -> list[Delivery]:
+        asked = self._streams.copy()
+        got = await self._mailboxes.read({n: s.position for n, s in asked.items()}, READ_COUNT, block_ms)
+        deliveries: list[Delivery] = []
+        for name, entries in got.items():
+            stream = asked[name]
+            if self._streams.get(name) is not stream or not entries:
+                # Lost meanwhile; and if it was claimed again, it is read from the beginning.
+                continue
+            stream.position = entries[-1].id
+            deliveries += [Delivery(e, stream.partition, stream.generation) for e in entries]
+        return deliveries
+
+    def is_suspect(self, entry: Entry) -> bool:
+        """Whether it was pending at the claim."""
+        stream = self._streams.get(entry.stream)
+        return stream is not None and entry.id <= stream.suspect_until
+
+    async def find_overflows(self, owed: Callable[[], Collection[str]]) -> None:
+        """Read the streams that flooding targets spilled into, from when their turn has come; forget those
+        that are gone and of which nothing is `owed`."""
+        usual = self._usual()
+        found = set(await self._mailboxes.overflows(list(usual)))
+        new = found - self._streams.keys()
+        last_ids = await self._mailboxes.last_ids(sorted(new)) if new else {}
+        for name, last_id in last_ids.items():
+            stream = usual[name.partition(OVERFLOW)[0]]
+            if self._streams.get(name.partition(OVERFLOW)[0]) is not stream:
+                continue
+            self._streams[name] = _Stream(stream.partition, stream.generation, suspect_until=last_id)
+            log.warning("mailbox.overflow", stream=name)
+            self._count("mailbox_overflows")
+        busy = owed()
+        for name in [n for n in self._streams if OVERFLOW in n and n not in found and n not in busy]:
+            del self._streams[name]
+
+    def note_applied(self, entries: Collection[Entry]) -> None:
+        """Finished and deleted."""
+        for entry in entries:
+            stream = self._streams.get(entry.stream)
+            if stream is not None and stream.applied < entry.id:
+                stream.applied = entry.id
+
+    def applied_ids(self) -> dict[int, dict[str, StreamId]]:
+        """Partition -> stream -> highest id that was read and finished."""
+        high: dict[int, dict[str, StreamId]] = {}
+        for name, stream in self._usual().items():
+            if stream.applied != ZERO:
+                high.setdefault(stream.partition, {})[name] = stream.applied
+        return high
+
+    async def lost(self) -> set[int]:
+        """Partitions with a stream that ends before what was already read from it: Redis lost its tail."""
+        usual = self._usual()
+        before = {n: s.position for n, s in usual.items()}
+        last = await self._mailboxes.last_ids(list(usual))
+        return {
+            s.partition
+            for n, s in usual.items()
+            if last.get(n, ZERO) < before[n] and self._streams.get(n) is s
+        }
+
+    def _usual(self) -> dict[str, _Stream]:
+        return {n: s for n, s in self._streams.items() if OVERFLOW not in n}
+
+
+def streams_of(partition: int) -> list[str]:
+    return [stream_of(kind, partition) for kind in Kind]

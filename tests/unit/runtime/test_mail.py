@@ -1,0 +1,192 @@
+"""The reader of the mailboxes: nothing is skipped, overtaken, or set aside for the wrong reason."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from actors.runtime.addressing import Addressing
+from actors.runtime.entity import Message
+from actors.runtime.envelope import stream_of
+from actors.runtime.host import Host
+from actors.runtime.mail import SOLO_FAILURES
+from actors.runtime.streams import Streams, streams_of
+from domain.ids import AccountId, Kind
+from platforms.registry import PLATFORMS
+from storage.records import ZERO, StoreUnavailable
+from tests.unit.runtime.colony import PARTITIONS, Colony, account, add, counter
+
+KEY, OTHER = counter("lnk_1"), counter("lnk_2")
+ORG_A, ORG_B = account("org_a"), account("org_b")
+
+
+async def ready(colony: Colony) -> Host:
+    host = await colony.start()
+    for key in (KEY, OTHER, ORG_A):
+        await host.ask(key, Message("create", id=f"create-{key.id}"))
+    return host
+
+
+async def applied(colony: Colony, key: Any = KEY) -> list[str]:
+    found: list[str] = (await colony.state(key))["applied"]
+    return found
+
+
+# -- positions --------------------------------------------------------------------------------------
+async def test_a_partition_claimed_again_while_a_read_waits_is_read_from_the_beginning(
+    colony: Colony,
+) -> None:
+    """The read that was under way brings only what is new; what was unfinished before is owed again."""
+    streams = Streams(colony.mailboxes, colony.count)
+    partition = KEY.partition(PARTITIONS)
+
+    async def claim() -> None:
+        streams.add(partition, 0, await colony.mailboxes.last_ids(streams_of(partition)))
+
+    await colony.tell(KEY, add(1))
+    await claim()
+    assert [d.entry.mail.event_id for d in await streams.read(0)] == ["e1"]
+    reading = asyncio.create_task(streams.read(5_000))
+    await asyncio.sleep(0.01)
+    streams.remove([partition])
+    await claim()
+    await colony.tell(KEY, add(2))
+    seen = [d.entry.mail.event_id for d in await reading]
+    seen += [d.entry.mail.event_id for d in await streams.read(0)]
+    assert seen == ["e1", "e2"]
+
+
+async def test_a_partition_lost_in_the_middle_of_a_batch_leaves_nothing_behind(
+    colony: Colony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mail that was being applied when its partition went is the new owner's, not tried here for ever."""
+    host = await ready(colony)
+    run, running, go_on = host.owner.turns.run, asyncio.Event(), asyncio.Event()
+
+    async def slow(work: Any) -> Any:
+        running.set()
+        await go_on.wait()
+        return await run(work)
+
+    monkeypatch.setattr(host.owner.turns, "run", slow)
+    await colony.tell(KEY, add(1), add(1), Message("boom", id="bad"))
+    await running.wait()
+    await colony.claims.assign({p: "host-1" for p in range(PARTITIONS)}, "test")
+    await host._own()
+    go_on.set()
+    await asyncio.sleep(0.1)
+    assert host.status()["held"] == {}
+    assert host.status()["partitions"] == []
+
+
+# -- suspects ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("deaths", [0, 1])
+async def test_an_outage_does_not_count_as_the_death_of_a_process(
+    colony: Colony, deaths: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was pending at a claim is counted before it is applied: once by each process, and not each time
+    a store that is away makes this one start again."""
+    await colony.kill(await ready(colony))
+    await colony.webhook("100", 1, 2)
+    stream = stream_of(Kind.ACCOUNT, ORG_A.partition(PARTITIONS))
+    for _ in range(deaths):
+        await colony.mailboxes.raise_attempts((await colony.mailboxes.read({stream: ZERO}, 10, 0))[stream])
+    host = await colony.host()
+    await host._own()
+
+    async def away(*args: object) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(colony.store, "connections", away)
+        for _ in range(SOLO_FAILURES + 3):
+            with pytest.raises(StoreUnavailable):
+                await host.mail.step()
+    await host.mail.step()
+    assert len(await applied(colony, ORG_A)) == 2
+    assert await colony.dead_letters.list(None, 10) == []
+
+
+async def test_a_message_counted_more_often_does_not_overtake_an_earlier_one(colony: Colony) -> None:
+    """Whatever the counters say, one entity's messages are applied in order: an earlier one that came later
+    would count as known."""
+    await colony.kill(await ready(colony))
+    await colony.tell(KEY, add(1), add(2), add(3))
+    stream = stream_of(Kind.LINK, KEY.partition(PARTITIONS))
+    entries = (await colony.mailboxes.read({stream: ZERO}, 10, 0))[stream]
+    await colony.mailboxes.raise_attempts([entries[1]])
+    await colony.start()
+    await colony.quiet()
+    assert await applied(colony) == ["e1", "e2", "e3"]
+
+
+# -- addresses --------------------------------------------------------------------------------------
+async def test_what_cannot_be_parsed_is_set_aside_and_the_rest_goes_on(
+    colony: Colony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ready(colony)
+    platform = PLATFORMS["twitter"]
+    parse = platform.parse
+
+    def defective(entry: Any) -> Any:
+        if ":666:" in entry.event_id:
+            raise AttributeError("nobody thought of this")
+        return parse(entry)
+
+    monkeypatch.setattr(platform, "parse", defective)
+    await colony.webhook("100", 1, 666, 2)
+    await colony.tell(KEY, add(1))
+    await colony.quiet()
+    assert len(await applied(colony, ORG_A)) == 2
+    assert await applied(colony) == ["e1"]
+    (letter,) = await colony.dead_letters.list(None, 10)
+    assert letter.reason == "AttributeError: cannot be opened"
+
+
+async def test_webhooks_that_arrive_while_a_second_org_connects_do_not_hide_it(colony: Colony) -> None:
+    """Looked up between the beginning and the end of the connect, the account has one connection; that
+    answer must not stay."""
+    host = await ready(colony)
+    saving, go_on = asyncio.Event(), asyncio.Event()
+    save_many = colony.store.save_many
+
+    async def slow(saves: Mapping[Any, Any]) -> Any:
+        if ORG_B in saves:
+            saving.set()
+            await go_on.wait()
+        return await save_many(saves)
+
+    colony.store.save_many = slow
+    connecting = asyncio.create_task(host.ask(ORG_B, Message("connect", id="connect")))
+    await saving.wait()
+    await colony.webhook("100", 1)
+    await colony.quiet()
+    go_on.set()
+    await connecting
+    await colony.webhook("100", 2)
+    await colony.quiet()
+    assert len(await applied(colony, ORG_A)) == 2
+    assert len(await applied(colony, ORG_B)) == 1
+
+
+async def test_a_look_up_under_way_during_a_connect_is_not_kept(colony: Colony) -> None:
+    await colony.kill(await ready(colony))
+    addressing = Addressing(colony.store, colony.envelope, PLATFORMS)
+    connections, read, go_on = colony.store.connections, asyncio.Event(), asyncio.Event()
+
+    async def slow(platform: str, external_ids: Any) -> Any:
+        found = await connections(platform, external_ids)
+        read.set()
+        await go_on.wait()
+        return found
+
+    colony.store.connections = slow
+    looking = asyncio.create_task(addressing.resolve(["twitter:100"]))
+    await read.wait()
+    host = await colony.start()
+    await host.ask(ORG_B, Message("connect", id="connect"))
+    addressing.connected(AccountId.parse(ORG_B.id))
+    go_on.set()
+    assert await looking == {"twitter:100": (ORG_A.id,)}
+    assert await addressing.resolve(["twitter:100"]) == {"twitter:100": (ORG_A.id, ORG_B.id)}
