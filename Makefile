@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-demo test-unit lint format lock clean
+.PHONY: help install demo test test-demo test-unit simulate lint format lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ test-demo: $(STAMP) ## Run the demo, as it is and with each protection switched 
 
 test-unit: $(STAMP) ## Run the tests that need no server
 	$(BIN)/python -m pytest tests/unit
+
+simulate: $(STAMP) ## Simulate crashes by seed; SEEDS=1000 for more
+	$(BIN)/python -m tests.simulation.run --seeds $(if $(SEEDS),$(SEEDS),300)
 
 lint: $(STAMP) ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

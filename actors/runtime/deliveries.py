@@ -47,7 +47,8 @@ class Stopped:
 
 
 def mark_of(key: EntityKey, delivery: Delivery) -> str:
-    """The id under which an effect is remembered: per entity, because a fan-out may be half done."""
+    """The id under which an effect is remembered, beside all others of its stream: an event id names its
+    target, and of a fan-out each entity has an id of its own, because it may be half done."""
     event_id = delivery.entry.mail.event_id
     return event_id if delivery.entry.mail.target == key.id else f"{event_id}@{key.id.rsplit(':', 1)[-1]}"
 

@@ -12,6 +12,7 @@ from bson.codec_options import CodecOptions
 
 from domain.ids import EntityKey, Kind
 from storage.mongo.documents import encode
+from storage.mongo.members import COLLECTION as MEMBERS
 from storage.mongo.parking import PER_TARGET
 from storage.mongo.schema import FEEDS
 from storage.records import (
@@ -97,6 +98,10 @@ class FakeSideStore:
     def __init__(self) -> None:
         self._data: dict[str, dict[str, tuple[int, bytes]]] = {}  # collection -> id -> rev, BSON
 
+    def all(self, collection: str) -> list[Document]:
+        """For tests: everything in a collection."""
+        return [_decode(data) for _, data in self._data.get(collection, {}).values()]
+
     async def load_many(self, collection: str, ids: Sequence[str]) -> dict[str, Document]:
         held = self._data.get(collection, {})
         return {id_: _decode(held[id_][1]) for id_ in ids if id_ in held}
@@ -130,15 +135,25 @@ class FakeSideStore:
         feed = FEEDS[collection]
         if unknown := set(filters) - feed.filters:
             raise KeyError(f"{collection} is not filtered by {', '.join(sorted(unknown))}")
-        documents = (_decode(data) for _, data in self._data.get(collection, {}).values())
         listed = (
             d
-            for d in documents
+            for d in self.all(collection)
             if d["org"] == org
             and d.get("deletedAt") is None
             and all(d.get(f) == v for f, v in filters.items())
         )
         return _page(listed, feed.by, limit, after)
+
+
+class FakeMembers:
+    """`campaign_members`, as the bus's router looks them up."""
+
+    def __init__(self, sides: FakeSideStore) -> None:
+        self._sides = sides
+
+    async def find(self, org: str, refs: Sequence[str]) -> list[Document]:
+        members = self._sides.all(MEMBERS)
+        return [d for d in members if d["org"] == org and d["ref"] in refs]
 
 
 class FakeClaims:

@@ -23,13 +23,30 @@ class _Stream:
 
 
 class FakeRedis:
-    """The streams, kept apart from the stores so that a test can make new stores on the old data."""
+    """All data, kept apart from the stores so that a test can make new stores on the old data, go back to
+    what was there before, or lose a part."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.streams: dict[str, _Stream] = {}
         self.hashes: dict[str, dict[str, str]] = {}
+        self.seen: dict[tuple[str, str], float] = {}  # stream, event id -> when marked
+        self.attempts: Counter[tuple[str, StreamId]] = Counter()
+        self.spilling: dict[str, StreamId] = {}  # "{stream}:overflow:{route}" -> since
         self._appended = asyncio.Event()
+
+    def copy(self) -> "FakeRedis":
+        """The data as of now: what an append-only file that ends here would bring back."""
+        copied = FakeRedis(self.clock)
+        copied.take(self)
+        return copied
+
+    def take(self, other: "FakeRedis") -> None:
+        """Hold what `other` holds and nothing else."""
+        self.streams = {name: _Stream(dict(s.entries), s.last) for name, s in other.streams.items()}
+        self.hashes = {name: dict(held) for name, held in other.hashes.items()}
+        self.seen, self.spilling = dict(other.seen), dict(other.spilling)
+        self.attempts = Counter(other.attempts)
 
     def append(self, stream: str, label: object, body: bytes) -> StreamId:
         held = self.streams.setdefault(stream, _Stream())
@@ -69,14 +86,11 @@ class FakeMailboxes:
     def __init__(self, redis: FakeRedis, *, spill_at: int = SPILL_AT) -> None:
         self._redis = redis
         self._spill_at = spill_at
-        self._seen: dict[tuple[str, str], float] = {}  # stream, event id -> when marked
-        self._attempts: Counter[tuple[str, StreamId]] = Counter()
-        self._spilling: dict[str, StreamId] = {}  # "{stream}:overflow:{route}" -> since
 
     async def tell(self, mails: Sequence[tuple[str, Mail]]) -> None:
         for stream, mail in mails:
             overflow = f"{stream}{OVERFLOW}{_route(mail.target)}"
-            if (since := self._spilling.get(overflow)) is not None:
+            if (since := self._redis.spilling.get(overflow)) is not None:
                 spill = self._redis.streams.setdefault(f"{overflow}:{since}", _Stream(last=since))
                 spill.last = max(spill.last, since)
                 self._redis.append(f"{overflow}:{since}", mail, mail.body)
@@ -87,7 +101,7 @@ class FakeMailboxes:
                 newest = [label for label, _ in list(held.values())[-128:]]
                 own = sum(isinstance(m, Mail) and _route(m.target) == _route(mail.target) for m in newest)
                 if own > 64:
-                    self._spilling[overflow] = id_
+                    self._redis.spilling[overflow] = id_
 
     async def read(
         self, positions: Mapping[str, StreamId], count: int, block_ms: int
@@ -101,16 +115,16 @@ class FakeMailboxes:
     async def delete(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             self._redis.streams[entry.stream].entries.pop(entry.id, None)
-            self._attempts.pop((entry.stream, entry.id), None)
+            self._redis.attempts.pop((entry.stream, entry.id), None)
         for stream in {entry.stream for entry in entries if OVERFLOW in entry.stream}:
             if not self._redis.streams[stream].entries:
                 parent = self._redis.streams[stream.partition(OVERFLOW)[0]]
                 parent.last = max(parent.last, self._redis.streams.pop(stream).last)
-                self._spilling.pop(stream.rpartition(":")[0], None)
+                self._redis.spilling.pop(stream.rpartition(":")[0], None)
 
     async def overflows(self, streams: Sequence[str]) -> list[str]:
         ready = []
-        for overflow, since in self._spilling.items():
+        for overflow, since in self._redis.spilling.items():
             parent = overflow.partition(OVERFLOW)[0]
             owed = self._redis.streams[parent].entries
             if parent in streams and not any(id_ <= since for id_ in owed):
@@ -126,18 +140,18 @@ class FakeMailboxes:
     async def seen(self, partition_kind: str, event_ids: Sequence[str]) -> set[str]:
         oldest = (self._redis.clock.now() - _SEEN_FOR).timestamp()
         stream = partition_kind.partition(OVERFLOW)[0]
-        return {e for e in event_ids if self._seen.get((stream, e), 0.0) >= oldest}
+        return {e for e in event_ids if self._redis.seen.get((stream, e), 0.0) >= oldest}
 
     async def mark_seen(self, marks: Mapping[str, Sequence[str]]) -> None:
         now = self._redis.clock.now().timestamp()
         for stream, event_ids in marks.items():
-            self._seen |= {(stream.partition(OVERFLOW)[0], event_id): now for event_id in event_ids}
+            self._redis.seen |= {(stream.partition(OVERFLOW)[0], event_id): now for event_id in event_ids}
 
     async def raise_attempts(self, entries: Sequence[Entry]) -> dict[StreamId, int]:
         counts = {}
         for entry in entries:
-            self._attempts[entry.stream, entry.id] += 1
-            counts[entry.id] = self._attempts[entry.stream, entry.id]
+            self._redis.attempts[entry.stream, entry.id] += 1
+            counts[entry.id] = self._redis.attempts[entry.stream, entry.id]
         return counts
 
 

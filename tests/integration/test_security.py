@@ -88,6 +88,7 @@ POST   /v1/ops/entities/{kind}/{id}/pause           a
 GET    /v1/ops/dead-letters                         a
 GET    /v1/ops/dead-letters/{letter_id}             a
 POST   /v1/ops/dead-letters/{letter_id}/replay      a
+POST   /v1/ops/keys/reseal                          o
 """
 
 BODIES: dict[tuple[str, str], Json] = {
@@ -102,6 +103,7 @@ BODIES: dict[tuple[str, str], Json] = {
     ("PATCH", "/v1/campaigns/{id}"): {"description": "swept"},
     ("POST", "/v1/campaigns/{id}/costs"): {"amount_minor": 1},
     ("POST", "/v1/links"): {"url": "https://shop.example/sweep"},
+    ("POST", "/v1/ops/keys/reseal"): {"kind": "account", "ids": ["twitter:1:sweep"], "key": "00000000"},
     ("POST", "/v1/transactions"): {
         "order_id": "sweep",
         "amount_minor": 1,

@@ -1,0 +1,448 @@
+"""Everything but the faults: processes with real hosts in them, the stores, the platform, people.
+
+Hosts, dedicated actors and the supervisor run the project's own classes. What stands in for Ray starts and
+ends processes, finds them by name and carries calls between them.
+"""
+
+import asyncio
+import contextvars
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from random import Random
+from typing import Any
+
+from actors.account.entity import AccountEntity
+from actors.account.handler import AccountHandler
+from actors.account.state import AccountState
+from actors.campaign.entity import CampaignEntity
+from actors.compose import Handlers
+from actors.consumers import Consumer, consumers
+from actors.link import LinkEntity
+from actors.runtime.activation import Placement
+from actors.runtime.addressing import Addressing
+from actors.runtime.dedicated import DedicatedOwner
+from actors.runtime.entity import Effect, Message, SideView, Turn
+from actors.runtime.envelope import Envelope
+from actors.runtime.failpoints import Failpoints
+from actors.runtime.forwarder import ActorGone
+from actors.runtime.host import Host
+from actors.runtime.owner import Parts
+from actors.runtime.supervisor import Supervisor
+from actors.runtime.verdicts import NotOwner
+from actors.transaction import TransactionEntity
+from domain.clock import truncate_ms
+from domain.errors import RookeryError
+from domain.events import Topic
+from domain.ids import EntityKey, Kind
+from platforms.base import PlatformApp
+from storage.crypto import Keyring
+from storage.records import StoreUnavailable
+from tests.fakes.documents import (
+    FakeClaims,
+    FakeDeadLetters,
+    FakeEntityStore,
+    FakeMembers,
+    FakeParking,
+    FakeSideStore,
+)
+from tests.fakes.streams import FakeEventBus, FakeLiveFeed, FakeMailboxes, FakeRedis
+from tests.simulation.invariants import Judge
+from tests.simulation.loop import CURRENT, Process, SimLoop
+from tests.simulation.network import Network, Request
+from tests.simulation.platform import APP, EFFECT, NAME, Adapter, Platform
+
+PARTITIONS = 2
+BUILD = "simulated"
+TOPICS = (Topic.CONTENT, Topic.COMMERCE)
+"""Of the bus: those that somebody reads here."""
+START = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+class ProcessGone(Exception):
+    """The callee ended, or did not answer in time: whether it acted is unknown."""
+
+
+class Time:
+    """A process's clocks; the world's own without one."""
+
+    def __init__(self, loop: SimLoop, process: Process | None = None) -> None:
+        self._loop = loop
+        self._process = process
+
+    def now(self) -> datetime:
+        skew = self._process.skew_s if self._process is not None else 0.0
+        return truncate_ms(START + timedelta(seconds=self._loop.time() + skew))
+
+    def monotonic(self) -> float:
+        return self._loop.time()
+
+
+class TracedAccount(AccountEntity):
+    """The account entity with a ghost: its counters name every webhook event it has applied and how often,
+    in the order in which it did, in the same write as the effect."""
+
+    def apply(
+        self,
+        key: EntityKey,
+        state: AccountState | None,
+        message: Message,
+        now: datetime,
+        side: SideView,
+    ) -> Turn[AccountState]:
+        turn = super().apply(key, state, message, now, side)
+        heard = state is not None and turn.state.counters.get("webhooks") != state.counters.get("webhooks")
+        if message.name != "platform_event" or not heard:
+            return turn
+        return replace(turn, state=replace(turn.state, counters=turn.state.count(f"applied:{message.id}")))
+
+
+class TracedHandler(AccountHandler):
+    async def run(self, key: EntityKey, effect: Effect) -> list[Message]:
+        EFFECT.set(effect)
+        return await super().run(key, effect)
+
+
+class World:
+    """`faults` decides what goes wrong; see `faults.py`."""
+
+    def __init__(self, random: Random, faults: Any, hosts: int = 2) -> None:
+        self.random = random
+        self.loop = SimLoop(random)
+        self.time = Time(self.loop)
+        self.faults = self.platform_faults = faults
+        self.judge = Judge(self)
+        self.envelope = Envelope(Keyring("00000001", {"00000001": bytes(32)}), PARTITIONS)
+        self.keyring = Keyring("00000001", {"00000001": bytes(32)})
+        self.network = Network(self.loop, random, faults, self.judge.watch)
+        self.platform = Platform(self)
+        self.counts: Counter[str] = Counter()  # what the runtime counted as metrics
+        self.done: Counter[str] = Counter()  # what the world did to it
+        self.number = 0
+        self.host_count = hosts
+        self.hosts: dict[str, Process] = {}  # by name; older ones of the same name may still run
+        self.actors: dict[EntityKey, Process] = {}
+        self.processes: list[Process] = []
+        self.supervisor: Process | None = None
+        self.restarts_after_s = 1.0
+        self.redis = FakeRedis(self.time)
+        self.entities, self.sides = FakeEntityStore(), FakeSideStore()
+        self.claims, self.parking = FakeClaims(), FakeParking()
+        self.dead_letters = FakeDeadLetters()
+        for service, store in {
+            "entities": self.entities,
+            "sides": self.sides,
+            "claims": self.claims,
+            "parking": self.parking,
+            "dead_letters": self.dead_letters,
+            "members": FakeMembers(self.sides),
+            "mailboxes": FakeMailboxes(self.redis),
+            "bus": FakeEventBus(self.redis, FakeLiveFeed(self.redis)),
+        }.items():
+            self.network.add(service, store)
+        self.replica = Process(
+            "replica"
+        )  # of the API: outside of what is under test, it neither ends nor stops
+        self.loop.on_fuse = self.crash
+        self.network.admit = Fence()
+
+    def now(self) -> datetime:
+        return self.time.now()
+
+    def now_of(self, process: Process) -> datetime:
+        return Time(self.loop, process).now()
+
+    # -- processes ----------------------------------------------------------------------------------
+    def spawn(self, name: str, boot: Callable[[Process], None]) -> Process:
+        self.number += 1
+        process = Process(f"{name}#{self.number}")
+        context = contextvars.copy_context()
+        context.run(CURRENT.set, process)
+        process.context = context
+        self.faults.of_start(process)
+        context.run(boot, process)
+        self.processes.append(process)
+        return process
+
+    def crash(self, process: Process) -> None:
+        """End it where it stands; Ray starts named ones again."""
+        if not process.alive:
+            return
+        self.done["crash"] += 1
+        self.loop.end(process)
+        self.processes.remove(process)
+        for answer in process.callers:
+            self.loop.outside(self.random.random(), _gone, answer)
+        for name, named in self.hosts.items():
+            if named is process:
+                self.loop.outside(
+                    self.random.random() * self.restarts_after_s, self.restart_host, name, process
+                )
+        if self.supervisor is process:
+            self.loop.outside(self.random.random() * self.restarts_after_s, self.restart_supervisor, process)
+
+    def restart_supervisor(self, ended: Process) -> None:
+        if self.supervisor is ended:
+            self.start_supervisor()
+
+    def restart_host(self, name: str, ended: Process) -> None:
+        if self.hosts.get(name) is ended:
+            self.start_host(name)
+
+    def start_host(self, name: str) -> Process:
+        def boot(process: Process) -> None:
+            parts = self.parts(process)
+            host = process.host = Host(
+                name,
+                BUILD,
+                parts,
+                Addressing(parts.store, self.envelope, self.adapters(process)),
+                Actors(self, process),
+                self.consumers(parts, process),
+                on_superseded=lambda: self.loop.outside(0.0, self.crash, process),
+            )
+            process.epoch_of = lambda key: host.ownership.epoch(key.partition(PARTITIONS))
+            host.start()
+
+        process = self.hosts[name] = self.spawn(name, boot)
+        return process
+
+    def start_supervisor(self) -> None:
+        def boot(process: Process) -> None:
+            claims = self.network.view(process, "claims")
+            Supervisor(claims, Hosts(self), self.host_count, PARTITIONS, BUILD).start()
+
+        self.supervisor = self.spawn("supervisor", boot)
+
+    def actor(self, key: EntityKey) -> Process:
+        """The entity's own actor, started if need be."""
+
+        def boot(process: Process) -> None:
+            parts = self.parts(process)
+            addressing = Addressing(parts.store, self.envelope, self.adapters(process))
+            owner = DedicatedOwner(parts, key, addressing, BUILD)
+            process.host = owner
+
+        known = self.actors.get(key)
+        if known is None or not known.alive:
+            known = self.actors[key] = self.spawn(f"actor {key}", boot)
+        return known
+
+    # -- what a process is given --------------------------------------------------------------------
+    def adapters(self, process: Process) -> dict[str, Any]:
+        return {NAME: Adapter(process, self.platform, self)}
+
+    def parts(self, process: Process) -> Parts:
+        def view(service: str) -> Any:
+            return self.network.view(process, service)
+
+        clock, failpoints, adapters = Time(self.loop, process), Failpoints(), self.adapters(process)
+        handler = TracedHandler(
+            adapters,
+            None,  # type: ignore[arg-type] # the adapter is the wire
+            _find_app,
+            self.keyring,
+            view("sides"),
+            view("parking"),
+            view("mailboxes"),
+            PARTITIONS,
+            "https://rookery.example",
+            clock,
+            failpoints,
+            self.count,
+        )
+        return Parts(
+            entities={
+                Kind.ACCOUNT: TracedAccount(adapters, self.keyring.seal, self.new_id),
+                Kind.CAMPAIGN: CampaignEntity(),
+                Kind.LINK: LinkEntity(),
+                Kind.TRANSACTION: TransactionEntity(),
+            },
+            handler=Handlers({Kind.ACCOUNT: handler}),
+            envelope=self.envelope,
+            clock=clock,
+            count=self.count,
+            show=_show,
+            failpoints=failpoints,
+            store=view("entities"),
+            sides=view("sides"),
+            bus=view("bus"),
+            mailboxes=view("mailboxes"),
+            claims=view("claims"),
+            dead_letters=view("dead_letters"),
+            parking=view("parking"),
+        )
+
+    def consumers(self, parts: Parts, process: Process) -> Sequence[Consumer]:
+        """Those that change something here; each topic has two, so that trimming has somebody to wait for."""
+        members = self.network.view(process, "members")
+        found = consumers(members, parts.mailboxes, parts.sides, parts.bus, self.envelope)
+        return [consumer for consumer in found if consumer.topic in TOPICS]
+
+    def count(self, name: str, value: float = 1, **labels: str) -> None:
+        self.counts[name] += 1
+
+    def new_id(self, prefix: str) -> str:
+        self.number += 1
+        return f"{prefix}_{self.number}"
+
+    # -- calls between processes --------------------------------------------------------------------
+    async def call(
+        self, target: Process, work: Callable[[], Coroutine[Any, Any, Any]], timeout_s: float
+    ) -> Any:
+        """Run `work` over there. ProcessGone when it ended or took too long."""
+        answer = self.loop.create_future()
+        target.callers = [a for a in target.callers if not a.done()] + [answer]
+
+        def settle(result: Any, error: Exception | None) -> None:
+            if answer.done():
+                return
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(result)
+
+        async def serve() -> None:
+            try:
+                result = await work()
+            except Exception as error:
+                self.loop.outside(0.0, settle, None, error)
+            else:
+                self.loop.outside(0.0, settle, result, None)
+
+        def arrive() -> None:
+            if target.alive:
+                self.loop.create_task(serve(), context=target.context.copy())
+            else:
+                settle(None, ProcessGone(target.name))
+
+        self.loop.outside(0.0, arrive)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await answer
+        except TimeoutError:
+            raise ProcessGone(target.name) from None
+
+    async def ask(self, key: EntityKey, do: Callable[[Host], Awaitable[Any]], timeout_s: float = 10.0) -> Any:
+        """As the gateway does: whoever claims the partition is asked. ProcessGone: the outcome is unknown."""
+        deadline = self.loop.time() + timeout_s
+        while (left := deadline - self.loop.time()) > 0:
+            claim = {c.partition: c for c in await self.claims.all()}.get(key.partition(PARTITIONS))
+            target = self.hosts.get(claim.host) if claim else None
+            if target is not None:
+                try:
+                    return await self.call(target, partial(_done_by, do, target.host), left)
+                except NotOwner:
+                    pass
+                except RookeryError:
+                    raise
+                except StoreUnavailable:
+                    raise ProcessGone("the stores are away") from None
+            await asyncio.sleep(0.2)
+        raise ProcessGone(str(key))
+
+
+class Fence:
+    """A known defect, mended here until it is mended in the mailboxes: an entry is deleted by whoever
+    believes to be its reader. One that stood still may so take away what its successor has not read, and
+    cannot know who else has connected the account meanwhile. Here only the last to claim a partition may
+    delete; any other waits until it knows that it lost the partition."""
+
+    def __init__(self) -> None:
+        self._readers: dict[int, Process] = {}
+
+    def __call__(self, request: Request, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        if request.method == "claim":
+            self._readers[args[0]] = request.process
+        if request.method != "delete":
+            return args
+        process, allowed = request.process, []
+        for entry in args[0]:
+            partition = int(entry.stream.split(":")[2])
+            if self._readers.get(partition) is process:
+                allowed.append(entry)
+            elif process.host.ownership.epoch(partition) is not None:
+                raise StoreUnavailable("planned: another has claimed the partition")
+        return (allowed, *args[1:])
+
+
+class Actors:
+    """`DedicatedActors` for one host."""
+
+    def __init__(self, world: World, process: Process) -> None:
+        self._world = world
+        self._process = process
+
+    async def call(self, key: EntityKey, payload: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        world = self._world
+        sealed = world.envelope.seal_call(payload)  # what crosses a process must survive sealing
+        actor = world.actor(key)
+        try:
+            answer: dict[str, Any] = await world.call(
+                actor, lambda: actor.host.call(world.envelope.open_call(sealed)), timeout_s
+            )
+        except Exception as error:  # Ray tells every failure over there as one of its own
+            raise ActorGone(str(key)) from error
+        return answer
+
+    async def stop(self, key: EntityKey) -> None:
+        await asyncio.sleep(0)
+        actor = self._world.actors.pop(key, None)
+        if actor is not None and actor.alive:
+            self._world.loop.outside(0.0, self._world.crash, actor)
+
+
+class Hosts:
+    """`actors.runtime.supervisor.Hosts`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def ensure(self, name: str) -> None:
+        await asyncio.sleep(0)
+        if name not in self._world.hosts:
+            self._world.loop.outside(0.0, self._start, name)
+
+    def _start(self, name: str) -> None:
+        if name not in self._world.hosts:
+            self._world.start_host(name)
+
+    async def status(self, name: str) -> dict[str, Any] | None:
+        process = self._world.hosts.get(name)
+        if process is None:
+            return None
+
+        async def status() -> dict[str, Any]:
+            found: dict[str, Any] = process.host.status()
+            return found
+
+        try:
+            answer: dict[str, Any] = await self._world.call(process, status, 30.0)
+        except ProcessGone:
+            return None
+        return answer
+
+    async def replace(self, name: str) -> None:
+        raise NotImplementedError("every simulated process runs the same build")
+
+
+async def _find_app(app_id: str) -> PlatformApp | None:
+    return APP
+
+
+async def _show(key: EntityKey, org: str, snapshot: dict[str, Any]) -> None:
+    await asyncio.sleep(0)
+
+
+async def _done_by(do: Callable[[Host], Awaitable[Any]], host: Host) -> Any:
+    return await do(host)
+
+
+def _gone(answer: asyncio.Future[Any]) -> None:
+    if not answer.done():
+        answer.set_exception(ProcessGone("it ended"))
+
+
+__all__ = ["PARTITIONS", "Placement", "ProcessGone", "World"]
