@@ -82,7 +82,8 @@ class Held:
         log.warning(
             "message.failed",
             entity=str(key),
-            event_id=rest[0].entry.mail.event_id,
+            stream=rest[0].entry.stream,
+            position=str(rest[0].entry.id),
             failures=failures,
             error=type(error).__name__,
         )
