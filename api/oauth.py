@@ -156,15 +156,7 @@ async def _ask_owner(
         "refresh_token": grant.refresh_token and seal(grant.refresh_token.reveal(), "refreshToken"),
         "expires_in_s": grant.expires_in_s,
         "scopes": list(record.scopes if grant.scopes is None else grant.scopes),
-        "profile": {
-            "username": profile.username,
-            "display_name": profile.display_name,
-            "follower_count": profile.follower_count,
-            "profile_image_url": profile.profile_image_url,
-            "bio": profile.bio,
-            "is_verified": profile.is_verified,
-            "alias_ids": list(profile.alias_ids),
-        },
+        "profile": profile.facts(),
     }
     message = Message("connect", data, f"connect:{secrets.token_urlsafe(16)}")
     return await services.owners.ask(account.key, message)

@@ -4,9 +4,10 @@ The platform's own payload travels beside the normalised form as the JSON bytes 
 does not survive BSON (64-bit overflow, lone surrogates, NUL keys), bytes do.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class ContentKind(StrEnum):
@@ -119,6 +120,12 @@ class Profile:
     bio: str = ""
     is_verified: bool = False
     alias_ids: tuple[str, ...] = field(default=())  # other ids of the same account (Instagram has two)
+
+    def facts(self) -> dict[str, Any]:
+        """What a message carries: JSON values by field name, without the id, which addresses it."""
+        facts = asdict(self) | {"alias_ids": list(self.alias_ids)}
+        del facts["external_id"]
+        return facts
 
 
 class Happening(StrEnum):

@@ -25,6 +25,11 @@ _PROFILE = {
 }
 
 
+def profile_fields(told: Mapping[str, Any]) -> dict[str, Any]:
+    """A `Profile`'s fields as the document names them."""
+    return {stored: told[name] for name, stored in _PROFILE.items() if name in told}
+
+
 def connected(
     old: AccountState | None, id_: AccountId, data: Mapping[str, Any], spec: PlatformSpec, now: datetime
 ) -> AccountState:
@@ -45,7 +50,7 @@ def connected(
         status=Status.CONNECTED,
         token=token,
         scopes=tuple(data["scopes"]),
-        profile={_PROFILE[k]: v for k, v in data["profile"].items() if k in _PROFILE},
+        profile=profile_fields(data["profile"]),
         created_at=now,
         updated_at=now,
         replay_at=now + REPLAY_AGAIN,

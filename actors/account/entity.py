@@ -182,7 +182,7 @@ class AccountEntity:
         return state, []
 
     def _profiled(self, state: AccountState, told: Mapping[str, Any], changes: Changes) -> AccountState:
-        profile = {**state.profile, **told}
+        profile = {**state.profile, **connection.profile_fields(told)}
         if profile == state.profile:
             return state
         changes.events.append(_changed(changes.account_id, state, "profile"))

@@ -27,7 +27,6 @@ from actors.runtime.envelope import stream_of
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.metrics import Counter
 from domain.clock import Clock
-from domain.content import Profile
 from domain.ids import AccountId, EntityKey, Kind, external_partition
 from domain.secrets import Secret
 from platforms.base import Grant, PageQuery, Platform, PlatformApp
@@ -165,7 +164,7 @@ class AccountHandler:
         answer = await self._asked("profile_fetched", account, family, effect, work)
         outcome = answer.data["outcome"]
         if isinstance(outcome, Ok):
-            outcome = Ok(_profile_fields(outcome.value), outcome.readings)
+            outcome = Ok(outcome.value.facts(), outcome.readings)
         return Message(answer.name, {**answer.data, "outcome": outcome})
 
     async def _asked(
@@ -265,15 +264,3 @@ class AccountHandler:
         if isinstance(outcome, RetryAfter) and outcome.rate_limited:
             name = "rate_limited"
         self._count("platform_calls", platform=account.platform, family=family, outcome=name)
-
-
-def _profile_fields(told: Profile) -> dict[str, Any]:
-    return {
-        "username": told.username,
-        "displayName": told.display_name,
-        "followerCount": told.follower_count,
-        "profileImageUrl": told.profile_image_url,
-        "bio": told.bio,
-        "isVerified": told.is_verified,
-        "aliasIds": list(told.alias_ids),
-    }

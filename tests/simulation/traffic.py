@@ -14,7 +14,8 @@ from platforms.base import Grant
 from storage.crypto import field_aad
 from storage.records import StoreUnavailable
 from tests.simulation.platform import APP, NAME, Post, raw_entry
-from tests.simulation.world import ProcessGone, World
+from tests.simulation.processes import ProcessGone
+from tests.simulation.world import World
 
 LINK = EntityKey(Kind.LINK, "spring-sale")
 CAMPAIGN = EntityKey(Kind.CAMPAIGN, "cmp_1")

@@ -8,32 +8,24 @@ import asyncio
 import contextvars
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from random import Random
 from typing import Any
 
-from actors.account.entity import AccountEntity
-from actors.account.handler import AccountHandler
-from actors.account.state import AccountState
 from actors.campaign.entity import CampaignEntity
 from actors.compose import Handlers
 from actors.consumers import Consumer, consumers
 from actors.link import LinkEntity
-from actors.runtime.activation import Placement
 from actors.runtime.addressing import Addressing
 from actors.runtime.dedicated import DedicatedOwner
-from actors.runtime.entity import Effect, Message, SideView, Turn
 from actors.runtime.envelope import Envelope
 from actors.runtime.failpoints import Failpoints
-from actors.runtime.forwarder import ActorGone
 from actors.runtime.host import Host
 from actors.runtime.owner import Parts
 from actors.runtime.supervisor import Supervisor
 from actors.runtime.verdicts import NotOwner
 from actors.transaction import TransactionEntity
-from domain.clock import truncate_ms
 from domain.errors import RookeryError
 from domain.events import Topic
 from domain.ids import EntityKey, Kind
@@ -51,58 +43,22 @@ from tests.fakes.documents import (
 from tests.fakes.streams import FakeEventBus, FakeLiveFeed, FakeMailboxes, FakeRedis
 from tests.simulation.invariants import Judge
 from tests.simulation.loop import CURRENT, Process, SimLoop
-from tests.simulation.network import Network, Request
-from tests.simulation.platform import APP, EFFECT, NAME, Adapter, Platform
+from tests.simulation.network import Network
+from tests.simulation.platform import APP, NAME, Adapter, Platform
+from tests.simulation.processes import (
+    Actors,
+    Fence,
+    Hosts,
+    ProcessGone,
+    Time,
+    TracedAccount,
+    TracedHandler,
+)
 
 PARTITIONS = 2
 BUILD = "simulated"
 TOPICS = (Topic.CONTENT, Topic.COMMERCE)
 """Of the bus: those that somebody reads here."""
-START = datetime(2026, 5, 1, tzinfo=UTC)
-
-
-class ProcessGone(Exception):
-    """The callee ended, or did not answer in time: whether it acted is unknown."""
-
-
-class Time:
-    """A process's clocks; the world's own without one."""
-
-    def __init__(self, loop: SimLoop, process: Process | None = None) -> None:
-        self._loop = loop
-        self._process = process
-
-    def now(self) -> datetime:
-        skew = self._process.skew_s if self._process is not None else 0.0
-        return truncate_ms(START + timedelta(seconds=self._loop.time() + skew))
-
-    def monotonic(self) -> float:
-        return self._loop.time()
-
-
-class TracedAccount(AccountEntity):
-    """The account entity with a ghost: its counters name every webhook event it has applied and how often,
-    in the order in which it did, in the same write as the effect."""
-
-    def apply(
-        self,
-        key: EntityKey,
-        state: AccountState | None,
-        message: Message,
-        now: datetime,
-        side: SideView,
-    ) -> Turn[AccountState]:
-        turn = super().apply(key, state, message, now, side)
-        heard = state is not None and turn.state.counters.get("webhooks") != state.counters.get("webhooks")
-        if message.name != "platform_event" or not heard:
-            return turn
-        return replace(turn, state=replace(turn.state, counters=turn.state.count(f"applied:{message.id}")))
-
-
-class TracedHandler(AccountHandler):
-    async def run(self, key: EntityKey, effect: Effect) -> list[Message]:
-        EFFECT.set(effect)
-        return await super().run(key, effect)
 
 
 class World:
@@ -344,90 +300,6 @@ class World:
         raise ProcessGone(str(key))
 
 
-class Fence:
-    """A known defect, mended here until it is mended in the mailboxes: an entry is deleted by whoever
-    believes to be its reader. One that stood still may so take away what its successor has not read, and
-    cannot know who else has connected the account meanwhile. Here only the last to claim a partition may
-    delete; any other waits until it knows that it lost the partition."""
-
-    def __init__(self) -> None:
-        self._readers: dict[int, Process] = {}
-
-    def __call__(self, request: Request, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        if request.method == "claim":
-            self._readers[args[0]] = request.process
-        if request.method != "delete":
-            return args
-        process, allowed = request.process, []
-        for entry in args[0]:
-            partition = int(entry.stream.split(":")[2])
-            if self._readers.get(partition) is process:
-                allowed.append(entry)
-            elif process.host.ownership.epoch(partition) is not None:
-                raise StoreUnavailable("planned: another has claimed the partition")
-        return (allowed, *args[1:])
-
-
-class Actors:
-    """`DedicatedActors` for one host."""
-
-    def __init__(self, world: World, process: Process) -> None:
-        self._world = world
-        self._process = process
-
-    async def call(self, key: EntityKey, payload: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        world = self._world
-        sealed = world.envelope.seal_call(payload)  # what crosses a process must survive sealing
-        actor = world.actor(key)
-        try:
-            answer: dict[str, Any] = await world.call(
-                actor, lambda: actor.host.call(world.envelope.open_call(sealed)), timeout_s
-            )
-        except Exception as error:  # Ray tells every failure over there as one of its own
-            raise ActorGone(str(key)) from error
-        return answer
-
-    async def stop(self, key: EntityKey) -> None:
-        await asyncio.sleep(0)
-        actor = self._world.actors.pop(key, None)
-        if actor is not None and actor.alive:
-            self._world.loop.outside(0.0, self._world.crash, actor)
-
-
-class Hosts:
-    """`actors.runtime.supervisor.Hosts`."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    async def ensure(self, name: str) -> None:
-        await asyncio.sleep(0)
-        if name not in self._world.hosts:
-            self._world.loop.outside(0.0, self._start, name)
-
-    def _start(self, name: str) -> None:
-        if name not in self._world.hosts:
-            self._world.start_host(name)
-
-    async def status(self, name: str) -> dict[str, Any] | None:
-        process = self._world.hosts.get(name)
-        if process is None:
-            return None
-
-        async def status() -> dict[str, Any]:
-            found: dict[str, Any] = process.host.status()
-            return found
-
-        try:
-            answer: dict[str, Any] = await self._world.call(process, status, 30.0)
-        except ProcessGone:
-            return None
-        return answer
-
-    async def replace(self, name: str) -> None:
-        raise NotImplementedError("every simulated process runs the same build")
-
-
 async def _find_app(app_id: str) -> PlatformApp | None:
     return APP
 
@@ -443,6 +315,3 @@ async def _done_by(do: Callable[[Host], Awaitable[Any]], host: Host) -> Any:
 def _gone(answer: asyncio.Future[Any]) -> None:
     if not answer.done():
         answer.set_exception(ProcessGone("it ended"))
-
-
-__all__ = ["PARTITIONS", "Placement", "ProcessGone", "World"]

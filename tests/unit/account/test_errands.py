@@ -202,7 +202,7 @@ def test_a_profile_that_changed_is_read_even_if_the_process_ends() -> None:
     account.crash()
     while not account.waiting(FetchProfile):
         account.wake()
-    account.profiled(Ok({"displayName": "Kiln & Co"}))
+    account.profiled(Ok({"display_name": "Kiln & Co"}))
     assert account.view["profile"]["display_name"] == "Kiln & Co"
     assert not account.known.errands
 
@@ -212,8 +212,8 @@ def test_a_change_told_while_the_profile_is_read_is_read_again() -> None:
     account = quiet_account()
     for n in range(3):
         account.hear(Happening.PROFILE_CHANGED, f"e{n}")
-    account.profiled(Ok({"displayName": "Kiln"}))
-    account.profiled(Ok({"displayName": "Kiln & Co"}))
+    account.profiled(Ok({"display_name": "Kiln"}))
+    account.profiled(Ok({"display_name": "Kiln & Co"}))
     assert not account.waiting(FetchProfile)
     assert account.view["profile"]["display_name"] == "Kiln & Co"
 
@@ -265,7 +265,7 @@ def test_pain_06_reading_the_profile_waits_for_its_window() -> None:
     for n in range(reach + 1):
         account.hear(Happening.PROFILE_CHANGED, f"e{n}")
         if n < reach:
-            account.profiled(Ok({"followerCount": n}))
+            account.profiled(Ok({"follower_count": n}))
     assert not account.waiting(FetchProfile)  # the rest is kept back for people
     assert account.known.budget[window.family].used == reach
     resets_at = account.known.budget[window.family].resets_at

@@ -142,12 +142,12 @@ async def test_calls_are_counted_by_outcome(around: Surroundings) -> None:
     ]
 
 
-async def test_a_profile_becomes_fields_of_the_document(around: Surroundings) -> None:
+async def test_a_profile_travels_by_its_own_names(around: Surroundings) -> None:
     around.platform.reads = Ok(Profile("100", "kiln", follower_count=7, alias_ids=("178",)))
     (message,) = await around.run(FetchProfile(around.call, around.access))
     assert message.name == "profile_fetched"
     profile = message.data["outcome"].value
-    assert (profile["username"], profile["followerCount"], profile["aliasIds"]) == ("kiln", 7, ["178"])
+    assert (profile["username"], profile["follower_count"], profile["alias_ids"]) == ("kiln", 7, ["178"])
 
 
 @pytest.mark.parametrize("name", ["page", "items", "profile", "subscribe"])

@@ -229,7 +229,7 @@ def test_what_other_remarks_count_as(kind: RemarkKind, expected: tuple[int, int,
 def test_the_accounts_own_words_are_marked(author: str, own: bool) -> None:
     account = account_with(post(5))
     account.hear(Happening.PROFILE_CHANGED, "e0")
-    account.profiled(Ok({"aliasIds": ["178"]}))
+    account.profiled(Ok({"alias_ids": ["178"]}))
     account.hear(Happening.REMARKED, remark=comment("c1", "5", author=author), content_id="5")
     assert remark_of(account, "c1")["own"] is own
     assert account.told(REMARKED)[0]["own"] is own
@@ -286,7 +286,7 @@ def test_a_changed_profile_is_read_and_announced_once() -> None:
     for event_id in ("e1", "e2"):
         account.hear(Happening.PROFILE_CHANGED, event_id)
         assert account.waiting(FetchProfile)[0].access == b"access-0"
-        account.profiled(Ok({"displayName": "Kiln & Co"}))
+        account.profiled(Ok({"display_name": "Kiln & Co"}))
     assert account.view["profile"]["display_name"] == "Kiln & Co"
     assert account.view["profile"]["username"] == "kiln"  # what was not told stays
     assert [e["what"] for e in account.told(EventType.SOCIAL_ACCOUNT_CHANGED)] == ["profile"]
