@@ -7,13 +7,16 @@ Nothing here reads a clock: `now` is passed where a decision needs it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from domain.content import ContentItem, PlatformEvent, Profile, Remark
 from domain.secrets import Secret
 from platforms.http import PlatformHttp
-from platforms.outcome import Outcome
+from platforms.outcome import Ok, Outcome
 from platforms.spec import ContentSource, PlatformSpec
+
+if TYPE_CHECKING:  # they speak of `PlatformApp`
+    from platforms.capabilities import Ads, Commerce, Insights, Live, Publishing
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,35 @@ class AuthorizeRequest:
     code_verifier: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Connectable:
+    """An account that one consent opens: a page, a channel, a business account. `grant` is what its calls
+    are made with; most platforms answer the consent's own grant, Facebook one of its own for each page."""
+
+    profile: Profile
+    grant: Grant
+
+
 class Platform(Protocol):
+    """`publishing` and what follows it are None where the platform does not offer it, or Rookery does not
+    yet."""
+
     spec: PlatformSpec
+
+    @property
+    def publishing(self) -> "Publishing | None": ...
+
+    @property
+    def insights(self) -> "Insights | None": ...
+
+    @property
+    def ads(self) -> "Ads | None": ...
+
+    @property
+    def commerce(self) -> "Commerce | None": ...
+
+    @property
+    def live(self) -> "Live | None": ...
 
     # -- OAuth --------------------------------------------------------------------------------------
     def authorize_url(self, request: AuthorizeRequest) -> str: ...
@@ -116,6 +146,13 @@ class Platform(Protocol):
         ...
 
     async def revoke(self, http: PlatformHttp, app: PlatformApp, grant: Grant) -> Outcome[None]: ...
+
+    async def connectables(
+        self, http: PlatformHttp, app: PlatformApp, grant: Grant
+    ) -> Outcome[tuple[Connectable, ...]]:
+        """What this consent opens, in the platform's order; most platforms answer exactly one. Empty: the
+        person has no such account (a Facebook user without a page)."""
+        ...
 
     # -- reading ------------------------------------------------------------------------------------
     async def profile(self, http: PlatformHttp, token: Secret) -> Outcome[Profile]: ...
@@ -157,3 +194,11 @@ class Platform(Protocol):
         """Interpret one entry. Never raises for odd content: what is not understood is Happening.OTHER,
         what is partly understood is normalised as far as possible."""
         ...
+
+
+async def only_account(
+    platform: Platform, http: PlatformHttp, grant: Grant
+) -> Outcome[tuple[Connectable, ...]]:
+    """`connectables` where a consent opens the one account it was given by."""
+    answer = await platform.profile(http, grant.access_token)
+    return Ok((Connectable(answer.value, grant),), answer.readings) if isinstance(answer, Ok) else answer

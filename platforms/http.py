@@ -8,7 +8,7 @@ import asyncio
 import logging
 import ssl
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -35,6 +35,15 @@ _FAULT_RETRY_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
+class Body:
+    """Bytes of a known number, streamed: nothing holds them all. `chunks` is called once for each sending."""
+
+    size: int
+    content_type: str
+    chunks: Callable[[], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request as an adapter says it. Secrets stay wrapped until the request is built."""
 
@@ -44,6 +53,8 @@ class Call:
     query: Mapping[str, str | Secret] = field(default_factory=dict)
     form: Mapping[str, str | Secret] | None = None
     json: object = None
+    body: "Body | None" = None
+    headers: Mapping[str, str | Secret] = field(default_factory=dict)  # beside the usual ones
     bearer: Secret | None = None
     basic: tuple[str, Secret] | None = None
 
@@ -106,7 +117,9 @@ class PlatformHttp:
     ) -> Answer | NotSent | Broken:
         """`timeout_s` bounds everything, the wait for a turn included. Raises HostNotAllowed."""
         url = httpx.URL(call.url)
-        if url.scheme != "https" or url.host not in spec.hosts:
+        carries_token = call.bearer is not None or call.basic is not None
+        hosts = spec.hosts if carries_token else (*spec.hosts, *spec.upload_hosts)
+        if url.scheme != "https" or url.host not in hosts:
             raise HostNotAllowed(f"{spec.name} does not list the host {url.host!r}")
         trace = _Trace()
         try:
@@ -137,9 +150,13 @@ class PlatformHttp:
             user, password = call.basic
             pair = b64encode(f"{user}:{password.reveal()}".encode()).decode()
             headers["Authorization"] = f"Basic {pair}"
-        content = None
+        content: bytes | AsyncIterator[bytes] | None = None
         if call.json is not None:
             content, headers["Content-Type"] = encode(call.json), "application/json"
+        elif call.body is not None:
+            content, headers["Content-Type"] = call.body.chunks(), call.body.content_type
+            headers["Content-Length"] = str(call.body.size)  # or httpx would send it in chunks
+        headers |= _revealed(call.headers)
         return self._client.build_request(
             call.method,
             call.url,

@@ -10,6 +10,8 @@ from platforms.outcome import LimitScope
 class TokenModel(StrEnum):
     ROTATING = "rotating"  # a refresh spends the refresh token and answers a new one (X)
     EXTENDED = "extended"  # a long-lived token is extended by presenting itself (Instagram)
+    RENEWED = "renewed"  # a refresh token that stays good, or whose predecessor does for a while (Google)
+    LASTING = "lasting"  # no expiry of its own: page tokens (Facebook); it ends when somebody ends it
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class PlatformSpec:
     batch_read_calls: int  # calls that one such read may need
     profile_family: str
     subscribe_calls: Mapping[str, int]  # API family -> calls that asking for webhooks may need
+    upload_hosts: tuple[str, ...] = ()  # get a draft's bytes by an address the platform gave; never a token
 
     def window(self, family: str) -> RateWindow:
         """The window of an API family; KeyError names the family that the spec lacks."""

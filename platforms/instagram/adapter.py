@@ -9,6 +9,7 @@ from domain.content import ContentItem, PlatformEvent, Profile
 from domain.secrets import Secret
 from platforms.base import (
     AuthorizeRequest,
+    Connectable,
     Grant,
     Handshake,
     ItemReads,
@@ -16,6 +17,7 @@ from platforms.base import (
     PageQuery,
     PlatformApp,
     RawEntry,
+    only_account,
 )
 from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.instagram import events, webhooks
@@ -50,6 +52,11 @@ class Instagram:
     """Stateless; one object serves every account and app."""
 
     spec: PlatformSpec = SPEC
+    publishing = None
+    insights = None
+    ads = None
+    commerce = None
+    live = None
 
     # -- OAuth --------------------------------------------------------------------------------------
 
@@ -130,6 +137,11 @@ class Instagram:
             "unsupported",
             "Instagram has no call that revokes a token: the person removes the app in Instagram's settings.",
         )
+
+    async def connectables(
+        self, http: PlatformHttp, app: PlatformApp, grant: Grant
+    ) -> Outcome[tuple[Connectable, ...]]:
+        return await only_account(self, http, grant)
 
     # -- reading ------------------------------------------------------------------------------------
 

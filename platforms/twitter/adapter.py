@@ -10,6 +10,7 @@ from domain.content import PlatformEvent, Profile
 from domain.secrets import Secret
 from platforms.base import (
     AuthorizeRequest,
+    Connectable,
     Grant,
     Handshake,
     ItemReads,
@@ -17,6 +18,7 @@ from platforms.base import (
     PageQuery,
     PlatformApp,
     RawEntry,
+    only_account,
 )
 from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected
@@ -47,6 +49,11 @@ class Twitter:
     """Stateless; one object serves every account and app."""
 
     spec: PlatformSpec = SPEC
+    publishing = None
+    insights = None
+    ads = None
+    commerce = None
+    live = None
 
     # -- OAuth --------------------------------------------------------------------------------------
 
@@ -130,6 +137,11 @@ class Twitter:
             if not isinstance(outcome, Ok) and not gone:
                 return outcome
         return Ok(None)
+
+    async def connectables(
+        self, http: PlatformHttp, app: PlatformApp, grant: Grant
+    ) -> Outcome[tuple[Connectable, ...]]:
+        return await only_account(self, http, grant)
 
     # -- reading ------------------------------------------------------------------------------------
 

@@ -1,0 +1,107 @@
+"""Advertisements as every platform has them: accounts, three levels of objects, and numbers by day."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from domain.money import Money
+
+
+class AdLevel(StrEnum):
+    CAMPAIGN = "campaign"
+    GROUP = "group"  # ad set, ad group, line item
+    AD = "ad"
+
+
+class AdStatus(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    ARCHIVED = "archived"
+    DELETED = "deleted"
+    UNKNOWN = "unknown"  # a state the platform invented after us: see `native_status`
+
+
+@dataclass(frozen=True, slots=True)
+class AdAccount:
+    external_id: str
+    name: str
+    currency: str
+    timezone: str | None  # IANA name: the days of its reports are of this zone
+
+
+@dataclass(frozen=True, slots=True)
+class AdObject:
+    level: AdLevel
+    external_id: str
+    parent_id: str | None
+    name: str
+    status: AdStatus
+    native_status: str
+    payload: bytes = field(repr=False)  # the platform's own JSON
+    objective: str | None = None
+    daily_budget: Money | None = None
+    lifetime_budget: Money | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdPage:
+    items: tuple[AdObject, ...] = ()
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdDay:
+    """One object's numbers of one day of the ad account's zone. None: not available."""
+
+    level: AdLevel
+    external_id: str
+    day: date
+    spend: Money
+    impressions: int | None
+    clicks: int | None
+    reach: int | None = None
+    conversions: float | None = None
+    conversion_value: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRequest:
+    level: AdLevel
+    since: date
+    until: date  # inclusive
+
+
+@dataclass(frozen=True, slots=True)
+class ReportState:
+    """A report under way: saved between any two steps, resumed by `job_id`, split into `rest` when the
+    platform finds it too big. `percent` is how patience is measured: a job that moves is waited for."""
+
+    request: ReportRequest
+    job_id: str | None = None
+    cursor: str | None = None
+    percent: int = 0
+    wait_s: float = 0.0
+    rest: tuple[ReportRequest, ...] = ()  # parts not begun yet
+
+
+@dataclass(frozen=True, slots=True)
+class ReportStep:
+    """What a step brought: rows (absolute values: storing them again changes nothing), and how to go on; None
+    when it was the last."""
+
+    rows: tuple[AdDay, ...] = ()
+    state: ReportState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewAdCampaign:
+    """`tag` is ours, unguessable, and becomes part of the name where the platform has no other place for
+    it: after an unknown outcome the campaign is looked for by it."""
+
+    name: str
+    tag: str
+    objective: str
+    daily_budget: Money | None = None
+    lifetime_budget: Money | None = None

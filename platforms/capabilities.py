@@ -1,0 +1,190 @@
+"""What some platforms can do beyond connecting and reading: one Protocol for each, None where a platform
+lacks it.
+
+The same rules as in `base.py` hold: pure but for `PlatformHttp`, every call ends in an Outcome, adapters know
+only real addresses. A call that must not be repeated blindly answers `Unknown` when it may have happened; the
+owner has saved an intent before it and looks (`find...`) before anything else.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.advertising import (
+    AdAccount,
+    AdLevel,
+    AdObject,
+    AdPage,
+    AdStatus,
+    NewAdCampaign,
+    ReportRequest,
+    ReportState,
+    ReportStep,
+)
+from domain.catalog import BatchState, Catalog, OrderPage, Product, ProductPage
+from domain.content import ContentKind
+from domain.insights import Metric
+from domain.live import BroadcastPage, BroadcastStatus, ChatPage, Stream
+from domain.money import Money
+from domain.publishing import Draft, KindRules, Published, PublishQuota, PublishState, Refusal
+from domain.secrets import Secret
+from platforms.base import PlatformApp
+from platforms.http import PlatformHttp
+from platforms.outcome import Outcome
+
+
+class MediaReader(Protocol):
+    """Bytes of a draft's media, streamed: nothing holds a whole file in memory."""
+
+    def read(self, media_id: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes from `start` up to, not including, `end`, in pieces of at most 1 MiB."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """With what a call is made. `token_secret` is for OAuth 1.0a (X Ads) and shop ciphers (TikTok Shop)."""
+
+    http: PlatformHttp
+    app: PlatformApp
+    token: Secret
+    external_id: str
+    token_secret: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishJob:
+    """One publication at one account. `key` is ours, the same at every attempt: platforms that take an
+    idempotency key get it. `began_at` bounds where `find` looks."""
+
+    key: str
+    draft: Draft
+    media: MediaReader
+    state: PublishState
+    began_at: datetime
+    timeout_s: float
+
+
+class Publishing(Protocol):
+    rules: Mapping[ContentKind, KindRules]
+
+    def adapt(self, draft: Draft) -> Draft:
+        """The draft as this platform would have it: a cross-posted kind mapped, a link put into the text
+        where there is no field for it. Never cuts text."""
+        ...
+
+    def refusals(self, draft: Draft) -> list[Refusal]:
+        """Every rule an adapted draft breaks: `domain.publishing.refusals` with what data cannot say."""
+        ...
+
+    async def quota(self, access: Access) -> Outcome[PublishQuota]:
+        """What the platform says is left now. Rejected("unsupported") where it does not say."""
+        ...
+
+    async def step(self, access: Access, job: PublishJob) -> Outcome[PublishState | Published]:
+        """Make the step `job.state.stage`. Steps that are not decisive are safe to repeat: a time-out in
+        them is RetryAfter. A decisive one is Unknown when it may have happened. One step makes at most a
+        few calls and ends within `job.timeout_s`; an upload answers after each chunk with the offset
+        reached."""
+        ...
+
+    async def find(self, access: Access, job: PublishJob) -> Outcome[Published | None]:
+        """After an unknown outcome, or while the id is pending: look at the platform. None: it is not there.
+        Compares what the platform shows with the draft (text, time, media), never by guess alone."""
+        ...
+
+    async def edit(self, access: Access, external_id: str, draft: Draft) -> Outcome[None]:
+        """Rejected("unsupported") where the platform cannot."""
+        ...
+
+    async def delete(self, access: Access, external_id: str) -> Outcome[None]:
+        """Ok also when it was gone already. Rejected("unsupported") where the platform cannot."""
+        ...
+
+
+class Insights(Protocol):
+    async def of_content(
+        self, access: Access, content_id: str, kind: ContentKind
+    ) -> Outcome[tuple[Metric, ...]]:
+        """Every metric the platform has for this kind; those it did not answer with the reason."""
+        ...
+
+    async def of_account(
+        self, access: Access, since: datetime, until: datetime
+    ) -> Outcome[tuple[Metric, ...]]: ...
+
+
+class Ads(Protocol):
+    async def accounts(self, access: Access) -> Outcome[tuple[AdAccount, ...]]: ...
+
+    async def objects(
+        self, access: Access, account: AdAccount, level: AdLevel, cursor: str | None
+    ) -> Outcome[AdPage]: ...
+
+    def report(self, request: ReportRequest) -> ReportState:
+        """The state before the first step (already split where the platform bounds the days of a report)."""
+        ...
+
+    async def report_step(
+        self, access: Access, account: AdAccount, state: ReportState
+    ) -> Outcome[ReportStep]: ...
+
+    async def create_campaign(
+        self, access: Access, account: AdAccount, wish: NewAdCampaign
+    ) -> Outcome[AdObject]:
+        """Once-only; created paused. Rejected("unsupported") where the API does not allow it."""
+        ...
+
+    async def find_campaign(
+        self, access: Access, account: AdAccount, wish: NewAdCampaign
+    ) -> Outcome[AdObject | None]: ...
+
+    async def set_budget(
+        self, access: Access, account: AdAccount, level: AdLevel, id_: str, daily: Money
+    ) -> Outcome[None]:
+        """An absolute value: repeating it changes nothing."""
+        ...
+
+    async def set_status(
+        self, access: Access, account: AdAccount, level: AdLevel, id_: str, status: AdStatus
+    ) -> Outcome[None]: ...
+
+
+class Commerce(Protocol):
+    """`missing` names what the platform does not offer, with the sentence that says so: `catalogs`,
+    `products`, `upsert`, `orders`, `tags`."""
+
+    missing: Mapping[str, str]
+
+    async def catalogs(self, access: Access) -> Outcome[tuple[Catalog, ...]]: ...
+
+    async def products(self, access: Access, catalog_id: str, cursor: str | None) -> Outcome[ProductPage]: ...
+
+    async def upsert(
+        self, access: Access, catalog_id: str, products: Sequence[Product]
+    ) -> Outcome[BatchState]:
+        """Absolute values by retailer id: repeating it changes nothing."""
+        ...
+
+    async def batch(self, access: Access, catalog_id: str, handle: str) -> Outcome[BatchState]: ...
+
+    async def orders(self, access: Access, since: datetime, cursor: str | None) -> Outcome[OrderPage]: ...
+
+
+class Live(Protocol):
+    async def broadcasts(self, access: Access, cursor: str | None) -> Outcome[BroadcastPage]: ...
+
+    async def create(
+        self, access: Access, title: str, scheduled_at: datetime, options: Mapping[str, str]
+    ) -> Outcome[str]:
+        """Once-only: the id of the broadcast."""
+        ...
+
+    async def create_stream(self, access: Access, title: str) -> Outcome[Stream]: ...
+
+    async def bind(self, access: Access, broadcast_id: str, stream_id: str) -> Outcome[None]: ...
+
+    async def transition(self, access: Access, broadcast_id: str, to: BroadcastStatus) -> Outcome[None]: ...
+
+    async def chat(self, access: Access, chat_id: str, cursor: str | None) -> Outcome[ChatPage]: ...
