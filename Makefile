@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-TESTS := tests/unit tests/contract tests/integration tests/chaos
+# The first two tiers wait more than they compute, and share nothing; the others share one running service.
+ALONE := tests/unit tests/contract
+SERVICE := tests/integration tests/chaos
 CODE := actors api bench domain ops platforms sandbox storage serve_app.py
 # Keep the lock files free of any registry's address.
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
@@ -29,15 +31,16 @@ $(STAMP): requirements-dev.txt pyproject.toml
 demo: $(STAMP) ## Show the whole service at work; ONCE=1 checks itself and exits
 	$(BIN)/rookery demo $(if $(ONCE),--once)
 
-# The guard only ends a run that hangs; on 2 quiet cores the tiers take less than 10 minutes.
+# The guards only end a run that hangs; on 2 quiet cores the tiers take less than 10 minutes.
 test: $(STAMP) ## Run all tests but the demo's: at most 10 minutes on 2 cores
-	timeout --foreground 1800 $(BIN)/python -m pytest $(TESTS)
+	timeout --foreground 900 $(BIN)/python -m pytest -n 2 $(ALONE)
+	timeout --foreground 1500 $(BIN)/python -m pytest $(SERVICE)
 
 test-demo: $(STAMP) ## Run the demo, as it is and with each protection switched off
 	$(BIN)/python -m pytest tests/e2e
 
 test-unit: $(STAMP) ## Run the tests that need no server
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest -n 2 tests/unit
 
 simulate: $(STAMP) ## Simulate crashes by seed; SEEDS=1000 for more
 	$(BIN)/python -m tests.simulation.run --seeds $(if $(SEEDS),$(SEEDS),300)

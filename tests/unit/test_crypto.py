@@ -58,7 +58,9 @@ def test_any_flipped_bit_of_a_sealed_state_is_refused(bit: int) -> None:
         STATES.open(bytes(changed), "here")
 
 
-@pytest.mark.parametrize(("sealer", "sealed"), [(RING, SEALED), (STATES, SEALED_STATE)])
+@pytest.mark.parametrize(
+    ("sealer", "sealed"), [(RING, SEALED), (STATES, SEALED_STATE)], ids=["values", "states"]
+)
 def test_a_value_cut_short_or_from_elsewhere_is_refused(sealer: Keyring | StateSealer, sealed: bytes) -> None:
     for bad in (b"", sealed[:4], sealed[:20], sealed[:-1], b"\x00" * 700, b"not sealed at all"):
         with pytest.raises(SealBroken):

@@ -47,7 +47,9 @@ def test_a_value_means_the_same_under_the_active_key(collection: str, path: str)
 
 
 @pytest.mark.parametrize(
-    "value", [None, b"", b"sealed", OLD.seal(b"x", "elsewhere"), Keyring.generate().seal(b"x", "")]
+    "value",
+    [None, b"", b"sealed", OLD.seal(b"x", "elsewhere"), Keyring.generate().seal(b"x", "")],
+    ids=["nothing", "empty", "short", "of another record", "of another key"],
 )
 def test_what_does_not_open_stays(value: bytes | None) -> None:
     assert resealed(NEW, "users", {"_id": "id-1", "email": value}) == []
