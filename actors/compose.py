@@ -8,6 +8,7 @@ from typing import Any
 from actors.account.entity import AccountEntity
 from actors.account.handler import AccountHandler
 from actors.campaign.entity import CampaignEntity
+from actors.campaign.history import CampaignHandler
 from actors.consumers import Consumer, consumers
 from actors.link import LinkEntity
 from actors.runtime.addressing import Addressing
@@ -140,7 +141,9 @@ async def build(settings: Settings, count: Counter) -> Built:
     claims = MongoClaims(database)
     parts = Parts(
         entities=entities(keys),
-        handler=Handlers({Kind.ACCOUNT: account_handler}),
+        handler=Handlers(
+            {Kind.ACCOUNT: account_handler, Kind.CAMPAIGN: CampaignHandler(sides, mailboxes, envelope)}
+        ),
         envelope=envelope,
         clock=clock,
         count=count,

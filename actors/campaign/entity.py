@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from actors.campaign import history
 from actors.campaign.members import changes
-from actors.campaign.reading import changed_fields, created, named_codes, updated
+from actors.campaign.reading import MAX_MEMBERS, changed_fields, created, named_codes, updated
 from actors.campaign.state import Campaign, dump, load
 from actors.campaign.view import SNAPSHOT_ROWS, VIEW_ROWS, campaign_view, performance_view
 from actors.runtime.entity import TICK, Message, SideRef, SideView, SideWrite, Turn
@@ -57,6 +58,9 @@ class CampaignEntity:
         }
 
     def due(self, state: Campaign) -> datetime | None:
+        return min((at for at in (self._step_due(state), state.history_at) if at is not None), default=None)
+
+    def _step_due(self, state: Campaign) -> datetime | None:
         if state.armed:
             return state.schedule.start
         if state.status.live:
@@ -89,6 +93,8 @@ class CampaignEntity:
         foreign = "org" in fields and fields.raw("org") != state.org
         if message.name in COUNTS:
             return Turn(state, changed=False) if foreign else Turn(_counted(state, message, now))
+        if message.name == "history_told":
+            return self._quiet(key, state, history.told(state, fields.ids("refs", MAX_MEMBERS), now), now)
         if foreign:
             raise NotFound("campaign_unknown", "There is no such campaign.")
         check_version(message.data)
@@ -156,7 +162,7 @@ class CampaignEntity:
             launched_at=at,
             updated_at=now,
         )
-        after = _owning_codes(key.id, after, at, side)
+        after = history.joined(state, _owning_codes(key.id, after, at, side), now)
         data = {
             "campaign_id": key.id,
             "status": after.status.value,
@@ -171,6 +177,7 @@ class CampaignEntity:
     def _complete(self, key: EntityKey, state: Campaign, at: datetime, now: datetime) -> Turn[Campaign]:
         status = next_status(state.status, "complete")
         after = replace(state, status=status, completed_at=at, updated_at=now)
+        after = history.joined(state, after, now)
         data = {
             "campaign_id": key.id,
             "status": after.status.value,
@@ -183,9 +190,10 @@ class CampaignEntity:
     # -- reminders ----------------------------------------------------------------------------------
     def _tick(self, key: EntityKey, state: Campaign, now: datetime, side: SideView) -> Turn[Campaign]:
         """What is due by the state. A late tick counts from the time that was promised, not from now."""
-        due = self.due(state)
+        due = self._step_due(state)
         if due is None or due > now:
-            return Turn(state, changed=False)
+            told, effects = history.begun(state, now)
+            return Turn(told, effects=effects, changed=bool(effects))
         if state.armed:
             try:
                 return self._go_live(key, state, due, now, side)
@@ -217,7 +225,12 @@ class CampaignEntity:
         self, key: EntityKey, before: Campaign | None, after: Campaign, now: datetime, event: Event
     ) -> Turn[Campaign]:
         side: tuple[SideWrite, ...] = changes(key.id, before, after, now)
-        return Turn(after, events=(event,), side=side, reply=self.view(key, after))
+        after, effects = history.begun(after, now)
+        return Turn(after, events=(event,), side=side, effects=effects, reply=self.view(key, after))
+
+    def _quiet(self, key: EntityKey, before: Campaign, after: Campaign, now: datetime) -> Turn[Campaign]:
+        """A step that nobody outside is told of."""
+        return Turn(after, side=changes(key.id, before, after, now), changed=after != before)
 
 
 def _owning_codes(id: str, campaign: Campaign, since: datetime, side: SideView) -> Campaign:

@@ -61,9 +61,10 @@ def _documents(id: str, campaign: Campaign | None) -> Mapping[tuple[str, str], D
     found: dict[tuple[str, str], Document] = {}
     for kind, ids in (("account", campaign.accounts), ("content", campaign.content)):
         for member in ids:
-            since = campaign.joined.get(f"{kind}:{member}", campaign.launched_at)
+            if campaign.joining.get(f"{kind}:{member}") == 0:
+                continue  # its history goes before it
             document = member_document(
-                org=campaign.org, campaign=id, kind=kind, id=member, since=since, until=until
+                org=campaign.org, campaign=id, kind=kind, id=member, since=campaign.launched_at, until=until
             )
             found[MEMBERS, document["_id"]] = document
     for code in campaign.codes:

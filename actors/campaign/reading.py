@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from actors.campaign.history import joined
 from actors.campaign.state import Campaign
 from domain.attribution import MAX_WINDOW_DAYS
 from domain.campaigns import PromotionCode, read_budget, read_schedule
@@ -57,7 +58,7 @@ def updated(campaign: Campaign, fields: Fields, now: datetime) -> Campaign:
             field="content",
         )
     _check_owned(after)
-    return _with_joined(campaign, after, now)
+    return joined(campaign, after, now)
 
 
 def _codes(before: Campaign, fields: Fields) -> tuple[PromotionCode, ...]:
@@ -100,25 +101,6 @@ def _check_owned(campaign: Campaign) -> None:
                 owner = None
             if owner != campaign.org:
                 raise Invalid("member_unknown", f"{field}: there is no {member[:100]}.", field=field)
-
-
-def _with_joined(before: Campaign, after: Campaign, now: datetime) -> Campaign:
-    """Members added to a live campaign count from now on, not from the launch."""
-    if not before.status.live:
-        return after
-    joined = {}
-    for kind, old, new in (
-        ("account", before.accounts, after.accounts),
-        ("content", before.content, after.content),
-    ):
-        known = set(old)
-        for member in new:
-            ref = f"{kind}:{member}"
-            if member not in known:
-                joined[ref] = now
-            elif ref in before.joined:
-                joined[ref] = before.joined[ref]
-    return replace(after, joined=joined)
 
 
 def _target_audience(fields: Fields) -> Mapping[str, Any]:

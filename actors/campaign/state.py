@@ -39,8 +39,10 @@ class Campaign:
     launched_at: datetime | None = None
     completed_at: datetime | None = None
     closed: bool = False  # the window has ended: final, but for what was delayed on its way here
-    joined: Mapping[str, datetime] = field(default_factory=dict)
-    """When members that were added after the launch joined (`account:{id}`, `content:{id}`)."""
+    joining: Mapping[str, int] = field(default_factory=dict)
+    """Members (`account:{id}`, `content:{id}`) whose history is not told yet (0), or to be told once more
+    (1)."""
+    history_at: datetime | None = None  # when to tell it next
 
     @property
     def counts_until(self) -> datetime | None:
@@ -82,7 +84,8 @@ def load(document: Document) -> Campaign:
         launched_at=document["launchedAt"],
         completed_at=document["completedAt"],
         closed=document["closed"],
-        joined=dict(document["joined"]),
+        joining=dict(document["joining"]),
+        history_at=document["historyAt"],
     )
 
 
@@ -135,7 +138,8 @@ def dump(campaign: Campaign) -> Document:
         "launchedAt": campaign.launched_at,
         "completedAt": campaign.completed_at,
         "closed": campaign.closed,
-        "joined": [[ref, since] for ref, since in campaign.joined.items()],
+        "joining": [[ref, passes] for ref, passes in campaign.joining.items()],
+        "historyAt": campaign.history_at,
         "createdAt": campaign.created_at,
         "updatedAt": campaign.updated_at,
     }

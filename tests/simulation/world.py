@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from actors.campaign.entity import CampaignEntity
+from actors.campaign.history import CampaignHandler
 from actors.compose import Handlers
 from actors.consumers import Consumer, consumers
 from actors.link import LinkEntity
@@ -216,7 +217,12 @@ class World:
                 Kind.LINK: LinkEntity(),
                 Kind.TRANSACTION: TransactionEntity(),
             },
-            handler=Handlers({Kind.ACCOUNT: handler}),
+            handler=Handlers(
+                {
+                    Kind.ACCOUNT: handler,
+                    Kind.CAMPAIGN: CampaignHandler(view("sides"), view("mailboxes"), self.envelope),
+                }
+            ),
             envelope=self.envelope,
             clock=clock,
             count=self.count,

@@ -65,22 +65,25 @@ def test_only_what_changes_is_written() -> None:
     world.later(hours=1)
     campaign.send("update", {"content": [POST, OTHER_POST]})
     assert campaign.last is not None
+    assert campaign.last.side == ()  # its history goes first
+    campaign.send("history_told", {"refs": [f"content:{OTHER_POST}"]})
     assert [w.document["_id"] for w in campaign.last.side] == [f"cmp_a|content|{OTHER_POST}"]
 
 
 def test_members_come_go_and_come_back() -> None:
+    """Membership is since the launch, whenever a member came: its history was told."""
     world = World()
     campaign = world.campaign(content=[POST])
     campaign.send("launch")
     world.later(hours=1)
-    campaign.send("update", {"content": [OTHER_POST]})
-    left = {m["ref"]: (m["from"], m["until"]) for m in world.members()}
-    assert left == {f"content:{POST}": (START, world.now), f"content:{OTHER_POST}": (world.now, None)}
-    joined = world.now
-    world.later(hours=1)
-    campaign.send("update", {"content": [POST, OTHER_POST]})
-    back = {m["ref"]: (m["from"], m["until"]) for m in world.members()}
-    assert back == {f"content:{POST}": (world.now, None), f"content:{OTHER_POST}": (joined, None)}
+    left_at = world.now
+    for content in ([OTHER_POST], [POST, OTHER_POST]):
+        campaign.send("update", {"content": content})
+        campaign.send("history_told", {"refs": [f"content:{id_}" for id_ in content]})
+        found = {m["ref"]: (m["from"], m["until"]) for m in world.members()}
+        until = None if POST in content else left_at
+        assert found == {f"content:{POST}": (START, until), f"content:{OTHER_POST}": (START, None)}
+        world.later(hours=1)
 
 
 @pytest.mark.parametrize(
