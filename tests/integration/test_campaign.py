@@ -87,6 +87,33 @@ async def test_a_campaign_planned_for_later_waits_and_one_that_is_over_is_refuse
     assert over.status_code == 422
 
 
+async def test_a_member_added_later_brings_what_happened_since_the_launch(world: World) -> None:
+    caller = await world.org()
+    account, view = await connected(world, caller, "twitter")
+    campaign = await launched(caller)
+    post = await world.sandbox.act(account, "post", text="Late to the party")
+    for _ in range(3):
+        await world.sandbox.act(account, "like", content_id=post["id"])
+
+    async def logged() -> bool:
+        events = await caller.all(f"/v1/events?subject={view['id']}&type=ContentEngaged")
+        return any(e["data"]["totals"]["likes"] == 3 for e in events)
+
+    await eventually(logged)
+    await caller.request("PATCH", f"/v1/campaigns/{campaign['id']}", json={"accounts": [view["id"]]})
+
+    async def counted() -> bool:
+        return bool((await performance(caller, campaign))["engagement"]["likes"] == 3)
+
+    await eventually(counted)
+    await world.sandbox.act(account, "like", content_id=post["id"])
+
+    async def goes_on() -> bool:
+        return bool((await performance(caller, campaign))["engagement"]["likes"] == 4)
+
+    await eventually(goes_on)
+
+
 async def test_engagement_converges_to_what_the_platforms_know(world: World) -> None:
     caller = await world.org()
     accounts = [await connected(world, caller, platform) for platform in ("twitter", "instagram")]
