@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.account.entity import AccountEntity
 from actors.account.handler import AccountHandler
+from actors.account.publisher import Publisher
 from actors.campaign.entity import CampaignEntity
 from actors.campaign.history import CampaignHandler
 from actors.consumers import Consumer, consumers
@@ -36,6 +37,7 @@ from storage.mongo.entities import MongoEntityStore
 from storage.mongo.members import MongoMembers
 from storage.mongo.parking import MongoParking
 from storage.mongo.side import MongoSideStore
+from storage.objects import MediaObjects
 from storage.redis import client as redis
 from storage.redis.bus import RedisEventBus
 from storage.redis.cache import Cached, RedisCache
@@ -129,6 +131,7 @@ async def build(settings: Settings, count: Counter) -> Built:
         http,
         find_app,
         keys.seal,
+        Publisher(http, keys.seal, sides, MediaObjects(settings.objects_url or settings.data_dir / "media")),
         sides,
         parking,
         mailboxes,

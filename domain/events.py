@@ -24,6 +24,8 @@ class EventType(StrEnum):
     SOCIAL_ACCOUNT_REAUTHORIZATION_REQUIRED = "SocialAccountReauthorizationRequired"
     CONTENT_SYNCHRONIZED = "ContentSynchronized"  # one per page or webhook; lists the content ids
     CONTENT_ENGAGED = "ContentEngaged"  # totals and previous totals of one content
+    CONTENT_PUBLISHED = "ContentPublished"
+    PUBLICATION_CHANGED = "PublicationChanged"  # late, failed, unconfirmed or cancelled
     REMARK_RECEIVED = "RemarkReceived"  # comment, mention, quote or message; without its words
     CAMPAIGN_LAUNCHED = "CampaignLaunched"
     CAMPAIGN_CHANGED = "CampaignChanged"
@@ -35,6 +37,8 @@ class EventType(StrEnum):
 _TOPICS = {
     EventType.CONTENT_SYNCHRONIZED: Topic.CONTENT,
     EventType.CONTENT_ENGAGED: Topic.CONTENT,
+    EventType.CONTENT_PUBLISHED: Topic.CONTENT,
+    EventType.PUBLICATION_CHANGED: Topic.CONTENT,
     EventType.REMARK_RECEIVED: Topic.CONTENT,
     EventType.CAMPAIGN_LAUNCHED: Topic.CAMPAIGN,
     EventType.CAMPAIGN_CHANGED: Topic.CAMPAIGN,

@@ -2,7 +2,7 @@
 R3)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -209,3 +209,16 @@ def _file_refusals(medium: DraftMedia, kind: KindRules, n: int) -> list[Refusal]
             message = f"Its {name} is {value:g}; {bounds[0]:g} to {bounds[1]:g} is taken."
             found.append(Refusal(name, message, field_))
     return found
+
+
+# -- as a message carries it --------------------------------------------------------------------------
+def draft_json(draft: Draft) -> dict[str, Any]:
+    """JSON values; `draft_of` is the inverse."""
+    return asdict(draft) | {"options": dict(draft.options)}
+
+
+def draft_of(data: Mapping[str, Any]) -> Draft:
+    media = (DraftMedia(**m | {"kind": MediaKind(m["kind"])}) for m in data["media"])
+    tags = (ProductTag(**t) for t in data["product_tags"])
+    parsed = {"kind": ContentKind(data["kind"]), "media": tuple(media), "product_tags": tuple(tags)}
+    return Draft(**{**data, **parsed})

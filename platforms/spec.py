@@ -62,6 +62,7 @@ class PlatformSpec:
     batch_read_calls: int  # calls that one such read may need
     profile_family: str
     subscribe_calls: Mapping[str, int]  # API family -> calls that asking for webhooks may need
+    publish_family: str = "publishing"  # the window that a step of a publication counts in
     upload_hosts: tuple[str, ...] = ()  # get a draft's bytes by an address the platform gave; never a token
 
     def window(self, family: str) -> RateWindow:

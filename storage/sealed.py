@@ -13,6 +13,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "social_transactions": ("customerId",),
     "social_content": ("originalData",),
     "social_comments": ("sealed", "originalData"),
+    "social_publications": ("draft",),
     "users": ("email",),
     "platform_apps": ("secrets",),
     "idempotency": ("answer",),

@@ -111,6 +111,10 @@ class Settings(BaseSettings):
     )
     """Path of the key file, or its JSON text."""
 
+    objects_url: Annotated[str, _scheme("s3", "gs", "az", "file")] | None = Field(default=None, repr=False)
+    """Where media files are kept, such as s3://bucket/prefix; None: the folder `media` of the data folder,
+    which every node must then share."""
+
     http_host: str = "127.0.0.1"
     http_port: Port = 8000
     dashboard_port: Port = 8265

@@ -73,6 +73,7 @@ def _kept(new: AccountState, old: AccountState) -> AccountState:
         sources=old.sources,
         wishes=old.wishes,
         reread=old.reread,
+        publications=old.publications,
         counters=old.counters,
         last_sync_at=old.last_sync_at,
     )

@@ -71,7 +71,7 @@ class Changes:
             commerce=self.state.config.commerce_enabled,
         )
         document["listedIn"] = run or (known or {}).get("listedIn")
-        self._write(CONTENT, document)
+        self.put(CONTENT, document)
         self._doubt(item.external_id, tally)
         if tally.settle_at() is None:
             self.settled.add(item.external_id)
@@ -90,7 +90,7 @@ class Changes:
         known = self.known(CONTENT, external_id)
         if known is None or known["status"] == "deleted":
             return False
-        self._write(CONTENT, tombstone(known, self.now))
+        self.put(CONTENT, tombstone(known, self.now))
         return True
 
     def heard(self, external_id: str, event_id: str, metric: str, step: int, at: datetime) -> None:
@@ -113,12 +113,12 @@ class Changes:
             return
         if known is None:
             s = self.state
-            self._write(
+            self.put(
                 CONTENT, pending_document(self.account_id, s.org, s.platform, external_id, tally, self.now)
             )
             self.reread[external_id] = end_of(at)  # not sooner, or the reading would be in doubt about it
             return
-        self._write(CONTENT, with_tally(known, tally))
+        self.put(CONTENT, with_tally(known, tally))
         self._doubt(external_id, tally)
         if known["status"] != "pending":  # without a base a difference would mean nothing: `take` tells it
             self._engaged(external_id, before.totals(), tally.totals())
@@ -131,7 +131,7 @@ class Changes:
     def _supersede(self, external_id: str) -> None:
         known = self.known(CONTENT, external_id)
         if known is not None and known["status"] != "superseded":
-            self._write(CONTENT, known | {"status": "superseded", "syncedAt": self.now})
+            self.put(CONTENT, known | {"status": "superseded", "syncedAt": self.now})
 
     def _engaged(self, external_id: str, before: Engagement, after: Engagement) -> None:
         if all(getattr(before, m) == getattr(after, m) for m in METRICS):
@@ -157,7 +157,7 @@ class Changes:
             document["contentId"] = known["contentId"]
         if known is not None and known["status"] == "deleted":
             return False
-        self._write(REMARKS, document)
+        self.put(REMARKS, document)
         if known is not None:
             return False
         self.events.append(
@@ -185,7 +185,7 @@ class Changes:
         known = self.known(REMARKS, external_id)
         if known is None or known["status"] == "deleted":
             return False
-        self._write(REMARKS, remark_tombstone(known, self.now))
+        self.put(REMARKS, remark_tombstone(known, self.now))
         if known["kind"] == "comment" and known["contentId"]:
             content = known["contentId"].rsplit("|", 1)[-1]
             if self.known(CONTENT, content) is None:
@@ -195,7 +195,7 @@ class Changes:
                 self.heard(content, f"gone:{external_id}", "comments", -1, at)
         return True
 
-    def _write(self, collection: str, document: Document) -> None:
+    def put(self, collection: str, document: Document) -> None:
         self.writes[SideRef(collection, document["_id"])] = document
 
 

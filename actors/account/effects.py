@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from actors.account.publication import Publication
 from actors.account.state import Call
 from actors.runtime.entity import Effect
 
@@ -74,3 +75,23 @@ class ReplayParked(Effect):
     it the account looks again then."""
 
     again_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishStep(Effect):
+    """The step that `record` says is next. A decisive one is not begun late and ends before `call.until`."""
+
+    call: Call
+    record: Publication
+    app_id: str
+    access: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LookForPublication(Effect):
+    """Whether it is out, and under which id."""
+
+    call: Call
+    record: Publication
+    app_id: str
+    access: bytes

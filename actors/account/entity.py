@@ -9,10 +9,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from actors.account import access, connection, errands, hearing, sync, work
+from actors.account import access, connection, errands, hearing, publishing, sync, work
 from actors.account.content import Changes
 from actors.account.documents import CONTENT, REMARKS, Seal, side_id
 from actors.account.effects import ReplayParked, Revoke
+from actors.account.publication import PUBLICATIONS, Action
 from actors.account.state import AccountState, Config, Errand, Mode, Status, Wish, dump, load
 from actors.account.view import view
 from actors.runtime.entity import Effect, Message, SideRef, SideView, Turn
@@ -20,7 +21,9 @@ from domain.budget import Priority
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Event, EventType
 from domain.ids import AccountId, EntityKey, Kind, new_id
+from domain.publishing import Draft, draft_of
 from platforms.base import Platform
+from platforms.capabilities import Publishing
 from platforms.outcome import Ok, ReauthRequired
 from platforms.spec import PlatformSpec
 from storage.records import Document
@@ -44,6 +47,10 @@ class AccountEntity:
             "sync": self._sync,
             "backfill": self._backfill,
             "disconnect": self._disconnect,
+            "publish": self._publish,
+            "edit_content": self._edit_content,
+            "delete_content": self._delete_content,
+            "cancel_publication": self._cancel_publication,
         }
 
     # -- what the runtime asks ----------------------------------------------------------------------
@@ -65,6 +72,8 @@ class AccountEntity:
     def due(self, state: AccountState) -> datetime | None:
         spec = self._spec(state)
         times = [work.wake_at(state, spec), errands.wake_at(state), state.replay_at]
+        if state.publications:
+            times.append(publishing.wake_at(state, state.updated_at))
         if state.status in (Status.CONNECTED, Status.PAUSED):
             times.append(access.wake_at(state, spec, state.updated_at))
         return min((t for t in times if t is not None), default=None)
@@ -80,6 +89,12 @@ class AccountEntity:
                 ids |= {r.content_id for r in remarks if r.content_id} | getattr(value, "gone", set())
                 refs = [SideRef(CONTENT, side_id(key.id, i)) for i in ids]
                 return refs + [SideRef(REMARKS, side_id(key.id, r.external_id)) for r in remarks]
+            case "publish" | "edit_content" | "delete_content" | "cancel_publication":
+                return [SideRef(PUBLICATIONS, side_id(key.id, str(message.data["publication_id"])))]
+            case "publish_stepped" | "publication_looked":
+                return [SideRef(PUBLICATIONS, side_id(key.id, message.data["publication_id"]))]
+            case "disconnect" if state is not None:
+                return [SideRef(PUBLICATIONS, side_id(key.id, p.id)) for p in state.publications]
             case _:
                 return ()
 
@@ -132,6 +147,9 @@ class AccountEntity:
         token_ok = access.usable(state, now)
         state, asked = errands.drive(state, spec, now, token_ok, self._make_id)
         state, calls = work.drive(state, spec, now, token_ok, self._make_id)
+        if state.publications:
+            state, steps = publishing.drive(state, spec, changes, token_ok, self._make_id)
+            calls += steps
         return state, effects + asked + calls
 
     def _outcome(self, state: AccountState, message: Message, changes: Changes, now: datetime) -> "_Step":
@@ -165,6 +183,10 @@ class AccountEntity:
                 state = after
             case "subscribed":
                 state, refusal = errands.answered(state, spec, Errand.SUBSCRIBE, data, now)
+            case "publish_stepped":
+                state, refusal = publishing.answered(state, spec, data, changes)
+            case "publication_looked":
+                state, refusal = publishing.looked(state, spec, data, changes)
             case "replayed":
                 return (replace(state, replay_at=None) if data["again_at"] == state.replay_at else state), []
             case "reseal":
@@ -253,10 +275,67 @@ class AccountEntity:
         """Tokens leave the document with the same write; the platform is told with the copies."""
         if state.status is Status.DISCONNECTED:
             return state, []
-        token, new = state.token, connection.disconnected(state)
+        token, new = state.token, connection.disconnected(publishing.abandon(state, changes))
         event = {"account_id": key.id, "platform": state.platform, "reason": new.reason}
         changes.events.append(Event(EventType.SOCIAL_ACCOUNT_DISCONNECTED, event))
         return new, [Revoke(state.app_id, token.access, token.refresh)]
+
+    def _publish(self, key: EntityKey, state: AccountState, message: Message, changes: Changes) -> "_Step":
+        """Refused with every rule that the draft breaks, before anything is kept or sent."""
+        self._must_be_connected(state)
+        data = message.data
+        offered = self._publishing(state)
+        draft = offered.adapt(draft_of(data["draft"]))
+        if problems := offered.refusals(draft):
+            sentence = " ".join(problem.message for problem in problems)
+            raise Invalid("draft_refused", sentence, field=problems[0].field)
+        due_at = datetime.fromisoformat(data["due_at"]) if data.get("due_at") else changes.now
+        return self._take_on(state, changes, data, Action.PUBLISH, draft, None, due_at), []
+
+    def _edit_content(
+        self, key: EntityKey, state: AccountState, message: Message, changes: Changes
+    ) -> "_Step":
+        self._must_be_connected(state)
+        self._publishing(state)
+        data = message.data
+        draft, target = draft_of(data["draft"]), data["external_content_id"]
+        return self._take_on(state, changes, data, Action.EDIT, draft, target, changes.now), []
+
+    def _delete_content(
+        self, key: EntityKey, state: AccountState, message: Message, changes: Changes
+    ) -> "_Step":
+        self._must_be_connected(state)
+        self._publishing(state)
+        data = message.data
+        target = data["external_content_id"]
+        return self._take_on(state, changes, data, Action.DELETE, None, target, changes.now), []
+
+    def _take_on(
+        self,
+        state: AccountState,
+        changes: Changes,
+        data: Mapping[str, Any],
+        action: Action,
+        draft: Draft | None,
+        target: str | None,
+        due_at: datetime,
+    ) -> AccountState:
+        group, user_id = data["group"], data["user_id"]
+        return publishing.ask(
+            state, changes, data["publication_id"], action, draft, target, due_at, group, user_id
+        )
+
+    def _cancel_publication(
+        self, key: EntityKey, state: AccountState, message: Message, changes: Changes
+    ) -> "_Step":
+        return publishing.cancel(state, changes, message.data["publication_id"]), []
+
+    def _publishing(self, state: AccountState) -> Publishing:
+        platform = self._platforms[state.platform]
+        if platform.publishing is None:
+            title = platform.spec.title
+            raise Invalid("publishing_unsupported", f"Rookery does not publish on {title}.", field="accounts")
+        return platform.publishing
 
     def _must_be_connected(self, state: AccountState) -> None:
         if state.status is not Status.CONNECTED:

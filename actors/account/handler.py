@@ -14,12 +14,15 @@ from actors.account.effects import (
     ChooseRecheck,
     FetchPage,
     FetchProfile,
+    LookForPublication,
+    PublishStep,
     ReadItems,
     Refresh,
     ReplayParked,
     Revoke,
     Subscribe,
 )
+from actors.account.publisher import Publisher
 from actors.account.state import Call
 from actors.account.work import source_of
 from actors.runtime.entity import Effect, Message
@@ -54,6 +57,7 @@ class AccountHandler:
         http: PlatformHttp,
         find_app: FindApp,
         keyring: Keyring,
+        publisher: Publisher,
         contents: recheck.ContentPages,
         parking: Parking,
         mailboxes: Mailboxes,
@@ -67,6 +71,7 @@ class AccountHandler:
         self._http = http
         self._find_app = find_app
         self._keyring = keyring
+        self._publisher = publisher
         self._contents = contents
         self._parking = parking
         self._mailboxes = mailboxes
@@ -96,6 +101,10 @@ class AccountHandler:
                 return [await self._profile(account, platform, effect)]
             case Subscribe():
                 return [await self._subscribe(account, platform, effect)]
+            case PublishStep():
+                return [await self._publish_step(account, platform, effect)]
+            case LookForPublication():
+                return [await self._look(account, platform, effect)]
             case Revoke():
                 await self._revoke(account, platform, effect)
                 return []
@@ -194,6 +203,48 @@ class AccountHandler:
 
     def _left_s(self, call: Call) -> float:
         return (call.until - self._clock.now()).total_seconds() - CALL_MARGIN_S
+
+    # -- publishing ---------------------------------------------------------------------------------
+    async def _publish_step(self, account: AccountId, platform: Platform, effect: PublishStep) -> Message:
+        record = effect.record
+        if record.decisive:
+            self._failpoints.hit(Failpoint.INTENT_SAVED)
+        app, sealed = await self._app(effect.app_id), None
+        left_s = self._left_s(effect.call)
+        outcome: Outcome[Any]
+        if isinstance(app, RetryAfter):
+            outcome = app
+        elif left_s <= 1.0:
+            outcome = RetryAfter(1.0, _ACCOUNT, "too_late_to_send")
+        else:
+            if record.decisive:
+                self._failpoints.hit(Failpoint.INTENT_BEFORE_SEND)
+            try:
+                async with asyncio.timeout(left_s):
+                    outcome, sealed = await self._publisher.step(account, platform, app, effect, left_s - 0.5)
+            except TimeoutError:
+                outcome = Unknown("it may have been published")
+            if record.decisive:
+                self._failpoints.hit(Failpoint.INTENT_ANSWERED)
+        self._tally(account, platform.spec.publish_family, outcome)
+        data = {"publication_id": record.id, "call_id": effect.call.id, "outcome": outcome, "sealed": sealed}
+        return Message("publish_stepped", data | {"access": effect.access})
+
+    async def _look(self, account: AccountId, platform: Platform, effect: LookForPublication) -> Message:
+        app = await self._app(effect.app_id)
+        left_s = self._left_s(effect.call)
+        outcome: Outcome[Any]
+        if isinstance(app, RetryAfter):
+            outcome = app
+        else:
+            try:
+                async with asyncio.timeout(left_s):
+                    outcome = await self._publisher.look(account, platform, app, effect, left_s)
+            except TimeoutError:
+                outcome = RetryAfter(0.0, _ACCOUNT, "timeout")
+        self._tally(account, platform.spec.publish_family, outcome)
+        data = {"publication_id": effect.record.id, "call_id": effect.call.id, "outcome": outcome}
+        return Message("publication_looked", data | {"access": effect.access})
 
     # -- around a connection ------------------------------------------------------------------------
     async def _subscribe(self, account: AccountId, platform: Platform, effect: Subscribe) -> Message:

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from actors.account.publication import Publication, record_in, record_out
 from domain.budget import Priority, Window
 from storage.records import Document
 
@@ -155,6 +156,7 @@ class AccountState:
     wishes: tuple[Wish, ...] = ()
     reread: dict[str, datetime] = field(default_factory=dict)  # content to be read by id, and from when on
     errands: dict[Errand, Owed] = field(default_factory=dict)
+    publications: tuple[Publication, ...] = ()  # on their way out
     counters: dict[str, int] = field(default_factory=dict)
     last_sync_at: datetime | None = None
     replay_at: datetime | None = None  # look for parked events once more
@@ -206,6 +208,7 @@ def dump(s: AccountState) -> Document:
         "wishes": [_fields(w) for w in s.wishes],
         "reread": [[id_, at] for id_, at in s.reread.items()],  # ids of any spelling are no field names
         "errands": {errand.value: _fields(owed) for errand, owed in s.errands.items()},
+        "publications": [record_out(p) for p in s.publications],
         "counters": s.counters,
         "replayAt": s.replay_at,
         "subscribed": s.subscribed,
@@ -255,6 +258,7 @@ def load(d: Document) -> AccountState:
         wishes=tuple(_wish_in(w) for w in d["wishes"]),
         reread={id_: at for id_, at in d["reread"]},
         errands={Errand(name): _owed_in(owed) for name, owed in d["errands"].items()},
+        publications=tuple(record_in(p) for p in d.get("publications", ())),
         counters=d["counters"],
         replay_at=d["replayAt"],
         subscribed=d["subscribed"],

@@ -75,6 +75,16 @@ def view(key: EntityKey, s: AccountState) -> dict[str, Any]:
             family: {"limit": w.limit, "used": w.used, "resets_at": _time(w.resets_at)}
             for family, w in s.budget.items()
         },
+        "publications": [
+            {
+                "id": p.id,
+                "status": p.phase.value,
+                "due_at": _time(p.due_at),
+                "late": p.late,
+                "failures": p.failures,
+            }
+            for p in s.publications
+        ],
         "counters": s.counters,
         "webhooks_subscribed": s.subscribed,
         "webhooks": _webhooks(s),

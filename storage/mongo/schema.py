@@ -43,6 +43,7 @@ class Feed:
 FEEDS: Mapping[str, Feed] = {
     "social_content": Feed("publishedAt", frozenset({"socialAccountId", "platform"})),
     "social_comments": Feed("at", frozenset({"contentId", "socialAccountId", "kind"})),
+    "social_publications": Feed("createdAt", frozenset({"group", "socialAccountId", "status"})),
     "events": Feed("at", frozenset({"type", "topic", "subject"})),
 }
 
@@ -66,6 +67,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         _index("org", "publishedAt", "_id"),
     ),
     "social_comments": (_index("org", "contentId", "at", "_id"), _index("org", "at", "_id")),
+    "social_publications": (_index("org", "createdAt", "_id"), _index("org", "group", "createdAt", "_id")),
     "events": (_index("org", "at", "_id"),),
     members.COLLECTION: (_index("org", "ref", "_id"),),
     DEAD_LETTERS: (_index("org", "failed_at", "_id"), _index("failed_at", "_id")),

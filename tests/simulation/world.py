@@ -201,6 +201,7 @@ class World:
             None,  # type: ignore[arg-type] # the adapter is the wire
             _find_app,
             self.keyring,
+            None,  # type: ignore[arg-type] # nothing is published here yet
             view("sides"),
             view("parking"),
             view("mailboxes"),

@@ -29,6 +29,7 @@ from domain.content import (
 )
 from domain.events import Event, EventType
 from domain.ids import AccountId
+from domain.publishing import Draft, Refusal
 from platforms.outcome import Ok, Outcome
 from platforms.registry import PLATFORMS
 from platforms.spec import PlatformSpec
@@ -47,11 +48,22 @@ def through_bson(document: dict[str, Any]) -> dict[str, Any]:
     return bson.decode(bson.encode(document), BSON_OPTIONS)
 
 
+class Rules:
+    """The pure half of a platform's `Publishing`: refuses drafts that say so."""
+
+    def adapt(self, draft: Draft) -> Draft:
+        return draft
+
+    def refusals(self, draft: Draft) -> list[Refusal]:
+        return [Refusal("text", "Not this.", "text")] if draft.text == "refuse me" else []
+
+
 class Facts:
     """A platform of which an entity may only see the facts."""
 
     def __init__(self, spec: PlatformSpec) -> None:
         self.spec = spec
+        self.publishing = Rules()
 
 
 class Account:

@@ -1,7 +1,7 @@
 """What surrounds an account's handler, in memory, with real sealing."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ from actors.account.effects import (
     Refresh,
 )
 from actors.account.handler import AccountHandler
+from actors.account.publisher import Publisher
 from actors.account.state import Call
 from actors.account.work import CALL_TIMEOUT
 from actors.runtime.entity import Effect, Message
@@ -23,7 +24,7 @@ from storage.crypto import Keyring, field_aad
 from storage.ports import Mailboxes, Parking
 from storage.records import Cursor, Document, StoreUnavailable
 from storage.records import Page as Stored
-from tests.fakes.documents import FakeParking
+from tests.fakes.documents import FakeParking, FakeSideStore
 from tests.fakes.streams import FakeMailboxes, FakeRedis
 from tests.unit.account.driver import TWITTER
 
@@ -92,12 +93,22 @@ class Contents:
         return Stored(self.documents[start:end], Cursor(datetime.min, str(end)) if more else None)
 
 
+class Media:
+    """Files whose bytes nobody looks at."""
+
+    async def read(self, media_id: str, start: int, end: int) -> AsyncIterator[bytes]:
+        yield b"x" * (end - start)
+
+
 class Surroundings:
     def __init__(self) -> None:
         self.platform = FakePlatform()
         self.clock = ManualClock()
         self.keyring = Keyring.generate()
         self.contents = Contents()
+        self.sides = FakeSideStore()
+        self.media = Media()
+        self.publisher = Publisher(None, self.keyring, self.sides, self.media)  # type: ignore[arg-type]
         self.parking: Parking = FakeParking()
         self.redis = FakeRedis(self.clock)
         self.mailboxes: Mailboxes = FakeMailboxes(self.redis)
@@ -119,6 +130,7 @@ class Surroundings:
             http,
             find_app,
             self.keyring,
+            self.publisher,
             self.contents,
             self.parking,
             self.mailboxes,
