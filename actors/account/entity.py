@@ -79,6 +79,10 @@ class AccountEntity:
         return min((t for t in times if t is not None), default=None)
 
     def reads(self, key: EntityKey, state: State, message: Message) -> Sequence[SideRef]:
+        late = publishing.shown(state, message.name) if state is not None else ()
+        return [*self._reads(key, state, message), *(SideRef(PUBLICATIONS, side_id(key.id, p)) for p in late)]
+
+    def _reads(self, key: EntityKey, state: State, message: Message) -> Sequence[SideRef]:
         match message.name:
             case "platform_event":
                 return hearing.reads(key.id, message.data["event"])
@@ -102,7 +106,7 @@ class AccountEntity:
         self, key: EntityKey, state: State, message: Message, now: datetime, side: SideView
     ) -> Turn[AccountState]:
         if message.name == "connect":
-            return self._connect(key, state, message, now)
+            return self._connect(key, state, message, now, side)
         if state is None:
             raise NotFound("account_not_found", "There is no account with this id.")
         changes = Changes(key.id, state, side, now, self._seal)
@@ -211,15 +215,17 @@ class AccountEntity:
         return replace(state, profile=profile)
 
     # -- commands -----------------------------------------------------------------------------------
-    def _connect(self, key: EntityKey, state: State, message: Message, now: datetime) -> Turn[AccountState]:
+    def _connect(
+        self, key: EntityKey, state: State, message: Message, now: datetime, side: SideView
+    ) -> Turn[AccountState]:
         id_ = AccountId.parse(key.id)
         new = connection.connected(state, id_, message.data, self._platforms[id_.platform].spec, now)
-        changes = Changes(key.id, new, {}, now, self._seal)
+        changes = Changes(key.id, new, side, now, self._seal)
         event = {"account_id": key.id, "platform": new.platform, "reconnected": state is not None}
         changes.events.append(Event(EventType.SOCIAL_ACCOUNT_CONNECTED, event))
         new, effects = self._drive(key, new, changes, now)
         effects = [ReplayParked(None), *effects]
-        return Turn(new, tuple(changes.events), (), tuple(effects), view(key, new))
+        return Turn(new, tuple(changes.events), changes.side(), tuple(effects), view(key, new))
 
     def _configure(self, key: EntityKey, state: AccountState, message: Message, changes: Changes) -> "_Step":
         data = message.data

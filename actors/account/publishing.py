@@ -47,6 +47,7 @@ UNDER_WAY = 3
 """Publications of one account in progress at once: a video that the platform still works on holds nobody
 up."""
 MAX_OPEN = 200
+FIRST_SHOWN = 5
 LATE_AFTER = timedelta(minutes=10)
 GIVE_UP_AFTER = timedelta(hours=24)
 LOOKS = tuple(timedelta(seconds=s) for s in (15, 60, 180, 600, 1800))
@@ -144,6 +145,8 @@ def wake_at(state: AccountState, now: datetime) -> datetime | None:
             times.append(p.due_at)
         if not p.late:
             times.append(p.due_at + LATE_AFTER)
+        elif _hopeless(p, p.due_at + GIVE_UP_AFTER):
+            times.append(p.due_at + GIVE_UP_AFTER)
     return min(times, default=None)
 
 
@@ -196,6 +199,15 @@ def looked(
     return _ended(state, changes, record, Phase.UNCONFIRMED, "outcome_unknown"), None
 
 
+def shown(state: AccountState, message: str) -> list[str]:
+    """Ids of those that a turn may end by itself: their documents must be there to say so."""
+    late = [p.id for p in state.publications if p.late]
+    if message not in ("tick", "connect", "resume"):
+        return late
+    first = sorted((p for p in state.publications if not p.late), key=lambda p: p.due_at)
+    return [*late, *(p.id for p in first[:FIRST_SHOWN])]
+
+
 # -- steps --------------------------------------------------------------------------------------------
 def _waited(state: AccountState, changes: Changes, record: Publication, now: datetime) -> AccountState:
     if record.call is not None and _awaited_until(record) <= now:
@@ -209,7 +221,16 @@ def _waited(state: AccountState, changes: Changes, record: Publication, now: dat
     if not record.late and now >= record.due_at + LATE_AFTER:
         record = replace(record, late=True)
         changes.events.append(_changed(changes.account_id, state, record, "late", record.phase.value))
+    if _hopeless(record, now) and changes.known(PUBLICATIONS, record.id) is not None:
+        return _ended(_kept(state, record), changes, record, Phase.FAILED, "gave_up_too_late")
     return _kept(state, record)
+
+
+def _hopeless(record: Publication, now: datetime) -> bool:
+    """Nobody wants yesterday's offer today: not even when the account can publish again at last."""
+    begun = record.sent_at is not None or record.call is not None
+    waits = record.phase in (Phase.SCHEDULED, Phase.RUNNING)
+    return waits and not begun and now >= record.due_at + GIVE_UP_AFTER
 
 
 def _awaited_until(record: Publication) -> datetime:
