@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # The first two tiers wait more than they compute, and share nothing; the others share one running service.
 ALONE := tests/unit tests/contract
 SERVICE := tests/integration tests/chaos
-CODE := actors api bench domain ops platforms sandbox storage serve_app.py
+CODE := actors api bench domain ops platforms sandbox services storage serve_app.py
 # Keep the lock files free of any registry's address.
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"

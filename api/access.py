@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
+from actors.account.publication import PUBLICATIONS
 from api.auth import Principal, bearer_token
 from api.policy import POLICY, Access, Thing
 from api.services import Services
@@ -92,6 +93,21 @@ async def own_content(services: Services, caller: Principal, content_id: str) ->
     return document
 
 
+async def own_publication(services: Services, caller: Principal, publication_id: str) -> Document:
+    documents = await services.side_store.load_many(PUBLICATIONS, [publication_id])
+    document = documents.get(publication_id)
+    if document is None or document["org"] != caller.org:
+        raise _unknown(Thing.PUBLICATION)
+    return document
+
+
+async def own_media(services: Services, caller: Principal, media_id: str) -> Document:
+    document = (await services.media.find(caller.org, [media_id])).get(media_id)
+    if document is None:
+        raise _unknown(Thing.MEDIA)
+    return document
+
+
 async def own_dead_letter(services: Services, caller: Principal, letter_id: str) -> DeadLetter:
     letter = await services.dead_letters.get(letter_id)
     if letter is None or not (letter.org == caller.org or (letter.org is None and caller.operator)):
@@ -125,6 +141,10 @@ async def _find(services: Services, caller: Principal, thing: Thing, path: Mappi
     match thing:
         case Thing.CONTENT:
             await own_content(services, caller, path["content_id"])
+        case Thing.PUBLICATION:
+            await own_publication(services, caller, path["publication_id"])
+        case Thing.MEDIA:
+            await own_media(services, caller, path["media_id"])
         case Thing.USER:
             await own_user(services, caller, path["user_id"])
         case Thing.API_KEY:

@@ -22,8 +22,10 @@ from api.routes import (
     health,
     integrations,
     links,
+    media,
     ops,
     people,
+    publications,
     transactions,
 )
 from api.services import Services
@@ -36,6 +38,10 @@ _ROUTERS = (
     accounts.router,
     content.router,
     comments.router,
+    publications.router,
+    publications.content_router,
+    media.router,
+    media.public_router,
     campaigns.router,
     links.router,
     transactions.router,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
@@ -18,6 +19,7 @@ from api.webhooks import Metrics, Webhooks
 from domain.clock import SystemClock
 from platforms.http import PlatformHttp, make_client
 from platforms.registry import PLATFORMS
+from services.fetch import Fetcher
 from storage.keys import Keys
 from storage.mongo import client as mongo
 from storage.mongo import schema
@@ -26,8 +28,10 @@ from storage.mongo.claims import MongoClaims
 from storage.mongo.dead_letters import MongoDeadLetters
 from storage.mongo.directory import Directory
 from storage.mongo.entities import MongoEntityStore
+from storage.mongo.media import MongoMedia
 from storage.mongo.parking import MongoParking
 from storage.mongo.side import MongoSideStore
+from storage.objects import MediaObjects
 from storage.redis import client as redis
 from storage.redis.live import RedisLiveFeed
 from storage.redis.mailbox import RedisMailboxes
@@ -100,6 +104,11 @@ async def build_api(settings: Settings, metrics: Metrics) -> FastAPI:
         dead_letters=MongoDeadLetters(database),
         parking=MongoParking(database),
         directory=Directory.open(database, stores.keys),
+        media=MongoMedia(database),
+        objects=MediaObjects(settings.objects_url or settings.data_dir / "media"),
+        fetcher=Fetcher(
+            trusted=frozenset({urlsplit(settings.sandbox_url).netloc} if settings.sandbox_url else ())
+        ),
         platforms=PLATFORMS,
         http=PlatformHttp(make_client(settings.sandbox_url), clock),
         probes={"mongodb": mongo_answers, "redis": redis_answers},

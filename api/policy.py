@@ -19,6 +19,8 @@ class Thing(StrEnum):
     LINK = "link"
     TRANSACTION = "transaction"
     CONTENT = "content"
+    PUBLICATION = "publication"
+    MEDIA = "media"
     USER = "user"
     API_KEY = "api_key"
     ENTITY = "entity"
@@ -86,6 +88,18 @@ POLICY: Final[dict[str, Access]] = {
     "get_content": Access(_ALL, Thing.CONTENT),
     "list_content_comments": Access(_READERS, Thing.CONTENT),
     "list_comments": Access(_READERS),
+    # Publishing
+    "create_publication": Access(_OWNERS),
+    "list_publications": Access(_ALL),
+    "get_publication": Access(_ALL, Thing.PUBLICATION),
+    "cancel_publication": Access(_OWNERS, Thing.PUBLICATION),
+    "retry_publication": Access(_OWNERS, Thing.PUBLICATION),
+    "edit_content": Access(_OWNERS, Thing.CONTENT),
+    "delete_content": Access(_OWNERS, Thing.CONTENT),
+    "upload_media": Access(_OWNERS),
+    "fetch_media": Access(_OWNERS),
+    "get_media": Access(_ALL, Thing.MEDIA),
+    "read_media": _PUBLIC,  # a platform that fetches: the address is the credential, and expires
     # Campaigns and commerce
     "list_campaigns": Access(_READERS),
     "create_campaign": Access(_MANAGERS),

@@ -1,5 +1,6 @@
 """What request bodies have in common."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from unicodedata import category
@@ -14,6 +15,7 @@ from pydantic import (
     StringConstraints,
 )
 
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -37,8 +39,17 @@ def _visible(value: str) -> str:
     return value
 
 
+def _storable(value: str) -> str:
+    if _UNSTORABLE.search(value):
+        raise ValueError("text here holds no NUL and no half characters (lone surrogates)")
+    return value
+
+
 Moment = Annotated[AwareDatetime, Field(strict=False, ge=_EARLIEST, lt=_LATEST), BeforeValidator(_only_text)]
 """A time with its offset, as ISO 8601 text, that every store can keep."""
+
+Storable = AfterValidator(_storable)
+"""Of people's own words, which may hold anything that every store and every platform can keep."""
 
 Visible = AfterValidator(_visible)
 """Of text that is shown as it came, also in an operator's terminal."""

@@ -12,9 +12,11 @@ from domain.clock import Clock
 from domain.ids import Kind
 from platforms.base import Platform
 from platforms.http import PlatformHttp
+from services.fetch import Fetcher
 from storage.keys import Keys
 from storage.mongo.directory import Directory
-from storage.ports import DeadLetters, EntityStore, Mailboxes, Parking, SideStore
+from storage.objects import MediaObjects
+from storage.ports import DeadLetters, EntityStore, Mailboxes, MediaRecords, Parking, SideStore
 from storage.settings import Settings
 
 Probe = Callable[[], Awaitable[None]]
@@ -36,6 +38,9 @@ class Services:
     dead_letters: DeadLetters
     parking: Parking
     directory: Directory
+    media: MediaRecords
+    objects: MediaObjects
+    fetcher: Fetcher
     platforms: Mapping[str, Platform]
     http: PlatformHttp
     probes: Mapping[str, Probe]

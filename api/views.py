@@ -77,6 +77,30 @@ def original_json(keyring: Keyring, document: Document) -> Any:
     return json.loads(payload)  # not orjson: integers beyond 64 bits keep their value
 
 
+def publication_json(document: Document) -> dict[str, Any]:
+    return {
+        "id": document["_id"],
+        "group": document["group"],
+        "account_id": document["socialAccountId"],
+        "platform": document["platform"],
+        "action": document["action"],
+        "kind": document["contentType"],
+        "status": document["status"],
+        "reason": document["reason"],
+        "publish_at": _time(document["dueAt"]),
+        "external_id": document["externalContentId"],
+        "content_id": f"{document['socialAccountId']}|{document['externalContentId']}"
+        if document["externalContentId"]
+        else None,
+        "permalink": document["permalink"],
+        "published_at": _time(document["publishedAt"]),
+        "created_by": document["createdBy"],
+        "created_at": _time(document["createdAt"]),
+        "updated_at": _time(document["updatedAt"]),
+        "steps": [{"at": _time(at), "what": what} for at, what in document["steps"]],
+    }
+
+
 def comment_json(keyring: Keyring, document: Document, *, words: bool) -> dict[str, Any]:
     """`words`: with what was said and by whom, which is sealed personal data."""
     shown: dict[str, Any] = {

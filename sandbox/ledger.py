@@ -62,6 +62,7 @@ class Ledger:
     refreshes: list[RefreshRow] = field(default_factory=list)
     calls: dict[str, Counter[str]] = field(default_factory=dict)
     posts_created: list[dict[str, Any]] = field(default_factory=list)
+    duplicates_refused: int = 0  # posts that the platform refused because the same was just published
     double_refreshes: int = 0
     in_doubt_retries: int = 0
     rate_limited: int = 0
@@ -163,6 +164,7 @@ class Ledger:
             "rate_limited": self.rate_limited,
             "token_expiries": self.token_expiries,
             "posts_created": len(self.posts_created),
+            "duplicates_refused": self.duplicates_refused,
         }
 
     def clear(self) -> None:

@@ -106,6 +106,7 @@ def ledger(state: State, since: int, kinds: frozenset[str]) -> dict[str, Any]:
         "rate_limited": book.rate_limited,
         "token_expiries": book.token_expiries,
         "posts_created": book.posts_created,
+        "duplicates_refused": book.duplicates_refused,
         "crc_checks": book.crc_checks,
         "limits_changed": state.limits.changed(),
     }

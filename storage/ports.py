@@ -195,6 +195,22 @@ class DeadLetters(Protocol):
     async def mark_replayed(self, id: str, at: datetime) -> None: ...
 
 
+class MediaRecords(Protocol):
+    """What is known of the files that people gave; the bytes are in `storage.objects`."""
+
+    async def add(self, document: Document) -> None:
+        """The same id again changes nothing."""
+        ...
+
+    async def get(self, media_id: str) -> Document:
+        """For who holds the file's own address. KeyError when it is not there."""
+        ...
+
+    async def find(self, org: str, ids: Sequence[str]) -> dict[str, Document]:
+        """Those of the ids that are the org's."""
+        ...
+
+
 class Parking(Protocol):
     """Events for external accounts that nobody has connected: at most 1,000 a key, 7 days."""
 

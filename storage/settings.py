@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_CODE = ("domain", "platforms", "storage", "actors", "api", "serve_app.py")
+_CODE = ("domain", "platforms", "services", "storage", "actors", "api", "serve_app.py")
 
 
 class SettingsInvalid(Exception):

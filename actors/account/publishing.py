@@ -91,8 +91,10 @@ def ask(
 
 def cancel(state: AccountState, changes: Changes, publication_id: str) -> AccountState:
     record = _open(state, publication_id)
+    if record is None and changes.known(PUBLICATIONS, publication_id) is not None:
+        raise Conflict("publication_ended", "It has ended already.")
     if record is None:
-        raise NotFound("publication_not_open", "There is no such publication on its way out.")
+        raise NotFound("publication_unknown", "There is no such publication.")
     if record.phase not in (Phase.SCHEDULED, Phase.RUNNING) or record.sent_at is not None or record.call:
         raise Conflict("publication_under_way", "It may be out already: look again in a minute.")
     return _ended(state, changes, record, Phase.CANCELLED, "cancelled")

@@ -26,6 +26,7 @@ from platforms.spec import PlatformSpec
 from platforms.twitter import events, subscriptions, webhooks
 from platforms.twitter.errors import outcome_of, token_outcome_of
 from platforms.twitter.normalise import Includes, content_item, is_outdated, profile, remark
+from platforms.twitter.publish import TwitterPublishing
 from platforms.twitter.spec import API, SPEC
 from platforms.wire import Json, count_at, id_at, mapping, objects, secret_at, text_at
 
@@ -49,7 +50,7 @@ class Twitter:
     """Stateless; one object serves every account and app."""
 
     spec: PlatformSpec = SPEC
-    publishing = None
+    publishing = TwitterPublishing()
     insights = None
     ads = None
     commerce = None

@@ -34,8 +34,16 @@ SPEC = PlatformSpec(
     # fundamentals/authentication/oauth-2-0: guide and official client use this address
     authorize_url="https://x.com/i/oauth2/authorize",
     pkce=True,
-    # Reading, own likes and followers; `offline.access` is what makes X give a refresh token.
-    default_scopes=("tweet.read", "users.read", "like.read", "follows.read", "offline.access"),
+    # Reading, own likes, publishing and followers; `offline.access` is what makes X give a refresh token.
+    default_scopes=(
+        "tweet.read",
+        "users.read",
+        "like.read",
+        "follows.read",
+        "tweet.write",
+        "media.write",
+        "offline.access",
+    ),
     scope_separator=" ",
     # authorization-code: access tokens live two hours; every refresh answers a new refresh token
     token=TokenRules(TokenModel.ROTATING, lifetime_s=7200, refresh_margin=0.2),
@@ -46,6 +54,7 @@ SPEC = PlatformSpec(
         RateWindow("mentions", 300, QUARTER_HOUR_S),
         RateWindow("lookup", 300, QUARTER_HOUR_S),
         RateWindow("users", 75, QUARTER_HOUR_S),
+        RateWindow("publishing", 100, QUARTER_HOUR_S),  # manage-tweets: POST /2/tweets
         # x-api/webhooks, x-api/activity
         RateWindow("webhooks", 450, QUARTER_HOUR_S, LimitScope.APP),
         RateWindow("subscriptions", 500, QUARTER_HOUR_S, LimitScope.APP),
@@ -57,7 +66,7 @@ SPEC = PlatformSpec(
     ),
     hosts=("api.x.com",),
     webhook_signature_header="x-twitter-webhooks-signature",  # x-api/webhooks
-    capabilities=frozenset({"webhooks", "comments", "mentions", "revoke"}),
+    capabilities=frozenset({"webhooks", "comments", "mentions", "publish", "revoke"}),
     batch_read=100,  # GET /2/tweets?ids=
     batch_read_family="lookup",
     batch_read_calls=2,  # the newest version of an edited post is a second one

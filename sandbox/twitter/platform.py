@@ -5,6 +5,7 @@ from sandbox.platform import Issued, Platform
 from sandbox.state import State
 from sandbox.twitter import errors
 from sandbox.twitter.access import Access
+from sandbox.twitter.media import Uploads
 from sandbox.twitter.oauth import ACCESS_LIFETIME_S, DEFAULT_SCOPES, OAuth
 from sandbox.twitter.read import Reading
 from sandbox.twitter.webhooks import Webhooks, compose
@@ -25,7 +26,8 @@ TRAFFIC_MIX = {
 
 def twitter(state: State) -> Platform:
     access = Access(state)
-    writing, webhooks = Writing(state, access), Webhooks(state, access)
+    uploads = Uploads(state, access)
+    writing, webhooks = Writing(state, access, uploads), Webhooks(state, access)
 
     def issue(app: PlatformApp, account: Profile) -> Issued:
         now = state.clock.now_ms()
@@ -42,6 +44,7 @@ def twitter(state: State) -> Platform:
         *OAuth(state).operations(),
         *Reading(state, access).operations(),
         *writing.operations(),
+        *uploads.operations(),
         *webhooks.operations(),
     ]
     return Platform(

@@ -12,6 +12,7 @@ from sandbox.twitter import errors
 from sandbox.twitter.access import Access, Caller
 from sandbox.twitter.errors import Refused
 from sandbox.twitter.events import Describer
+from sandbox.twitter.media import Uploads
 from sandbox.web import BadInput, Call, Reply, json_reply
 from sandbox.world import Content, Media, Profile
 
@@ -21,8 +22,9 @@ _TEXT_AT_MOST = 280
 class Writing:
     """Every change of X's world, whoever makes it, passes here, so that its events are never forgotten."""
 
-    def __init__(self, state: State, access: Access) -> None:
+    def __init__(self, state: State, access: Access, uploads: Uploads) -> None:
         self._state, self._world, self._access = state, state.world, access
+        self._uploads = uploads
         self._describe = Describer(state)
         self._acts = 0
 
@@ -37,20 +39,23 @@ class Writing:
     async def create(self, call: Call, caller: Caller) -> Reply:
         wish, account = call.json(), caller.owner()
         text = wish.get("text", "")
-        if not isinstance(text, str) or not text.strip() or len(text) > _TEXT_AT_MOST:
+        worded = isinstance(text, str) and (text.strip() or wish.get("media"))
+        if not worded or len(text) > _TEXT_AT_MOST:
             raise Refused(errors.invalid("text", str(text)[:50], "text must have 1 to 280 characters"))
-        if wish.get("media") or wish.get("poll"):
-            raise Refused(
-                errors.problem(501, "Not Implemented", "The sandbox does not emulate media or polls.")
-            )
+        if wish.get("poll"):
+            raise Refused(errors.problem(501, "Not Implemented", "The sandbox does not emulate polls."))
+        attached = wish.get("media")
+        ids = attached.get("media_ids") if isinstance(attached, dict) else None
+        media = self._uploads.attach(ids, account.id) if isinstance(ids, list) else []
         recent = self._world.timeline("twitter", account.id).older(None, 20, lambda c: not c.deleted)[0]
         if any(content.text == text and content.kind != "repost" for content in recent):
+            self._state.ledger.duplicates_refused += 1
             raise Refused(errors.forbidden("You are not allowed to create a Tweet with duplicate content."))
         reply = wish.get("reply")
         parent_id = reply.get("in_reply_to_tweet_id") if isinstance(reply, dict) else None
         parent, quoted = self._known(parent_id), self._known(wish.get("quote_tweet_id"))
         kind = "reply" if parent else "quote" if quoted else "post"
-        content, _ = self.publish(account, kind, text, parent=parent, quoted=quoted)
+        content, _ = self.publish(account, kind, text, parent=parent, quoted=quoted, media=media)
         self._state.ledger.posts_created.append(
             {
                 "platform": "twitter",

@@ -319,8 +319,10 @@ def test_cancelled_before_anything_decisive() -> None:
     account.ask(in_s=60)
     account.send("cancel_publication", {"publication_id": "pub_1"})
     assert account.document()["status"] == "cancelled" and account.open == []
-    with pytest.raises(NotFound):
+    with pytest.raises(Conflict):
         account.send("cancel_publication", {"publication_id": "pub_1"})
+    with pytest.raises(NotFound):
+        account.send("cancel_publication", {"publication_id": "pub_9"})
     account.ask("pub_2")
     account.step(Ok(POST))
     with pytest.raises(Conflict):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -25,13 +26,15 @@ from platforms.base import Platform
 from platforms.instagram.spec import SPEC as INSTAGRAM
 from platforms.outcome import Ok
 from platforms.twitter.spec import SPEC as TWITTER
+from services.fetch import Fetcher
 from storage.keys import Keys
 from storage.mongo.directory import Directory
 from storage.mongo.identity import ApiKey, Role, User
+from storage.objects import MediaObjects
 from storage.settings import Settings
 from tests.fakes.documents import FakeDeadLetters, FakeEntityStore, FakeParking, FakeSideStore
 from tests.fakes.streams import FakeMailboxes, FakeRedis
-from tests.unit.api.doubles import PARTITIONS, InProcessOwners, ScriptedPlatform
+from tests.unit.api.doubles import PARTITIONS, PICTURE, FakeMedia, InProcessOwners, ScriptedPlatform
 from tests.unit.api.fake_mongo import FakeDatabase
 
 PUBLIC = "https://rookery.example"
@@ -113,7 +116,11 @@ def keys() -> Keys:
     return Keys.generate()
 
 
-def make_services(keys: Keys, database: FakeDatabase) -> Services:
+async def public_address(host: str, port: int) -> list[str]:
+    return ["93.184.215.14"]
+
+
+def make_services(keys: Keys, database: FakeDatabase, folder: Path) -> Services:
     clock = ManualClock()
     store, sides = FakeEntityStore(), FakeSideStore()
     platforms = {"twitter": ScriptedPlatform(TWITTER), "instagram": ScriptedPlatform(INSTAGRAM)}
@@ -141,6 +148,9 @@ def make_services(keys: Keys, database: FakeDatabase) -> Services:
         dead_letters=FakeDeadLetters(),
         parking=FakeParking(),
         directory=Directory.open(cast(Any, database), keys),
+        media=FakeMedia(),
+        objects=MediaObjects(folder),
+        fetcher=Fetcher(public_address, httpx.MockTransport(lambda _: httpx.Response(200, content=PICTURE))),
         platforms=adapters,
         http=cast(Any, None),
         probes={"mongo": alive},
@@ -149,9 +159,9 @@ def make_services(keys: Keys, database: FakeDatabase) -> Services:
 
 
 @pytest.fixture
-async def world(keys: Keys) -> AsyncIterator[World]:
+async def world(keys: Keys, tmp_path: Path) -> AsyncIterator[World]:
     database = FakeDatabase()
-    services = make_services(keys, database)
+    services = make_services(keys, database, tmp_path)
     app = create_api(services)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=PUBLIC) as http:

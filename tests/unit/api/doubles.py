@@ -1,7 +1,10 @@
 """Doubles of what the API talks to: owners that run the real entities in process, and a platform."""
 
-from collections.abc import Mapping
+import io
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from PIL import Image
 
 from actors.runtime.activation import Activation, Runtime, to_document
 from actors.runtime.entity import Entity, Message
@@ -9,11 +12,12 @@ from domain.clock import Clock
 from domain.content import Profile
 from domain.errors import Busy, NotFound
 from domain.ids import EntityKey, Kind
+from domain.publishing import Draft, Refusal
 from domain.secrets import Secret
 from platforms.base import AuthorizeRequest, Grant, PlatformApp
 from platforms.outcome import Ok, Outcome
 from platforms.spec import PlatformSpec
-from storage.records import Save, SaveOutcome
+from storage.records import Document, Save, SaveOutcome
 from tests.fakes.documents import FakeEntityStore, FakeSideStore
 
 PARTITIONS = 64
@@ -91,11 +95,47 @@ class InProcessOwners:
         return Activation.load(key, self._entities[key.kind], document)
 
 
+def _picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6), "teal").save(file, "PNG")
+    return file.getvalue()
+
+
+PICTURE = _picture()
+
+
+class Rules:
+    """The pure half of `Publishing`, which owners ask."""
+
+    def adapt(self, draft: Draft) -> Draft:
+        return draft
+
+    def refusals(self, draft: Draft) -> list[Refusal]:
+        return [Refusal("text", "Not this.", "text")] if draft.text == "refuse me" else []
+
+
+class FakeMedia:
+    """`storage.ports.MediaRecords` in memory."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Document] = {}
+
+    async def add(self, document: Document) -> None:
+        self._known.setdefault(document["_id"], document)
+
+    async def get(self, media_id: str) -> Document:
+        return self._known[media_id]
+
+    async def find(self, org: str, ids: Sequence[str]) -> dict[str, Document]:
+        return {i: d for i in ids if (d := self._known.get(i)) is not None and d["org"] == org}
+
+
 class ScriptedPlatform:
     """The part of `Platform` that a connect uses. What it answers is set by the test."""
 
     def __init__(self, spec: PlatformSpec) -> None:
         self.spec = spec
+        self.publishing = Rules()
         self.grant: Outcome[Grant] = Ok(
             Grant(Secret("ACCESS-TOKEN-1"), Secret("REFRESH-TOKEN-1"), 7200, spec.default_scopes)
         )

@@ -165,7 +165,13 @@ async def test_missing_scopes_are_told_and_do_not_prevent_the_connection(world: 
     world.twitter.grant = Ok(replace(world.twitter.grant.value, scopes=("tweet.read", "users.read")))
     view = await world.connect(world.ours.manager)
     assert view["status"] == "connected"
-    assert view["missing_scopes"] == ["like.read", "follows.read", "offline.access"]
+    assert view["missing_scopes"] == [
+        "like.read",
+        "follows.read",
+        "tweet.write",
+        "media.write",
+        "offline.access",
+    ]
 
 
 async def test_two_orgs_connect_the_same_account_each_for_itself(world: World) -> None:

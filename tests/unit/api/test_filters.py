@@ -3,6 +3,7 @@
 from typing import Any
 
 from actors.account.documents import content_document, remark_document
+from actors.account.publication import Action, Publication, publication_document
 from actors.consumers import EventLog
 from domain.content import ContentItem, ContentKind, Person, Remark, RemarkKind, Text
 from domain.engagement import Tally
@@ -65,6 +66,9 @@ async def test_what_a_store_filters_by_is_a_field_of_what_is_written(world: Worl
             "a", "o", "twitter", item, None, Tally(), now, seal, commerce=False
         ),
         "social_comments": remark_document("a", "o", "twitter", remark, False, now, seal),
+        "social_publications": publication_document(
+            "a", "o", "twitter", Publication("pub_1", Action.DELETE, now), "grp_1", "usr_1", None, now, seal
+        ),
         "events": (await sides.load_many("events", [envelope["id"]]))[envelope["id"]],
     }
     assert written.keys() == FEEDS.keys()

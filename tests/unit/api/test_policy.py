@@ -14,6 +14,7 @@ from api.policy import POLICY, Access, Thing
 from api.redirect import redirect_router
 from storage.mongo.identity import Role
 from tests.unit.api.conftest import Person, World
+from tests.unit.api.doubles import PICTURE
 from tests.unit.api.things import Things, campaign_body, make_things, sale_body
 
 ROUTES = [
@@ -39,6 +40,8 @@ BODIES: dict[str, Any] = {
     "record_campaign_cost": {"amount_minor": 100},
     "create_link": {"url": "https://shop.example/q"},
     "record_transaction": sale_body("order-sweep"),
+    "edit_content": {"text": "New words"},
+    "fetch_media": {"url": "https://pictures.example/p.png"},
 }
 
 
@@ -48,6 +51,8 @@ def address(path: str, name: str, things: Things) -> str:
         "platform": "twitter",
         "kind": "account",
         "content_id": things.content,
+        "publication_id": things.publication,
+        "media_id": things.media,
         "user_id": things.user,
         "key_id": things.api_key,
         "letter_id": things.dead_letter,
@@ -56,9 +61,18 @@ def address(path: str, name: str, things: Things) -> str:
     return re.sub(r"{(\w+)}", lambda m: values[m[1]], path)
 
 
+def body_of(name: str, things: Things) -> Any:
+    if name == "create_publication":
+        return {"accounts": [things.account], "text": "Hello"}
+    return BODIES.get(name)
+
+
 async def ask(world: World, person: Person | None, route: tuple[str, str, str], things: Things) -> int:
     method, path, name = route
-    answer = await world.call(method, address(path, name, things), person, json=BODIES.get(name))
+    body: dict[str, Any] = {"json": body_of(name, things)}
+    if name == "upload_media":
+        body = {"content": PICTURE}
+    answer = await world.call(method, address(path, name, things), person, **body)
     if answer.status_code >= 400:
         assert answer.headers["content-type"] == "application/problem+json", route
         assert answer.json()["status"] == answer.status_code
@@ -130,8 +144,8 @@ async def test_another_orgs_ids_are_404_for_every_role(world: World, role: Role)
 
 @pytest.mark.parametrize("role", Role)
 async def test_unknown_and_impossible_ids_are_404(world: World, role: Role) -> None:
-    unknown = Things(*["twitter:9:nobody", "cmp_none", "nonexistent", "txn_none"], *["nothing-here"] * 4)
-    impossible = Things(*["%00", "a%20b", "ä" * 300, "..%5c"], *["%7B%7D"] * 4)
+    unknown = Things(*["twitter:9:nobody", "cmp_none", "nonexistent", "txn_none"], *["nothing-here"] * 6)
+    impossible = Things(*["%00", "a%20b", "ä" * 300, "..%5c"], *["%7B%7D"] * 6)
     for things in (unknown, impossible):
         for route in PROTECTED:
             if POLICY[route[2]].thing is not None:

@@ -15,7 +15,7 @@ import pytest
 
 from api.policy import POLICY
 from tests.unit.api.conftest import Person, World
-from tests.unit.api.test_policy import BODIES, PROTECTED, ROUTES, address
+from tests.unit.api.test_policy import BODIES, PROTECTED, ROUTES, address, body_of
 from tests.unit.api.things import campaign_body, make_things
 
 Route = tuple[str, str, str]
@@ -126,7 +126,7 @@ async def test_a_parameter_that_is_unknown_or_repeated_is_named(world: World) ->
     for route in PROTECTED:
         where = address(route[1], route[2], things)
         answer = await world.call(
-            route[0], f"{where}?colour=red", person(world, route), json=BODIES.get(route[2])
+            route[0], f"{where}?colour=red", person(world, route), json=body_of(route[2], things)
         )
         assert named(refused(answer, route)) == {"colour"}, route
     for route, _ in await lists(world):
@@ -164,7 +164,7 @@ async def test_no_value_of_any_field_is_a_defect(world: World) -> None:
             continue
         for field in dict.fromkeys(fields(spec, content["application/json"]["schema"])):
             for value in [*TEXTS, *TIMES, *OTHERS]:
-                body = json.dumps(with_field(BODIES.get(name, {}), field, value)).encode()
+                body = json.dumps(with_field(body_of(name, things) or {}, field, value)).encode()
                 by = None if POLICY[name].public else world.ours.admin
                 where = address(path, name, things)
                 answer = await world.call(method, where, by, content=body, headers=JSON)

@@ -12,6 +12,7 @@ from storage.crypto import field_aad
 from storage.mongo.identity import ApiKey, User
 from storage.records import DeadLetter
 from tests.unit.api.conftest import Company, World
+from tests.unit.api.doubles import PICTURE
 
 ORIGINAL = b'{"id":"900","likes":36893488147419103232,"text":"half \\ud83d"}'
 
@@ -23,6 +24,8 @@ class Things:
     link: str
     transaction: str
     content: str
+    publication: str
+    media: str
     user: str
     api_key: str
     dead_letter: str
@@ -36,8 +39,12 @@ async def make_things(world: World, company: Company, external_id: str) -> Thing
     campaign = await post("POST", "/v1/campaigns", company.admin, json=campaign_body())
     link = await post("POST", "/v1/links", company.admin, json={"url": "https://shop.example/p"})
     sale = await post("POST", "/v1/transactions", company.admin, json=sale_body(f"order-{suffix}"))
-    for answer in (campaign, link, sale):
+    picture = await post("POST", "/v1/media", company.admin, content=PICTURE)
+    for answer in (campaign, link, sale, picture):
         assert answer.status_code == 201, answer.text
+    later = {"publish_at": "2026-06-01T00:00:00Z", "accounts": [account], "text": "Soon"}
+    piece = await post("POST", "/v1/publications", company.admin, json=later)
+    assert piece.status_code == 202, piece.text
     directory, now = world.services.directory, world.clock.now()
     user = User(f"usr_extra{suffix}", company.id, f"extra@{suffix}.example", now)
     await directory.users.add(user)
@@ -61,6 +68,8 @@ async def make_things(world: World, company: Company, external_id: str) -> Thing
         link.json()["code"],
         sale.json()["id"],
         content,
+        piece.json()["targets"][0]["publication_id"],
+        picture.json()["id"],
         user.id,
         key.id,
         letter.id,
