@@ -9,6 +9,7 @@ from sandbox.apps import DIALECTS, PlatformApp
 from sandbox.deliver import Behaviour
 from sandbox.generate import DEFAULT_POSTS, make_account
 from sandbox.limits import Rule
+from sandbox.picture import picture
 from sandbox.platform import Platform
 from sandbox.routing import Operation, Routes
 from sandbox.state import State
@@ -49,6 +50,7 @@ class Control:
             ("GET", "/ledger", self.ledger),
             ("GET", "/ledger/summary", self.summary),
             ("DELETE", "/ledger", self.clear_ledger),
+            ("GET", "/picture.png", self.picture),
         ]
         self._routes = Routes(
             [Operation("sandbox", _HERE, method, path, handler) for method, path, handler in table]
@@ -66,6 +68,9 @@ class Control:
 
     async def index(self, call: Call) -> Reply:
         return report.index(self._state)
+
+    async def picture(self, call: Call) -> Reply:
+        return picture(call)
 
     async def healthz(self, call: Call) -> Reply:
         state = self._state

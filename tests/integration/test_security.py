@@ -17,11 +17,13 @@ from joserfc.jwk import KeySet, OctKey
 
 from domain.ids import EntityKey, Kind
 from ops.service import Service
+from sandbox.picture import png
 from storage.keys import Keys
 from storage.mongo.dead_letters import MongoDeadLetters
 from storage.records import DeadLetter
 from tests.support.client import Caller, Json, World, eventually
 
+PICTURE = png(8, 6)
 ROLES = ("creator", "analyst", "manager", "admin")
 
 # Who may call what, said a second time and independently of the service: letters of roles, `o` for admins of
@@ -60,6 +62,17 @@ GET    /v1/content                                  amnc
 GET    /v1/content/{content_id}                     amnc
 GET    /v1/content/{content_id}/comments            amn
 GET    /v1/comments                                 amn
+PATCH  /v1/content/{content_id}                     amc
+DELETE /v1/content/{content_id}                     amc
+GET    /v1/publications                             amnc
+POST   /v1/publications                             amc
+GET    /v1/publications/{publication_id}            amnc
+POST   /v1/publications/{publication_id}/cancel     amc
+POST   /v1/publications/{publication_id}/retry      amc
+POST   /v1/media                                    amc
+POST   /v1/media/fetch                              amc
+GET    /v1/media/{media_id}                         amnc
+GET    /media/{token}                               *
 GET    /v1/campaigns                                amn
 POST   /v1/campaigns                                am
 GET    /v1/campaigns/{id}                           amn
@@ -99,6 +112,8 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/v1/integrations/{platform}/apps"): {"client_id": "sweep", "client_secret": "sweep"},
     ("POST", "/v1/integrations/{platform}/connect"): {},
     ("PATCH", "/v1/accounts/{id}"): {"commerce_enabled": False},
+    ("PATCH", "/v1/content/{content_id}"): {"text": "swept"},
+    ("POST", "/v1/publications"): {"accounts": ["{account}"], "text": "swept"},
     ("POST", "/v1/campaigns"): {"name": "sweep", "budget": {"total_minor": 1, "currency": "EUR"}},
     ("PATCH", "/v1/campaigns/{id}"): {"description": "swept"},
     ("POST", "/v1/campaigns/{id}/costs"): {"amount_minor": 1},
@@ -133,6 +148,10 @@ async def one_of_everything(world: World, admin: Caller, creator: Caller) -> dic
     link = await admin.post("/v1/links", BODIES["POST", "/v1/links"])
     order = BODIES["POST", "/v1/transactions"] | {"order_id": f"order-{uuid.uuid4()}"}
     sale = await admin.post("/v1/transactions", order)
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    later = {"accounts": [view["id"]], "text": "Later", "publish_at": tomorrow}
+    piece = await admin.post("/v1/publications", later)
+    picture = (await admin.request("POST", "/v1/media", content=PICTURE)).json()
     user = await admin.post("/v1/users", {"email": f"{uuid.uuid4()}@people.example", "role": "analyst"})
     key = await admin.post("/v1/api-keys", {"name": "to be revoked"})
     letter = DeadLetter(
@@ -151,6 +170,10 @@ async def one_of_everything(world: World, admin: Caller, creator: Caller) -> dic
         "link": link["code"],
         "transaction": sale["id"],
         "content_id": posts[0]["id"],
+        "publication_id": piece["targets"][0]["publication_id"],
+        "media_id": picture["id"],
+        "picture_url": f"{world.settings.sandbox_url}/_sandbox/picture.png",
+        "token": "forged",
         "user_id": user["id"],
         "key_id": key["id"],
         "letter_id": letter.id,
@@ -168,6 +191,12 @@ def filled(path: str, things: dict[str, str]) -> str:
 
 async def call(caller: Caller, method: str, path: str, things: dict[str, str]) -> httpx.Response:
     body = BODIES.get((method, path))
+    if (method, path) == ("POST", "/v1/media"):
+        return await caller.request(method, path, content=PICTURE)
+    if (method, path) == ("POST", "/v1/media/fetch"):
+        body = {"url": things["picture_url"]}
+    if path == "/v1/publications" and body:
+        body = body | {"accounts": [things["account"]], "text": str(uuid.uuid4())}
     if path == "/v1/transactions" and body:
         body = body | {"order_id": f"order-{uuid.uuid4()}"}
     if path == "/v1/users" and body:
