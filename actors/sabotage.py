@@ -36,7 +36,8 @@ class HastyMailboxes(RedisMailboxes):
         self, positions: Mapping[str, StreamId], count: int, block_ms: int
     ) -> dict[str, list[Entry]]:
         found = await super().read(positions, count, block_ms)
-        await self.delete([e for entries in found.values() for e in entries])
+        for stream, entries in found.items():
+            await self._redis.xdel(stream, *(str(entry.id) for entry in entries))
         return found
 
 

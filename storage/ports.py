@@ -94,7 +94,16 @@ class Mailboxes(Protocol):
         """Up to `count` entries per stream after each position; waits up to `block_ms` for the first."""
         ...
 
-    async def delete(self, entries: Sequence[Entry]) -> None: ...
+    async def fence(self, partition: int, epoch: int) -> bool:
+        """From now on mail of the partition is deleted under this claim's epoch or a later one. False, and
+        nothing changed, when a later claim was here before."""
+        ...
+
+    async def delete(self, entries: Sequence[Entry], epochs: Mapping[int, int]) -> set[int]:
+        """Delete what was read under these claims (partition -> epoch), with its counts of attempts.
+        Answers the partitions that a later claim has fenced: of them nothing was deleted. As `fence` for
+        all others: a fence that Redis has lost stands again."""
+        ...
 
     async def overflows(self, streams: Sequence[str]) -> list[str]:
         """Overflow streams of these streams that may be read now: they hold the mail of a target that
@@ -118,8 +127,9 @@ class Mailboxes(Protocol):
         """Stream name -> event ids whose effect is saved. An overflow stream shares its stream's marks."""
         ...
 
-    async def raise_attempts(self, entries: Sequence[Entry]) -> dict[StreamId, int]:
-        """Count an attempt to apply each entry, before applying it; answers the new counts."""
+    async def raise_attempts(self, entries: Sequence[Entry], *, alone: bool = False) -> dict[StreamId, int]:
+        """Count an attempt to apply each entry, before applying it; answers the new counts. Attempts to
+        apply it `alone` are counted apart."""
         ...
 
 

@@ -82,6 +82,11 @@ OVERFLOW = ":overflow:"
 """Part of the name of an overflow stream, and of no other: `{stream}:overflow:{route}:{since}`."""
 
 
+def partition_of(stream: str) -> int:
+    """Of a mailbox's stream or overflow stream: `mailbox:{kind}:{partition}...`."""
+    return int(stream.split(":", 3)[2])
+
+
 @dataclass(frozen=True, slots=True)
 class Mail:
     """A message on its way into a mailbox. `target` is an entity id, or `platform:external id` for all
@@ -94,11 +99,14 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A message read from a mailbox."""
+    """A message read from a mailbox. `number` counts what was ever added to its stream, this one included:
+    it falls back when Redis loses the end of the stream, which ids do not (they are made from the time).
+    0 in an overflow stream."""
 
     stream: str
     id: StreamId
     mail: Mail
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

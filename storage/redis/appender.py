@@ -15,6 +15,9 @@ from storage.redis.client import guard
 INDEX: Final = "mailbox:overflows"
 """Hash of open overflows: `{stream}:overflow:{route}` -> the id in the stream after which mail spills."""
 
+COUNTS: Final = "mailbox:counts"
+"""Hash: stream -> how many entries were ever added to it; the number in the newest one."""
+
 _MAX_MAILS: Final = 512
 _MAX_BYTES: Final = 4 * 1024 * 1024
 _MEMORY_CHECK_S: Final = 1.0
@@ -22,14 +25,14 @@ _MEMORY_SHARE: Final = 0.8
 """Where accepting stops. Short of the limit, at which Redis refuses what emptying a mailbox needs as well."""
 
 _APPEND: Final = """
--- KEYS: a stream per mail, then the overflow index. ARGV: the flood limit, then target, event id and body
--- per mail. Ids of one entity's mail must rise across its streams, because it keeps a single watermark:
+-- KEYS: a stream per mail, then the overflow index and the counts. ARGV: the flood limit, then target,
+-- event id and body per mail. Ids of one entity's mail must rise across its streams, because it keeps a single watermark:
 -- hence all targets of one external account spill together (the route), an overflow starts behind the
 -- stream's id, and closing it lifts the stream's id (see CLOSE).
-local index, limit = KEYS[#KEYS], tonumber(ARGV[1])
+local index, counts, limit = KEYS[#KEYS - 1], KEYS[#KEYS], tonumber(ARGV[1])
 local spilling = redis.call('HLEN', index) > 0
 local function route(target) return string.match(target, '^[^:]+:[^:]+') or target end
-for i = 1, #KEYS - 1 do
+for i = 1, #KEYS - 2 do
   local stream, target, event, body = KEYS[i], ARGV[3 * i - 1], ARGV[3 * i], ARGV[3 * i + 1]
   local overflow = stream .. ':overflow:' .. route(target)
   local since = spilling and redis.call('HGET', index, overflow)
@@ -41,7 +44,8 @@ for i = 1, #KEYS - 1 do
     end
     redis.call('XADD', name, id, 't', target, 'e', event, 'b', body)
   else
-    local id = redis.call('XADD', stream, '*', 't', target, 'e', event, 'b', body)
+    local n = redis.call('HINCRBY', counts, stream, 1)
+    local id = redis.call('XADD', stream, '*', 't', target, 'e', event, 'b', body, 'n', n)
     local owed = redis.call('XLEN', stream)
     if owed > limit and owed % 64 == 0 then
       local mine = 0
@@ -159,7 +163,7 @@ class Appender:
                 args += (mail.target, mail.event_id, mail.body)
         async with guard():
             await self._refuse_when_full()
-            await self._append(keys=[*streams, INDEX], args=args)
+            await self._append(keys=[*streams, INDEX, COUNTS], args=args)
 
     async def _refuse_when_full(self) -> None:
         now = self._clock.monotonic()

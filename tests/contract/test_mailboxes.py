@@ -5,6 +5,7 @@ from tests.contract.conftest import SPILL_AT, Stores
 
 HOUR = 3600
 S1, S2 = "mailbox:account:1", "mailbox:account:2"
+EPOCHS = {1: 1, 2: 1}
 
 
 def mail(n: int, target: str = "twitter:1") -> Mail:
@@ -68,9 +69,9 @@ async def test_concurrent_tellers_all_arrive_each_in_its_own_order(stores: Store
 async def test_what_is_deleted_is_no_longer_owed(stores: Stores) -> None:
     await stores.mailboxes.tell([(S1, mail(n)) for n in range(4)] + [(S2, mail(9))])
     entries = await everything(stores, S1)
-    await stores.mailboxes.delete([entries[0], entries[2]])
-    await stores.mailboxes.delete([entries[0]])
-    await stores.mailboxes.delete([])
+    await stores.mailboxes.delete([entries[0], entries[2]], EPOCHS)
+    await stores.mailboxes.delete([entries[0]], EPOCHS)
+    await stores.mailboxes.delete([], {})
     assert await everything(stores, S1) == [entries[1], entries[3]]
     assert await stores.mailboxes.lag([S1, S2, "mailbox:account:3"]) == {S1: 2, S2: 1, "mailbox:account:3": 0}
 
@@ -78,7 +79,7 @@ async def test_what_is_deleted_is_no_longer_owed(stores: Stores) -> None:
 async def test_the_last_id_outlives_its_entry(stores: Stores) -> None:
     await stores.mailboxes.tell([(S1, mail(1)), (S1, mail(2))])
     entries = await everything(stores, S1)
-    await stores.mailboxes.delete(entries)
+    await stores.mailboxes.delete(entries, EPOCHS)
     assert await stores.mailboxes.last_ids([S1, S2]) == {S1: entries[-1].id, S2: ZERO}
     assert await stores.mailboxes.last_ids([]) == {}
     await stores.mailboxes.tell([(S1, mail(3))])
@@ -114,8 +115,60 @@ async def test_attempts_are_counted_until_the_entry_is_deleted(stores: Stores) -
     assert await stores.mailboxes.raise_attempts([one]) == {one.id: 1}
     assert await stores.mailboxes.raise_attempts([one, two]) == {one.id: 2, two.id: 1}
     assert await stores.mailboxes.raise_attempts([]) == {}
-    await stores.mailboxes.delete([one])
+    await stores.mailboxes.delete([one], EPOCHS)
     assert await stores.mailboxes.raise_attempts([one]) == {one.id: 1}
+
+
+async def test_attempts_alone_are_counted_apart_and_leave_nothing_behind(stores: Stores) -> None:
+    await stores.mailboxes.tell([(S1, mail(1))])
+    (one,) = await everything(stores, S1)
+    assert await stores.mailboxes.raise_attempts([one]) == {one.id: 1}
+    assert await stores.mailboxes.raise_attempts([one], alone=True) == {one.id: 1}
+    assert await stores.mailboxes.raise_attempts([one], alone=True) == {one.id: 2}
+    await stores.mailboxes.delete([one], EPOCHS)
+    assert await stores.mailboxes.raise_attempts([one], alone=True) == {one.id: 1}
+
+
+# -- the fence --------------------------------------------------------------------------------------
+async def test_a_reader_of_an_earlier_claim_deletes_nothing(stores: Stores) -> None:
+    await stores.mailboxes.tell([(S1, mail(1)), (S1, mail(2)), (S2, mail(3))])
+    entries = [*await everything(stores, S1), *await everything(stores, S2)]
+    assert await stores.mailboxes.fence(1, 1)
+    assert await stores.mailboxes.fence(1, 2)
+    assert await stores.mailboxes.fence(1, 2)
+    assert not await stores.mailboxes.fence(1, 1)
+    assert await stores.mailboxes.delete(entries, {1: 1, 2: 1}) == {1}
+    assert await everything(stores, S1) == entries[:2]
+    assert await everything(stores, S2) == []
+    assert await stores.mailboxes.delete(entries[:2], {1: 2}) == set()
+    assert await everything(stores, S1) == []
+
+
+async def test_whoever_deletes_under_a_later_claim_puts_the_fence_up_again(stores: Stores) -> None:
+    """As after a loss of data that took the fence along."""
+    await stores.mailboxes.tell([(S1, mail(1)), (S1, mail(2))])
+    one, two = await everything(stores, S1)
+    assert await stores.mailboxes.delete([one], {1: 7}) == set()
+    assert await stores.mailboxes.delete([two], {1: 6}) == {1}
+    assert not await stores.mailboxes.fence(1, 6)
+    assert await everything(stores, S1) == [two]
+
+
+async def test_many_are_deleted_at_once(stores: Stores) -> None:
+    await stores.mailboxes.tell([(S1, mail(n, f"twitter:{n}")) for n in range(2_500)])
+    entries = await everything(stores, S1)
+    assert await stores.mailboxes.delete(entries, EPOCHS) == set()
+    assert await everything(stores, S1) == []
+
+
+async def test_entries_are_numbered_per_stream(stores: Stores) -> None:
+    await stores.mailboxes.tell([(S1, mail(1)), (S2, mail(2)), (S1, mail(3))])
+    entries = await everything(stores, S1)
+    assert [entry.number for entry in entries] == [1, 2]
+    await stores.mailboxes.delete(entries, EPOCHS)
+    await stores.mailboxes.tell([(S1, mail(4))])
+    assert [entry.number for entry in await everything(stores, S1)] == [3]
+    assert [entry.number for entry in await everything(stores, S2)] == [1]
 
 
 async def flood(stores: Stores, target: str, count: int, start: int = 0) -> None:
@@ -129,7 +182,7 @@ async def test_a_flooding_target_spills_and_its_neighbours_do_not(stores: Stores
     assert kept[-1].mail == mail(1, "twitter:quiet")
     assert SPILL_AT < len(kept) < SPILL_AT + 130
     assert await stores.mailboxes.overflows([S1, S2]) == []  # its earlier mail comes first
-    await stores.mailboxes.delete(kept[:-1])
+    await stores.mailboxes.delete(kept[:-1], EPOCHS)
     (overflow,) = await stores.mailboxes.overflows([S1, S2])
     assert await stores.mailboxes.overflows([S2]) == []
     spilled = await everything(stores, overflow)
@@ -145,7 +198,7 @@ async def test_every_connection_of_the_account_spills_along(stores: Stores) -> N
     await stores.mailboxes.tell([(S1, mail(7777, "twitter:loud:acme"))])
     kept = await everything(stores, S1)
     assert all(entry.mail.target == "twitter:loud" for entry in kept)
-    await stores.mailboxes.delete(kept)
+    await stores.mailboxes.delete(kept, EPOCHS)
     (overflow,) = await stores.mailboxes.overflows([S1])
     assert (await everything(stores, overflow))[-1].mail == mail(7777, "twitter:loud:acme")
 
@@ -155,10 +208,10 @@ async def test_an_emptied_overflow_closes_and_ids_go_on_rising(stores: Stores) -
     for round_ in range(3):
         await flood(stores, "twitter:loud", SPILL_AT + 200, 1000 * round_)
         entries = await everything(stores, S1)
-        await stores.mailboxes.delete(entries)
+        await stores.mailboxes.delete(entries, EPOCHS)
         (overflow,) = await stores.mailboxes.overflows([S1])
         entries += await everything(stores, overflow)
-        await stores.mailboxes.delete([e for e in entries if e.stream == overflow])
+        await stores.mailboxes.delete([e for e in entries if e.stream == overflow], EPOCHS)
         assert await stores.mailboxes.overflows([S1]) == []
         assert [e.mail.event_id for e in entries] == [
             f"e{n}" for n in range(1000 * round_, 1000 * round_ + SPILL_AT + 200)

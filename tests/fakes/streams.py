@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from domain.clock import Clock
-from storage.records import OVERFLOW, ZERO, BusEntry, Entry, Mail, StreamId
+from storage.records import OVERFLOW, ZERO, BusEntry, Entry, Mail, StreamId, partition_of
 from storage.redis.cache import Cached
 from storage.redis.live import KEPT_FOR
 from storage.redis.mailbox import SPILL_AT
@@ -20,6 +20,7 @@ _SEEN_FOR = timedelta(hours=40)
 class _Stream:
     entries: dict[StreamId, tuple[object, bytes]] = field(default_factory=dict)  # in order
     last: StreamId = ZERO
+    added: int = 0
 
 
 class FakeRedis:
@@ -31,7 +32,8 @@ class FakeRedis:
         self.streams: dict[str, _Stream] = {}
         self.hashes: dict[str, dict[str, str]] = {}
         self.seen: dict[tuple[str, str], float] = {}  # stream, event id -> when marked
-        self.attempts: Counter[tuple[str, StreamId]] = Counter()
+        self.attempts: Counter[tuple[str, StreamId, bool]] = Counter()  # stream, id, alone
+        self.fences: dict[int, int] = {}  # partition -> epoch
         self.spilling: dict[str, StreamId] = {}  # "{stream}:overflow:{route}" -> since
         self._appended = asyncio.Event()
 
@@ -43,16 +45,17 @@ class FakeRedis:
 
     def take(self, other: "FakeRedis") -> None:
         """Hold what `other` holds and nothing else."""
-        self.streams = {name: _Stream(dict(s.entries), s.last) for name, s in other.streams.items()}
+        self.streams = {n: _Stream(dict(s.entries), s.last, s.added) for n, s in other.streams.items()}
         self.hashes = {name: dict(held) for name, held in other.hashes.items()}
         self.seen, self.spilling = dict(other.seen), dict(other.spilling)
-        self.attempts = Counter(other.attempts)
+        self.attempts, self.fences = Counter(other.attempts), dict(other.fences)
 
     def append(self, stream: str, label: object, body: bytes) -> StreamId:
         held = self.streams.setdefault(stream, _Stream())
         now = StreamId(int(self.clock.now().timestamp() * 1000), 0)
         id_ = now if held.last < now else StreamId(held.last.ms, held.last.seq + 1)
         held.last = id_
+        held.added += 1
         held.entries[id_] = (label, body)
         self._appended.set()
         return id_
@@ -93,13 +96,14 @@ class FakeMailboxes:
             if (since := self._redis.spilling.get(overflow)) is not None:
                 spill = self._redis.streams.setdefault(f"{overflow}:{since}", _Stream(last=since))
                 spill.last = max(spill.last, since)
-                self._redis.append(f"{overflow}:{since}", mail, mail.body)
+                self._redis.append(f"{overflow}:{since}", (mail, 0), mail.body)
                 continue
-            id_ = self._redis.append(stream, mail, mail.body)
+            added = self._redis.streams.setdefault(stream, _Stream()).added
+            id_ = self._redis.append(stream, (mail, added + 1), mail.body)
             held = self._redis.streams[stream].entries
             if len(held) > self._spill_at and len(held) % 64 == 0:
-                newest = [label for label, _ in list(held.values())[-128:]]
-                own = sum(isinstance(m, Mail) and _route(m.target) == _route(mail.target) for m in newest)
+                newest = [_mail(label) for label, _ in list(held.values())[-128:]]
+                own = sum(_route(m.target) == _route(mail.target) for m, _ in newest)
                 if own > 64:
                     self._redis.spilling[overflow] = id_
 
@@ -108,19 +112,34 @@ class FakeMailboxes:
     ) -> dict[str, list[Entry]]:
         found = await self._redis.read(positions, count, block_ms)
         return {
-            stream: [Entry(stream, id_, mail) for id_, mail, _ in entries if isinstance(mail, Mail)]
+            stream: [Entry(stream, id_, *_mail(label)) for id_, label, _ in entries]
             for stream, entries in found.items()
         }
 
-    async def delete(self, entries: Sequence[Entry]) -> None:
+    async def fence(self, partition: int, epoch: int) -> bool:
+        if self._redis.fences.get(partition, 0) > epoch:
+            return False
+        self._redis.fences[partition] = epoch
+        return True
+
+    async def delete(self, entries: Sequence[Entry], epochs: Mapping[int, int]) -> set[int]:
+        partitions = {partition_of(entry.stream) for entry in entries}
+        fenced = {p for p in partitions if not await self.fence(p, epochs[p])}
+        streams: set[str] = set()
         for entry in entries:
-            self._redis.streams[entry.stream].entries.pop(entry.id, None)
-            self._redis.attempts.pop((entry.stream, entry.id), None)
-        for stream in {entry.stream for entry in entries if OVERFLOW in entry.stream}:
-            if not self._redis.streams[stream].entries:
-                parent = self._redis.streams[stream.partition(OVERFLOW)[0]]
-                parent.last = max(parent.last, self._redis.streams.pop(stream).last)
-                self._redis.spilling.pop(stream.rpartition(":")[0], None)
+            stream = self._redis.streams.get(entry.stream)
+            if stream is None or partition_of(entry.stream) in fenced:
+                continue
+            streams.add(entry.stream)
+            stream.entries.pop(entry.id, None)
+            for alone in (False, True):
+                self._redis.attempts.pop((entry.stream, entry.id, alone), None)
+        for name in {name for name in streams if OVERFLOW in name}:
+            if not self._redis.streams[name].entries:
+                parent = self._redis.streams[name.partition(OVERFLOW)[0]]
+                parent.last = max(parent.last, self._redis.streams.pop(name).last)
+                self._redis.spilling.pop(name.rpartition(":")[0], None)
+        return fenced
 
     async def overflows(self, streams: Sequence[str]) -> list[str]:
         ready = []
@@ -147,11 +166,11 @@ class FakeMailboxes:
         for stream, event_ids in marks.items():
             self._redis.seen |= {(stream.partition(OVERFLOW)[0], event_id): now for event_id in event_ids}
 
-    async def raise_attempts(self, entries: Sequence[Entry]) -> dict[StreamId, int]:
+    async def raise_attempts(self, entries: Sequence[Entry], *, alone: bool = False) -> dict[StreamId, int]:
         counts = {}
         for entry in entries:
-            self._redis.attempts[entry.stream, entry.id] += 1
-            counts[entry.id] = self._redis.attempts[entry.stream, entry.id]
+            self._redis.attempts[entry.stream, entry.id, alone] += 1
+            counts[entry.id] = self._redis.attempts[entry.stream, entry.id, alone]
         return counts
 
 
@@ -221,6 +240,12 @@ class FakeCache:
 
     async def set(self, what: Cached, id: str, sealed: bytes) -> None:
         self._data[what, id] = sealed
+
+
+def _mail(label: object) -> tuple[Mail, int]:
+    """The mail of a mailbox's entry, and its number."""
+    assert isinstance(label, tuple)
+    return label[0], label[1]
 
 
 def _route(target: str) -> str:
