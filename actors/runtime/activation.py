@@ -16,6 +16,9 @@ S = TypeVar("S")
 KEPT_ANSWERS = 8
 """Answers to commands kept for `Idempotency-Key`: a person's retries come within a few commands."""
 
+KEPT_ASIDE = 8
+"""Messages passed without effect of which it is known: until the letter is written, which comes at once."""
+
 KEPT_OUTCOMES = 8
 """Outcomes of effects kept to recognise one that is posted again: it comes again within a second or so."""
 
@@ -35,6 +38,7 @@ class Runtime:
     sides: tuple[tuple[str, Document], ...] = ()  # (collection, document) saved and perhaps not yet written
     answers: tuple[tuple[str, bytes], ...] = ()  # (command id, JSON answer), oldest first
     outcomes: tuple[str, ...] = ()  # ids of outcomes applied, oldest first
+    aside: tuple[tuple[StreamId, str], ...] = ()  # (message passed without effect, reason), oldest first
     placement: Placement = Placement.SHARED
     epoch: int = 0  # the highest claim epoch that wrote: no later side document may look older
 
@@ -57,6 +61,13 @@ class Runtime:
 
     def passed(self, generation: int, position: StreamId) -> "Runtime":
         return replace(self, generation=generation, watermark=position)
+
+    def set_aside(self, position: StreamId, reason: str) -> "Runtime":
+        return replace(self, aside=(*self.aside, (position, reason))[-KEPT_ASIDE:])
+
+    def why_aside(self, position: StreamId) -> str | None:
+        """None: it was applied."""
+        return next((reason for known, reason in self.aside if known == position), None)
 
 
 @dataclass(slots=True)
@@ -85,6 +96,7 @@ class Activation(Generic[S]):
             sides=tuple((c, d) for c, d in rt.get("sides", ())),
             answers=tuple((c, bytes(a)) for c, a in rt["answers"]),
             outcomes=tuple(rt.get("outcomes", ())),
+            aside=tuple((StreamId.parse(p), r) for p, r in rt.get("aside", ())),
             placement=Placement(rt["placement"]),
             epoch=rt.get("epoch", 0),
         )
@@ -114,6 +126,7 @@ def to_document(
             "sides": [[c, d] for c, d in runtime.sides],
             "answers": [[c, a] for c, a in runtime.answers],
             "outcomes": list(runtime.outcomes),
+            "aside": [[str(p), r] for p, r in runtime.aside],
             "placement": runtime.placement.value,
             "epoch": runtime.epoch,
         },

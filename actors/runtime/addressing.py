@@ -61,16 +61,21 @@ class Addressing:
     def is_webhook(entry: Entry) -> bool:
         return entry.stream.startswith(f"mailbox:{Kind.ACCOUNT}:") and entry.mail.target.count(":") == 1
 
+    def keys(self, entry: Entry, account_ids: Sequence[str]) -> list[EntityKey]:
+        """Whom it concerns, without opening it."""
+        if self.is_webhook(entry):
+            return [EntityKey(Kind.ACCOUNT, id_) for id_ in account_ids]
+        return [EntityKey(Kind(entry.stream.split(":")[1]), entry.mail.target)]
+
     def messages(self, entry: Entry, account_ids: Sequence[str]) -> dict[EntityKey, Message]:
         """Open, parse and normalise. Raises only for a body that cannot be opened."""
         mail = self._envelope.open_mail(entry.mail)
         if isinstance(mail, Message):
-            kind = Kind(entry.stream.split(":")[1])
-            return {EntityKey(kind, entry.mail.target): mail}
-        platform = self._platforms.get(mail.platform)
-        if platform is None:
-            raise UnknownPlatform(mail.platform)
-        data = {"event": platform.parse(mail.entry), "app_id": mail.app_id}
-        message = Message("platform_event", data, entry.mail.event_id)
-        addressed = account_ids if self.is_webhook(entry) else [entry.mail.target]
-        return {EntityKey(Kind.ACCOUNT, id_): message for id_ in addressed}
+            message = mail
+        else:
+            platform = self._platforms.get(mail.platform)
+            if platform is None:
+                raise UnknownPlatform(mail.platform)
+            data = {"event": platform.parse(mail.entry), "app_id": mail.app_id}
+            message = Message("platform_event", data, entry.mail.event_id)
+        return dict.fromkeys(self.keys(entry, account_ids), message)

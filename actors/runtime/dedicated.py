@@ -13,7 +13,7 @@ from actors.runtime.addressing import Addressing
 from actors.runtime.entity import Message
 from actors.runtime.owner import Owner, Parts, run_dedicated
 from actors.runtime.tasks import Tasks
-from actors.runtime.verdicts import Elsewhere, Item
+from actors.runtime.verdicts import Elsewhere, Fate, Item, skipping
 from domain.errors import RookeryError
 from domain.ids import EntityKey
 from storage.records import Entry, Mail, StreamId
@@ -86,10 +86,13 @@ class DedicatedOwner:
         items = []
         for row in rows:
             entry = Entry(row["s"], StreamId.parse(row["i"]), Mail(row["t"], row["e"], row["b"]))
-            message = self._addressing.messages(entry, [self._key.id])[self._key]
+            if row["x"]:
+                message = skipping(row["x"], entry.mail.event_id)
+            else:
+                message = self._addressing.messages(entry, [self._key.id])[self._key]
             items.append(Item(message, entry.id, row["g"]))
         verdicts = await run_dedicated(self.owner, self._key, items)
-        return {"fates": [v.fate.value for v in verdicts]}
+        return {"verdicts": [[v.fate.value, v.reply if v.fate is Fate.ASIDE else None] for v in verdicts]}
 
     async def _tick(self) -> float:
         if self._taken_over and not self.owner.effects.closing:

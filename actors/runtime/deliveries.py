@@ -1,16 +1,18 @@
 """Mailbox entries on their way to entities: what each still owes, and when it may leave its stream."""
 
-from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from actors.runtime import metrics
 from actors.runtime.entity import Message
 from actors.runtime.failpoints import Failpoint, Failpoints
-from actors.runtime.metrics import Counter
-from actors.runtime.verdicts import Fate, Item, Verdict
+from actors.runtime.verdicts import DONE, SKIP_NAME, Fate, Item, Verdict, skipping
+from domain.clock import Clock
 from domain.ids import EntityKey
-from storage.ports import Mailboxes
-from storage.records import Entry, StreamId
+from storage.ports import DeadLetters, Mailboxes
+from storage.records import DeadLetter, Entry, StreamId
 
 REMEMBERED = 50_000
 
@@ -18,16 +20,19 @@ REMEMBERED = 50_000
 @dataclass(slots=True, eq=False)
 class Delivery:
     """One entry and the entities that still have to apply it (several orgs may have connected one external
-    account). It is marked seen and deleted from the stream when nobody is left."""
+    account). It is marked seen and deleted from the stream when nobody is left. `epoch`: of the claim under
+    which it was read."""
 
     entry: Entry
     partition: int
+    epoch: int
     generation: int
     messages: dict[EntityKey, Message] = field(default_factory=dict)
     marks: list[str] = field(default_factory=list)  # event ids to mark seen when done
     routed: bool = False  # it has its place: it is applied, held, or in a lane
     starts: int = 0  # processes that began it in a batch, this one included; counted for suspects only
     lone_starts: int = 0  # processes that began it alone
+    reason: str = ""  # why it shall be set aside instead of being applied
 
     @property
     def place(self) -> tuple[str, StreamId]:
@@ -35,6 +40,17 @@ class Delivery:
 
     def item(self, key: EntityKey) -> Item:
         return Item(self.messages[key], self.entry.id, self.generation)
+
+    def reason_for(self, key: EntityKey) -> str:
+        """Why this entity shall pass it; empty if it shall apply it."""
+        message = self.messages[key]
+        return str(message.data["reason"]) if message.name == SKIP_NAME else ""
+
+    def set_aside(self, keys: Iterable[EntityKey], reason: str) -> None:
+        """These entities shall pass it without effect, each when its turn has come."""
+        self.reason = reason
+        for key in keys:
+            self.messages[key] = skipping(reason, self.entry.mail.event_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +72,30 @@ def mark_of(key: EntityKey, delivery: Delivery) -> str:
 class Owed:
     """What was read and is not finished.
 
-    Guarantee: an entry is deleted only after each of its entities has saved or dropped it, and marked seen
-    before. What belonged to a lost partition is no longer owed: whoever still carries such a delivery finds
-    `holds` false and lets go of it, also when the same entry was read again under a new claim.
+    Guarantee: an entry is deleted only after each of its entities has saved or dropped it; it is marked seen
+    before that, and its dead letters are written before that; and only while no later claim reads the
+    partition, because its reader may know of entities that this one does not. What belonged to a lost
+    partition is no longer owed: whoever still carries such a delivery finds `holds` false and lets go of it,
+    also when the same entry was read again under a new claim.
     """
 
-    def __init__(self, mailboxes: Mailboxes, failpoints: Failpoints, count: Counter) -> None:
+    def __init__(
+        self,
+        mailboxes: Mailboxes,
+        dead_letters: DeadLetters,
+        clock: Clock,
+        failpoints: Failpoints,
+        count: metrics.Counter,
+    ) -> None:
         self._mailboxes = mailboxes
+        self._dead_letters = dead_letters
+        self._clock = clock
         self._failpoints = failpoints
         self._count = count
         self._open: dict[tuple[str, StreamId], Delivery] = {}
+        self._by_stream: Counter[str] = Counter()
         self._finished: list[Delivery] = []
+        self._letters: list[tuple[int, DeadLetter]] = []  # with their partitions
         # Effects saved by this incarnation, for the moment between the save and the mark in Redis.
         self._recent: OrderedDict[tuple[EntityKey, str], None] = OrderedDict()
 
@@ -75,15 +104,24 @@ class Owed:
 
     def add(self, delivery: Delivery) -> None:
         self._open[delivery.place] = delivery
+        self._by_stream[delivery.entry.stream] += 1
 
     def holds(self, delivery: Delivery) -> bool:
         return self._open.get(delivery.place) is delivery
 
+    def of_stream(self, stream: str) -> int:
+        """How many of a stream are open."""
+        return self._by_stream[stream]
+
     def streams(self) -> set[str]:
-        return {stream for stream, _ in self._open}
+        return set(self._by_stream)
 
     def remove(self, partitions: Collection[int]) -> None:
+        """What is finished and not deleted is left to the next reader as well: it finds the effect saved."""
         self._open = {p: d for p, d in self._open.items() if d.partition not in partitions}
+        self._by_stream = Counter(stream for stream, _ in self._open)
+        self._finished = [d for d in self._finished if d.partition not in partitions]
+        self._letters = [(p, letter) for p, letter in self._letters if p not in partitions]
 
     # -- one entity's part --------------------------------------------------------------------------
     def without_repeats(
@@ -107,20 +145,20 @@ class Owed:
     def settle(
         self, key: EntityKey, queue: Sequence[Delivery], verdicts: Sequence[Verdict]
     ) -> Stopped | None:
-        """Take note of what was applied, up to the first message that was not."""
+        """Take note of what was applied or set aside, up to the first message that was not."""
         for index, (delivery, verdict) in enumerate(zip(queue, verdicts, strict=True)):
-            if verdict.fate not in (Fate.APPLIED, Fate.KNOWN):
+            if verdict.fate not in DONE:
                 return Stopped(list(queue[index:]), verdict.fate, verdict.error)
+            if verdict.fate is Fate.ASIDE and self.holds(delivery):
+                self._failpoints.hit(Failpoint.DEAD_PASSED)
+                self._letters.append((delivery.partition, self._letter(key, delivery, verdict.reply or {})))
             self._recent[key, delivery.entry.mail.event_id] = None
             if len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)
-            self.settle_one(key, delivery)
+            # This entity is done with it, and shall not see its event id again.
+            delivery.marks.append(mark_of(key, delivery))
+            self._leave(key, delivery)
         return None
-
-    def settle_one(self, key: EntityKey, delivery: Delivery) -> None:
-        """This entity is done with it, and shall not see its event id again."""
-        delivery.marks.append(mark_of(key, delivery))
-        self._leave(key, delivery)
 
     def drop_repeat(self, key: EntityKey, delivery: Delivery) -> None:
         self._count("duplicates_dropped")
@@ -131,19 +169,41 @@ class Owed:
         if not delivery.messages:
             self.finish_one(delivery)
 
+    def _letter(self, key: EntityKey, delivery: Delivery, told: Mapping[str, Any]) -> DeadLetter:
+        entry = delivery.entry
+        return DeadLetter(
+            id=f"{entry.stream}:{delivery.generation}:{entry.id}:{key.id}",
+            org=told["org"],
+            entity=str(key),
+            event_id=entry.mail.event_id,
+            sealed_body=entry.mail.body,
+            reason=told["reason"],
+            failed_at=self._clock.now(),
+        )
+
     # -- the end of a delivery ----------------------------------------------------------------------
     def finish_one(self, delivery: Delivery) -> None:
         """Nobody owes it anything more."""
         if self.holds(delivery):
             del self._open[delivery.place]
+            stream = delivery.entry.stream
+            self._by_stream[stream] -= 1
+            if not self._by_stream[stream]:
+                del self._by_stream[stream]
             self._finished.append(delivery)
 
-    async def flush(self) -> list[Entry]:
-        """Mark what is finished as seen, then delete it; answers what is gone from the streams now."""
-        if not self._finished:
-            return []
-        finished = self._finished.copy()
-        entries = [d.entry for d in finished]
+    async def flush(self) -> tuple[list[Entry], dict[int, int]]:
+        """Write the dead letters, mark what is finished as seen, then delete it. Answers what is gone from
+        the streams now, and the claims (partition, epoch) that are known to be superseded: whatever was read
+        under those is the next reader's."""
+        letters, finished = self._letters.copy(), self._finished.copy()
+        if letters:
+            await self._dead_letters.put([letter for _, letter in letters])
+            self._count("dead_lettered", len(letters))
+            self._failpoints.hit(Failpoint.DEAD_LETTERED)
+            self._letters = [kept for kept in self._letters if kept not in letters]
+        if not finished:
+            return [], {}
         marks: dict[str, list[str]] = {}
         for delivery in finished:
             if delivery.marks:
@@ -151,7 +211,9 @@ class Owed:
         if marks:
             await self._mailboxes.mark_seen(marks)
         self._failpoints.hit(Failpoint.SEEN_MARKED)
-        await self._mailboxes.delete(entries)
+        epochs = {d.partition: d.epoch for d in finished}
+        fenced = await self._mailboxes.delete([d.entry for d in finished], epochs)
         self._failpoints.hit(Failpoint.MAIL_DELETED)
-        del self._finished[: len(finished)]  # only now: interrupted, it is done again
-        return entries
+        done = set(finished)  # only now: interrupted, it is done again
+        self._finished = [d for d in self._finished if d not in done]
+        return [d.entry for d in finished if d.partition not in fenced], {p: epochs[p] for p in fenced}

@@ -69,16 +69,17 @@ class Draft:
         for n, item in enumerate(self._items):
             verdict = Verdict(Fate.WAITING) if failed else self._apply_one(n, item, view, now)
             self.verdicts.append(verdict)
-            failed = failed or verdict.fate is Fate.FAILED
+            failed = failed or verdict.fate in (Fate.FAILED, Fate.LOST_RACE)
 
     def _apply_one(self, n: int, item: Item, view: dict[SideRef, Document], now: datetime) -> Verdict:
         message, position = item.message, item.position
         if (known := self._known(item)) is not None:
             return known
-        if message.name == SKIP_NAME:
-            self.runtime = self.runtime.passed(item.generation, position) if position else self.runtime
+        if message.name == SKIP_NAME and position is not None:
+            self.runtime = self.runtime.passed(item.generation, position)
+            self.runtime = self.runtime.set_aside(position, message.data["reason"])
             self._dirty = self._state is not None
-            return Verdict(Fate.APPLIED)
+            return self._aside(message.data["reason"])
         if message.name == FLUSH_NAME:
             owed = bool(self.runtime.outbox or self.runtime.sides)
             self._dirty = self._dirty or (self._state is not None and owed)
@@ -110,13 +111,21 @@ class Draft:
 
     def _known(self, item: Item) -> Verdict | None:
         if item.position is not None:
-            applied = self.runtime.has_applied(item.generation, item.position)
-            return Verdict(Fate.KNOWN) if applied else None
+            if item.generation < self.runtime.generation:
+                return Verdict(Fate.LOST_RACE)  # read before a loss of data that its owner knows of
+            if not self.runtime.has_applied(item.generation, item.position):
+                return None
+            reason = self.runtime.why_aside(item.position)
+            return Verdict(Fate.KNOWN) if reason is None else self._aside(reason)
         if item.outcome is not None and item.outcome in self.runtime.outcomes:
             return Verdict(Fate.KNOWN)
         if item.message.id is not None and (answer := self.runtime.answer_to(item.message.id)) is not None:
             return Verdict(Fate.KNOWN, reply=answer)
         return None
+
+    def _aside(self, reason: str) -> Verdict:
+        org = self._entity.org(self._state) if self._state is not None else None
+        return Verdict(Fate.ASIDE, reply={"org": org, "reason": reason})
 
     def _cloud_events(self, turn: Turn[Any], now: datetime) -> list[dict[str, Any]]:
         if not turn.changed:
@@ -129,15 +138,23 @@ class Draft:
         ]
 
     def _noted(self, item: Item, message: Message, turn: Turn[Any], person: bool) -> dict[str, Any] | None:
-        """What makes a repetition known is kept with the effect; answers the reply."""
+        """What makes a repetition known is kept with the effect; answers the reply.
+
+        A message or a command that changes nothing is saved as well: only the write tells whether that was
+        decided from the newest state. A reminder comes again, and an outcome belongs to a state that this
+        process has written.
+        """
+        outcome, reminder = item.outcome is not None, message.name == TICK.name
+        if self._state is not None and not outcome and not reminder:
+            self._dirty = True
         reply = turn.reply
         if person and reply is not None:
-            reply = reply | {"version": self.activation.version + (1 if turn.changed else 0)}
+            reply = reply | {"version": self.activation.version + (1 if self._dirty else 0)}
         if self._dirty and item.position is not None:
             self.runtime = self.runtime.passed(item.generation, item.position)
         if turn.changed and item.outcome is not None:
             self.runtime = self.runtime.with_outcome(item.outcome)
-        if turn.changed and person and message.id is not None and reply is not None:
+        if self._dirty and person and message.id is not None and reply is not None:
             self.runtime = self.runtime.with_answer(message.id, reply)
         return reply
 
@@ -186,7 +203,7 @@ class Draft:
     def _undo(self, fate: Fate, error: Exception | None = None) -> None:
         self.effects.clear()
         for verdict in self.verdicts:
-            if verdict.fate is Fate.APPLIED:
+            if verdict.fate in (Fate.APPLIED, Fate.ASIDE):
                 verdict.fate, verdict.error = fate, error
 
     def saved(self) -> Saved:

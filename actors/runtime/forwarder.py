@@ -83,6 +83,7 @@ class Forwarder:
                     "e": d.entry.mail.event_id,
                     "b": d.entry.mail.body,
                     "g": d.generation,
+                    "x": d.reason_for(key),
                 }
                 for d in queue
             ]
@@ -92,7 +93,7 @@ class Forwarder:
                     return [Verdict(Fate.ELSEWHERE) for _ in queue]
                 if "refused" in answer:
                     return [Verdict(Fate.LOST_RACE) for _ in queue]
-                return [Verdict(Fate(f)) for f in answer["fates"]]
+                return [Verdict(Fate(fate), reply) for fate, reply in answer["verdicts"]]
             except ActorGone:
                 try:
                     await self._adopt(key)

@@ -89,16 +89,9 @@ class Held:
         )
         self.hold(key, rest, failures=failures, first=True)
 
-    def postpone(self, key: EntityKey, wait_s: float) -> None:
-        if (queue := self._queues.get(key)) is not None:
-            queue.retry_at = self._clock.monotonic() + wait_s
-
     def due(self) -> list[EntityKey]:
         now = self._clock.monotonic()
         return [key for key, queue in self._queues.items() if queue.retry_at <= now]
-
-    def get(self, key: EntityKey) -> Queue | None:
-        return self._queues.get(key)
 
     def take(self, key: EntityKey) -> Queue | None:
         """None when its partition was lost meanwhile."""

@@ -98,12 +98,17 @@ class Host:
     # -- people -------------------------------------------------------------------------------------
     async def ask(self, key: EntityKey, message: Message) -> dict[str, Any]:
         """A command. RookeryError of the rule that refused it; NotOwner when the partition is elsewhere."""
-        self._must_own(key)
+        epoch = self._must_own(key)
+        connects = key.kind is Kind.ACCOUNT and message.name == "connect"
         try:
             answer = await self._ask(key, message)
         finally:
-            if key.kind is Kind.ACCOUNT and message.name == "connect":
+            if connects:
                 self._addressing.connected(AccountId.parse(key.id))  # unless it failed; that costs a look-up
+        # Who reads by now does not know of the connection if the partition was claimed anew meanwhile; who
+        # read before and does not know either deletes nothing any more.
+        if connects and not await self._parts.mailboxes.fence(self._partition(key), epoch):
+            raise NotOwner(str(key))
         taken = len(self.dedicated | self._placing)
         wanted = WORTH_WATCHING.get(key.kind) == message.name and key not in self.dedicated
         if wanted and taken < self._dedicated_share:

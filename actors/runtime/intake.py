@@ -1,7 +1,7 @@
-"""From what was read to entities: opened, addressed, parked, dropped or set aside, but not yet applied."""
+"""From what was read to entities: opened, addressed, parked or dropped, but not yet applied."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from actors.runtime.addressing import Addressing
 from actors.runtime.deliveries import Delivery, Owed, mark_of
@@ -9,13 +9,12 @@ from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.metrics import Counter
 from domain.clock import Clock
 from domain.ids import EntityKey
-from storage.ports import DeadLetters, Mailboxes, Parking
-from storage.records import DeadLetter
+from storage.ports import Mailboxes, Parking
 
 
 class Intake:
-    """Guarantee: a delivery is finished here only if it is parked, was seen before, or is in the dead
-    letters; everything else comes back with the entities that have to apply it."""
+    """Guarantee: a delivery is finished here only if it is parked or was seen before; everything else comes
+    back with the entities that have to apply it, or to pass it where it cannot be opened."""
 
     def __init__(
         self,
@@ -23,8 +22,6 @@ class Intake:
         owed: Owed,
         mailboxes: Mailboxes,
         parking: Parking,
-        dead_letters: DeadLetters,
-        org_of: Callable[[EntityKey], str | None],
         clock: Clock,
         failpoints: Failpoints,
         count: Counter,
@@ -33,8 +30,6 @@ class Intake:
         self._owed = owed
         self._mailboxes = mailboxes
         self._parking = parking
-        self._dead_letters = dead_letters
-        self._org_of = org_of
         self._clock = clock
         self._failpoints = failpoints
         self._count = count
@@ -53,16 +48,22 @@ class Intake:
                 self._count("webhooks_parked")
                 self._owed.finish_one(delivery)
                 continue
-            try:
-                delivery.messages = self._addressing.messages(delivery.entry, ids)
-            except Exception as error:  # whatever it is: this one cannot be opened, and the others can
-                await self.bury(None, delivery, f"{type(error).__name__}: cannot be opened")
-                self._owed.finish_one(delivery)
-                continue
+            self._open(delivery, ids)
             for key in delivery.messages:
                 work.setdefault(key, []).append(delivery)
         await self._drop_seen(work)
         return {key: queue for key, queue in work.items() if queue}
+
+    def _open(self, delivery: Delivery, ids: Sequence[str]) -> None:
+        """What shall be set aside is not opened: it may be the opening that ends the process."""
+        entry, reason = delivery.entry, delivery.reason
+        try:
+            if not reason:
+                delivery.messages = self._addressing.messages(entry, ids)
+        except Exception as error:  # whatever it is: this one cannot be opened, and the others can
+            reason = f"{type(error).__name__}: cannot be opened"
+        if reason:
+            delivery.set_aside(self._addressing.keys(entry, ids), reason)
 
     async def _park(self, orphans: Sequence[Delivery]) -> dict[str, tuple[str, ...]]:
         """Insert, then look again: a connect between the two would otherwise miss the event."""
@@ -87,20 +88,3 @@ class Intake:
                 else:
                     fresh.append(delivery)
             queue[:] = fresh
-
-    async def bury(self, key: EntityKey | None, delivery: Delivery, reason: str) -> None:
-        """Put it into the dead letters; it is still owed."""
-        entry = delivery.entry
-        target = key.id if key else entry.mail.target
-        letter = DeadLetter(
-            id=f"{entry.stream}:{delivery.generation}:{entry.id}:{target}",
-            org=self._org_of(key) if key else None,
-            entity=str(key) if key else entry.mail.target,
-            event_id=entry.mail.event_id,
-            sealed_body=entry.mail.body,
-            reason=reason,
-            failed_at=self._clock.now(),
-        )
-        await self._dead_letters.put([letter])
-        self._count("dead_lettered")
-        self._failpoints.hit(Failpoint.DEAD_LETTERED)

@@ -5,10 +5,12 @@ parked, or in the dead letters). Any step may be the last before a crash; the ne
 beginning of the stream and ends in the same place.
 
     read -> address -> drop what was seen -> apply and save (turns) -> mark seen -> delete
+
+What fails again and again, or ends its process, is set aside when its turn has come: the entity passes it
+by a versioned write that says so, then it is put into the dead letters, then deleted.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
 import structlog
 
@@ -23,13 +25,18 @@ from actors.runtime.streams import Streams
 from actors.runtime.tasks import Tasks
 from actors.runtime.turns import Turns
 from actors.runtime.verdicts import Fate, NotOwner
-from domain.errors import RookeryError
 from domain.ids import EntityKey
-from storage.records import StoreUnavailable
+from storage.records import OVERFLOW, StoreUnavailable
 
 log = structlog.get_logger()
 
-MAX_UNFINISHED = 20_000  # deliveries in memory before reading pauses
+MAX_OF_STREAM = 12_000
+"""Deliveries of one stream in memory before it is read no further: more than an account can owe there
+before it spills (`storage.redis.mailbox.SPILL_AT`), so that its neighbours in the stream are reached."""
+MAX_OF_OVERFLOW = 1_000
+MAX_UNFINISHED = 20_000
+"""Deliveries in memory before only those streams are read that owe less than FAIR_SHARE."""
+FAIR_SHARE = 256
 MAX_FAILURES = 5
 SOLO_FAILURES = 5  # starts of one message alone that ended with the process before it is set aside
 AWAY_S = 1.0
@@ -53,7 +60,7 @@ class MailLoop:
         self._turns = turns
         self._dedicated = dedicated
         self.streams = Streams(parts.mailboxes, parts.count)
-        self._owed = Owed(parts.mailboxes, parts.failpoints, parts.count)
+        self._owed = Owed(parts.mailboxes, parts.dead_letters, parts.clock, parts.failpoints, parts.count)
         self._held = Held(self._owed, parts.clock)
         self._lanes = Lanes(forward, self._owed, self._held, dedicated, tasks)
         self._intake = Intake(
@@ -61,8 +68,6 @@ class MailLoop:
             self._owed,
             parts.mailboxes,
             parts.parking,
-            parts.dead_letters,
-            turns.org_of,
             parts.clock,
             parts.failpoints,
             parts.count,
@@ -92,19 +97,25 @@ class MailLoop:
             await self._route()
         if not len(self.streams):
             return 0.2
-        if len(self._owed) >= MAX_UNFINISHED:
-            return 0.1
-        read = await self.streams.read(50 if self._held else 250)
+        read = await self.streams.read(50 if self._held else 250, self._has_room)
         self._failpoints.hit(Failpoint.BATCH_READ)
         for delivery in read:
             self._owed.add(delivery)
         self._unrouted += read
         await self._route()
         await self._finish()
-        return 0.0
+        return 0.0 if any(map(self._has_room, self.streams.names())) else 0.1
+
+    def _has_room(self, stream: str) -> bool:
+        owed = self._owed.of_stream(stream)
+        if OVERFLOW in stream:
+            return owed < MAX_OF_OVERFLOW
+        return owed < (MAX_OF_STREAM if len(self._owed) < MAX_UNFINISHED else FAIR_SHARE)
 
     async def _finish(self) -> None:
-        self.streams.note_applied(await self._owed.flush())
+        deleted, superseded = await self._owed.flush()
+        self.streams.note_applied(deleted)
+        self.remove([p for p, epoch in superseded.items() if self.streams.reads_under(p, epoch)])
 
     async def _route(self) -> None:
         """Give everything read its place, in the order it was read. Interrupted by an unavailable store, it
@@ -137,14 +148,11 @@ class MailLoop:
 
     async def _alone(self, delivery: Delivery) -> None:
         if not delivery.lone_starts:
-            solo = replace(delivery.entry, stream=f"{delivery.entry.stream}:solo")
-            delivery.lone_starts = (await self._mailboxes.raise_attempts([solo]))[solo.id]
+            counts = await self._mailboxes.raise_attempts([delivery.entry], alone=True)
+            delivery.lone_starts = counts[delivery.entry.id]
         if delivery.lone_starts > SOLO_FAILURES:
-            for key in await self._intake.address([delivery]):
-                await self._intake.bury(key, delivery, "the process ended each time this message was applied")
-            self._owed.finish_one(delivery)
-        else:
-            await self._deliver([delivery])
+            delivery.reason = "the process ended each time this message was applied"
+        await self._deliver([delivery])
         await self._finish()
 
     async def _deliver(self, deliveries: Sequence[Delivery]) -> None:
@@ -206,12 +214,12 @@ class MailLoop:
 
     async def _retry_held(self) -> None:
         for key in self._held.due():
-            queue = self._held.get(key)
-            if queue is not None and queue.failures >= MAX_FAILURES and not await self._set_aside(key):
-                continue
             queue = self._held.take(key)
             if queue is None:
                 continue  # the partition was lost meanwhile
+            if queue.failures >= MAX_FAILURES:
+                queue.waiting[0].set_aside([key], "applying it failed five times")
+                queue.failures = 0
             if self._lanes.takes(key):
                 self._lanes.put(key, queue.waiting, queue.failures)
                 continue
@@ -225,23 +233,3 @@ class MailLoop:
                 self._lanes.put(key, queue.waiting)
             else:
                 self._held.hold(key, list(queue.waiting), wait_s=0.0)
-
-    async def _set_aside(self, key: EntityKey) -> bool:
-        """Dead letter first, then the watermark passes the message by a versioned write."""
-        queue = self._held.get(key)
-        if queue is None:
-            return False
-        delivery = queue.waiting[0]
-        try:
-            await self._intake.bury(key, delivery, "applying it failed five times")
-            await self._turns.skip(key, delivery.item(key))
-        except Exception as error:
-            if not isinstance(error, StoreUnavailable | NotOwner | RookeryError):
-                log.error("dead_letter.not_passed", entity=str(key), error=type(error).__name__)
-            self._held.postpone(key, AWAY_S)
-            return False
-        self._failpoints.hit(Failpoint.DEAD_PASSED)
-        queue.waiting.popleft()
-        queue.failures = 0
-        self._owed.settle_one(key, delivery)
-        return True

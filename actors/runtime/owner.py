@@ -88,11 +88,16 @@ class Owner:
         return [str(k) for k, n in self._ticks_failed.items() if n >= TICK_FAILURES]
 
     async def ask(self, key: EntityKey, message: Message) -> dict[str, Any]:
-        """Apply a command, save, answer. A lost race is decided again from the winner's state."""
+        """Apply a command, save, answer. A lost race is decided again from the winner's state; a refusal is
+        given only if the newest state says so, too."""
+        refused = False
         for _ in range(RACES):
-            verdict = (await self.turns.run({key: [Item(message)]}))[key][0]
+            verdict = (await self.turns.run({key: [Item(message)]}, fresh=refused))[key][0]
             match verdict.fate:
                 case Fate.LOST_RACE:
+                    continue
+                case Fate.REFUSED if not refused:
+                    refused = True
                     continue
                 case Fate.ELSEWHERE:
                     raise Elsewhere(str(key))

@@ -100,6 +100,8 @@ class Partitions:
         self._owner.turns.active.drop(lambda key: key.partition(total) in partitions)
 
     async def _begin(self, claim: Claim) -> None:
+        if not await self._parts.mailboxes.fence(claim.partition, claim.epoch):
+            return  # a later claim: the next check lets go
         last = await self._parts.mailboxes.last_ids(streams_of(claim.partition))
         if _ends_early(claim, last):
             await self._mail_lost(claim)
@@ -112,7 +114,7 @@ class Partitions:
             return
         self._mail.remove([claim.partition])
         self._forget([claim.partition])
-        self._mail.streams.add(claim.partition, claim.generation, last_ids)
+        self._mail.streams.add(claim.partition, claim.epoch, claim.generation, last_ids)
         self._begun[claim.partition] = claim.epoch
         self._scans[claim.partition] = 0.0
 

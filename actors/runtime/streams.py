@@ -1,6 +1,6 @@
 """The streams this host reads, and how far it is in each."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -20,10 +20,13 @@ READ_COUNT = 256  # entries per stream and read
 @dataclass(slots=True)
 class _Stream:
     partition: int
+    epoch: int
     generation: int
     position: StreamId = ZERO
     suspect_until: StreamId = ZERO  # what was pending at the claim may have killed the process before
     applied: StreamId = ZERO
+    number: int = 0  # of the newest entry that was read
+    broken: bool = False  # it goes on with numbers that were there before: Redis has lost some
 
 
 class Streams:
@@ -38,17 +41,27 @@ class Streams:
     def __len__(self) -> int:
         return len(self._streams)
 
-    def add(self, partition: int, generation: int, last_ids: Mapping[str, StreamId]) -> None:
+    def add(self, partition: int, epoch: int, generation: int, last_ids: Mapping[str, StreamId]) -> None:
         """Read a claimed partition from the beginning: what is there is owed. `last_ids` of its streams, as
         of the claim."""
         for name, last_id in last_ids.items():
-            self._streams[name] = _Stream(partition, generation, suspect_until=last_id)
+            self._streams[name] = _Stream(partition, epoch, generation, suspect_until=last_id)
+
+    def reads_under(self, partition: int, epoch: int) -> bool:
+        """Whether the partition is read here by this claim."""
+        return any(s.partition == partition and s.epoch == epoch for s in self._streams.values())
+
+    def names(self) -> Collection[str]:
+        return self._streams.keys()
 
     def remove(self, partitions: Collection[int]) -> None:
         self._streams = {n: s for n, s in self._streams.items() if s.partition not in partitions}
 
-    async def read(self, block_ms: int) -> list[Delivery]:
-        asked = self._streams.copy()
+    async def read(
+        self, block_ms: int, has_room: Callable[[str], bool] = lambda stream: True
+    ) -> list[Delivery]:
+        """What is new in those streams for which there is room; without waiting if that is in none."""
+        asked = {n: s for n, s in self._streams.items() if not s.broken and has_room(n)}
         got = await self._mailboxes.read({n: s.position for n, s in asked.items()}, READ_COUNT, block_ms)
         deliveries: list[Delivery] = []
         for name, entries in got.items():
@@ -56,8 +69,11 @@ class Streams:
             if self._streams.get(name) is not stream or not entries:
                 # Lost meanwhile; and if it was claimed again, it is read from the beginning.
                 continue
-            stream.position = entries[-1].id
-            deliveries += [Delivery(e, stream.partition, stream.generation) for e in entries]
+            if not _go_on(stream.number, entries):
+                stream.broken = True
+                continue
+            stream.position, stream.number = entries[-1].id, entries[-1].number
+            deliveries += [Delivery(e, stream.partition, stream.epoch, stream.generation) for e in entries]
         return deliveries
 
     def is_suspect(self, entry: Entry) -> bool:
@@ -76,7 +92,9 @@ class Streams:
             stream = usual[name.partition(OVERFLOW)[0]]
             if self._streams.get(name.partition(OVERFLOW)[0]) is not stream:
                 continue
-            self._streams[name] = _Stream(stream.partition, stream.generation, suspect_until=last_id)
+            self._streams[name] = _Stream(
+                stream.partition, stream.epoch, stream.generation, suspect_until=last_id
+            )
             log.warning("mailbox.overflow", stream=name)
             self._count("mailbox_overflows")
         busy = owed()
@@ -99,18 +117,28 @@ class Streams:
         return high
 
     async def lost(self) -> set[int]:
-        """Partitions with a stream that ends before what was already read from it: Redis lost its tail."""
+        """Partitions with a stream of which Redis has lost the end: it stops before what was already read
+        from it, or goes on with numbers that were there before."""
         usual = self._usual()
         before = {n: s.position for n, s in usual.items()}
         last = await self._mailboxes.last_ids(list(usual))
         return {
             s.partition
             for n, s in usual.items()
-            if last.get(n, ZERO) < before[n] and self._streams.get(n) is s
+            if (s.broken or last.get(n, ZERO) < before[n]) and self._streams.get(n) is s
         }
 
     def _usual(self) -> dict[str, _Stream]:
         return {n: s for n, s in self._streams.items() if OVERFLOW not in n}
+
+
+def _go_on(number: int, entries: Sequence[Entry]) -> bool:
+    """Whether the numbers rise. Overflow streams have none, and lose nothing that their stream keeps."""
+    for entry in entries:
+        if entry.number and entry.number <= number:
+            return False
+        number = entry.number
+    return True
 
 
 def streams_of(partition: int) -> list[str]:

@@ -16,7 +16,7 @@ from actors.runtime.entity import Entity, SideRef
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.locks import TurnLocks
 from actors.runtime.outbox import Outbox
-from actors.runtime.verdicts import Fate, Item, NotOwner, Saved, Verdict, skipping
+from actors.runtime.verdicts import Fate, Item, NotOwner, Saved, Verdict
 from domain.clock import Clock
 from domain.errors import Busy, Conflict
 from domain.ids import EntityKey, Kind
@@ -74,7 +74,7 @@ class Turns:
         if found is None:
             async with self.locks.holding([key]):
                 found = (await self.active.load([key]))[key]
-                if self.is_elsewhere(found):
+                if self.is_elsewhere(found) or not found.version:
                     self.active.forget([key])  # it changes in another process: never answered from memory
         return found if found.version else None
 
@@ -84,22 +84,20 @@ class Turns:
             return False
         return bool(activation.version) and activation.runtime.placement is not self._serves
 
-    def org_of(self, key: EntityKey) -> str | None:
-        """The org of an entity in memory; None when it is not there or was never created."""
-        activation = self.active.get(key)
-        if activation is None or activation.state is None:
-            return None
-        return self._entities[key.kind].org(activation.state)
-
     # -- running ------------------------------------------------------------------------------------
-    async def run(self, work: Mapping[EntityKey, Sequence[Item]]) -> dict[EntityKey, list[Verdict]]:
-        """Apply each entity's messages in order and save all entities as one bulk.
+    async def run(
+        self, work: Mapping[EntityKey, Sequence[Item]], *, fresh: bool = False
+    ) -> dict[EntityKey, list[Verdict]]:
+        """Apply each entity's messages in order and save all entities as one bulk. `fresh`: from what the
+        store holds now, whatever is remembered here.
 
         Raises StoreUnavailable (nothing is known to have happened; activations concerned are dropped) and
         NotOwner. A command refused by a rule, a handler that raised and a lost race are verdicts. Anything
         else raised is a defect around an entity, such as a document that this build cannot read.
         """
         async with self._turn_of(work):
+            if fresh:
+                self.active.forget(work)
             activations = await self.active.load(work)
             elsewhere = {key for key in work if self.is_elsewhere(activations[key])}
             self.active.forget(elsewhere)
@@ -115,15 +113,8 @@ class Turns:
                 draft.apply(view, now)
             self._failpoints.hit(Failpoint.BATCH_APPLIED)
             await self._save(drafts)
+            self.active.forget([key for key, draft in drafts.items() if _is_doubtful(draft)])
             return verdicts | {key: draft.verdicts for key, draft in drafts.items()}
-
-    async def skip(self, key: EntityKey, item: Item) -> None:
-        """Pass a dead-lettered message by a versioned write, without applying it."""
-        for _ in range(RACES):
-            (verdict,) = (await self.run({key: [skipping(item)]}))[key]
-            if verdict.fate is not Fate.LOST_RACE:
-                return
-        raise contended()
 
     async def place(self, key: EntityKey, placement: Placement, busy: Callable[[], bool]) -> bool:
         """Change the placement by a versioned write and forget the activation: its owner changes.
@@ -221,3 +212,10 @@ class Turns:
         for key, draft in drafts.items():
             if draft.effects and key not in saves:
                 self._on_saved(draft.saved())
+
+
+def _is_doubtful(draft: Draft) -> bool:
+    """Whether what is remembered of the entity may not be decided from again: nobody wrote it yet (another
+    may be about to), or a message failed, perhaps only because this is not the newest state."""
+    failed = any(verdict.fate is Fate.FAILED for verdict in draft.verdicts)
+    return failed or not draft.activation.version

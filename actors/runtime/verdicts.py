@@ -1,6 +1,6 @@
 """What a turn is given and what it answers: items, fates, what a save let loose, and "not here"."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -32,6 +32,7 @@ class Item:
 class Fate(StrEnum):
     APPLIED = "applied"  # saved now
     KNOWN = "known"  # was applied before
+    ASIDE = "aside"  # passed without effect by a versioned write, now or before: a dead letter is owed
     REFUSED = "refused"  # a rule said no to a person's command; nothing changed
     FAILED = "failed"  # the handler raised: the message counts an attempt
     WAITING = "waiting"  # not reached because an earlier message of this entity failed
@@ -39,8 +40,14 @@ class Fate(StrEnum):
     ELSEWHERE = "elsewhere"  # the entity's placement says that another process runs its turns
 
 
+DONE = frozenset({Fate.APPLIED, Fate.KNOWN, Fate.ASIDE})
+"""The message owes its entity nothing more."""
+
+
 @dataclass(slots=True)
 class Verdict:
+    """`reply`: to a command; of what was set aside, the `reason` and the entity's `org`."""
+
     fate: Fate
     reply: dict[str, Any] | None = None
     error: Exception | None = None
@@ -66,6 +73,6 @@ FLUSH = Item(Message(FLUSH_NAME))
 """Publish what a crash left in the outbox; take published events out of the document."""
 
 
-def skipping(item: Item) -> Item:
-    """The item without its effect: only the watermark passes it."""
-    return replace(item, message=Message(SKIP_NAME, id=item.message.id))
+def skipping(reason: str, message_id: str | None) -> Message:
+    """Instead of a message: the watermark passes it without effect, and `reason` is remembered."""
+    return Message(SKIP_NAME, {"reason": reason}, message_id)

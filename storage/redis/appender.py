@@ -26,9 +26,9 @@ _MEMORY_SHARE: Final = 0.8
 
 _APPEND: Final = """
 -- KEYS: a stream per mail, then the overflow index and the counts. ARGV: the flood limit, then target,
--- event id and body per mail. Ids of one entity's mail must rise across its streams, because it keeps a single watermark:
--- hence all targets of one external account spill together (the route), an overflow starts behind the
--- stream's id, and closing it lifts the stream's id (see CLOSE).
+-- event id and body per mail. Ids of one entity's mail must rise across its streams, because it keeps a
+-- single watermark: hence all targets of one external account spill together (the route), an overflow
+-- starts behind the stream's id, and closing it lifts the stream's id (see CLOSE).
 local index, counts, limit = KEYS[#KEYS - 1], KEYS[#KEYS], tonumber(ARGV[1])
 local spilling = redis.call('HLEN', index) > 0
 local function route(target) return string.match(target, '^[^:]+:[^:]+') or target end

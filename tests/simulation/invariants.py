@@ -208,9 +208,9 @@ class Judge:
     def _tried(self, request: Request, args: tuple[Any, ...], result: Any) -> None:
         for entry in args[0]:
             # A process counts itself once, and once more as long as it does not hear that it has.
-            tried = self.tried.setdefault((entry.stream.removesuffix(":solo"), entry.id), [])
+            tried = self.tried.setdefault((entry.stream, entry.id), [])
             unheard = bool(request.fate.lost) or request.fate.given_up
-            if entry.stream.endswith(":solo") and (request.process, False) not in tried:
+            if request.kwargs.get("alone") and (request.process, False) not in tried:
                 tried.append((request.process, unheard))
 
     def _buried(self, request: Request, args: tuple[Any, ...], result: Any) -> None:

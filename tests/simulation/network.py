@@ -61,8 +61,6 @@ class Network:
         self._watch = watch
         self._stores: dict[str, Any] = {}
         self._readers: list[Request] = []
-        self.admit: Callable[[Request, tuple[Any, ...]], tuple[Any, ...]] = lambda request, args: args
-        """What of a request the store lets through."""
         self.away: set[str] = set()
         """Services that answer nobody."""
         self.block_s = 1.0
@@ -111,7 +109,6 @@ class Network:
 
     def _effect(self, request: Request, args: tuple[Any, ...]) -> None:
         """Do it, tell the watch, answer."""
-        args = self.admit(request, args)
         method = getattr(self._stores[request.service], request.method)
         try:
             result = run_now(method(*args, **request.kwargs))

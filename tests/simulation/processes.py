@@ -1,7 +1,4 @@
-"""What a simulated process is given: its clock, its traced entities, and what stands in for Ray.
-
-`Fence` is no part of Ray: it mends a known defect from outside.
-"""
+"""What a simulated process is given: its clock, its traced entities, and what stands in for Ray."""
 
 import asyncio
 from dataclasses import replace
@@ -15,9 +12,7 @@ from actors.runtime.entity import Effect, Message, SideView, Turn
 from actors.runtime.forwarder import ActorGone
 from domain.clock import truncate_ms
 from domain.ids import EntityKey
-from storage.records import StoreUnavailable
 from tests.simulation.loop import Process, SimLoop
-from tests.simulation.network import Request
 from tests.simulation.platform import EFFECT
 
 if TYPE_CHECKING:
@@ -68,30 +63,6 @@ class TracedHandler(AccountHandler):
     async def run(self, key: EntityKey, effect: Effect) -> list[Message]:
         EFFECT.set(effect)
         return await super().run(key, effect)
-
-
-class Fence:
-    """A known defect, mended here until it is mended in the mailboxes: an entry is deleted by whoever
-    believes to be its reader. One that stood still may so take away what its successor has not read, and
-    cannot know who else has connected the account meanwhile. Here only the last to claim a partition may
-    delete; any other waits until it knows that it lost the partition."""
-
-    def __init__(self) -> None:
-        self._readers: dict[int, Process] = {}
-
-    def __call__(self, request: Request, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        if request.method == "claim":
-            self._readers[args[0]] = request.process
-        if request.method != "delete":
-            return args
-        process, allowed = request.process, []
-        for entry in args[0]:
-            partition = int(entry.stream.split(":")[2])
-            if self._readers.get(partition) is process:
-                allowed.append(entry)
-            elif process.host.ownership.epoch(partition) is not None:
-                raise StoreUnavailable("planned: another has claimed the partition")
-        return (allowed, *args[1:])
 
 
 class Actors:

@@ -48,7 +48,6 @@ from tests.simulation.network import Network
 from tests.simulation.platform import APP, NAME, Adapter, Platform
 from tests.simulation.processes import (
     Actors,
-    Fence,
     Hosts,
     ProcessGone,
     Time,
@@ -103,7 +102,6 @@ class World:
             "replica"
         )  # of the API: outside of what is under test, it neither ends nor stops
         self.loop.on_fuse = self.crash
-        self.network.admit = Fence()
 
     def now(self) -> datetime:
         return self.time.now()

@@ -42,7 +42,7 @@ async def test_a_partition_claimed_again_while_a_read_waits_is_read_from_the_beg
     partition = KEY.partition(PARTITIONS)
 
     async def claim() -> None:
-        streams.add(partition, 0, await colony.mailboxes.last_ids(streams_of(partition)))
+        streams.add(partition, 1, 0, await colony.mailboxes.last_ids(streams_of(partition)))
 
     await colony.tell(KEY, add(1))
     await claim()

@@ -10,10 +10,10 @@ from actors.runtime.activation import Placement
 from actors.runtime.entity import Message
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.host import Host
-from actors.runtime.owner import Owner
+from actors.runtime.owner import Owner, run_dedicated
 from actors.runtime.tasks import Tasks
 from actors.runtime.turns import RACES
-from actors.runtime.verdicts import Item
+from actors.runtime.verdicts import Fate, Item, Verdict, skipping
 from domain.errors import Busy, Conflict
 from storage.records import StoreUnavailable, StreamId
 from tests.fakes.faulty import Fault, Faulty
@@ -281,6 +281,8 @@ async def test_events_left_by_a_crash_are_published_though_the_tick_fails(
 async def test_a_dead_letter_is_passed_though_a_race_is_lost(colony: Colony) -> None:
     await owner(colony).ask(KEY, Message("create", id="create"))
     colony.store = Racing(colony.store, KEY, 1)
-    await owner(colony).turns.skip(KEY, Item(add(1), StreamId(5, 0)))
+    item = Item(skipping("too often", "e1"), StreamId(5, 0))
+    (verdict,) = await run_dedicated(owner(colony), KEY, [item])
+    assert verdict == Verdict(Fate.ASIDE, {"org": "org_test", "reason": "too often"})
     state = await colony.state(KEY)
     assert (state["rt"]["wm"], state["applied"]) == ("5-0", [])
