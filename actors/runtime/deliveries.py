@@ -128,14 +128,18 @@ class Owed:
         self, key: EntityKey, queue: Sequence[Delivery]
     ) -> tuple[list[Delivery], list[Delivery]]:
         """Split before the first event id that comes twice: whether it is a repeat depends on how the
-        first one ends. What this incarnation already applied is dropped here."""
+        first one ends. What this incarnation already applied is dropped here; and what is no longer owed,
+        because earlier messages may have been let go of with it, which the watermark must not pass."""
         ids: set[str] = set()
         now: list[Delivery] = []
         for index, delivery in enumerate(queue):
+            if not self.holds(delivery):
+                continue
             event_id = delivery.entry.mail.event_id
             if event_id in ids:
                 return now, list(queue[index:])
             if (key, event_id) in self._recent:
+                delivery.marks.append(mark_of(key, delivery))  # it may have been let go of before its mark
                 self.drop_repeat(key, delivery)
                 continue
             ids.add(event_id)
