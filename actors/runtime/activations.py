@@ -53,8 +53,8 @@ class Activations:
         """Of each key, from memory or the store; version 0 where nothing was ever saved. The caller holds
         the turn locks."""
         keys = list(keys)
-        missing = [key for key in keys if key not in self._held]
-        if missing:
+        # Again while there are any: a partition may be let go of meanwhile, with what was here of it.
+        while missing := [key for key in keys if key not in self._held]:
             documents = await self._store.load_many(missing)
             loaded: dict[EntityKey, Activation[Any]] = {}
             for key in missing:
