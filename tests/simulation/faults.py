@@ -71,7 +71,7 @@ class Faults:
         """How long it shall live, in callbacks, and how wrong its clock is."""
         kind = {"a": "actor", "s": "supervisor"}.get(process.name[0], "crash")
         if self.happens(kind, 0.9):
-            process.fuse = 1 + int(math.exp(self._random.random() * math.log(600.0)))
+            process.fuse = 1 + int(math.exp(self._random.random() * math.log(300.0)))
         if self.happens("skew", 0.3):
             process.skew_s = self._random.uniform(-1.0, 1.0)
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from actors.runtime.entity import Message
 from actors.runtime.envelope import Envelope
 from actors.runtime.mail import SOLO_FAILURES
 from domain.ids import EntityKey, Kind
 from domain.tokens import UNRESOLVED_GRACE
-from storage.records import Document, Save, SaveOutcome, StreamId
+from storage.records import Document, Mail, Save, SaveOutcome, StreamId
 from tests.simulation.loop import Process
 from tests.simulation.network import Request
 
@@ -67,6 +68,7 @@ class Judge:
         self.parked: set[str] = set()  # event ids
         self.tried: dict[tuple[str, StreamId], list[tuple[Process, bool]]] = {}  # alone: by whom
         self.letters: dict[str, str] = {}  # dead letter -> event id
+        self.out_of_order: set[str] = set()  # content of which a campaign was told again at the end
         self.deaf_until: dict[EntityKey, datetime] = {}  # until then what was accepted may have no effect
         self._on = {
             ("entities", "save_many"): self._saved,
@@ -217,6 +219,9 @@ class Judge:
         """Only what several processes did not survive, as far as anybody can know."""
         for letter in args[0]:
             self.letters[f"replay_of:{letter.id}"] = letter.event_id
+            told = self._world.envelope.open_mail(Mail("x:y", letter.event_id, letter.sealed_body))
+            if isinstance(told, Message) and "content_id" in told.data:
+                self.out_of_order.add(told.data["content_id"])
             kind, partition, _, position = letter.id.split(":")[
                 1:5
             ]  # mailbox:{kind}:{partition}:{generation}:{id}:...

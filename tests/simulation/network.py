@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
+from zlib import crc32
 
 from domain.ids import EntityKey
 from storage.records import StoreUnavailable
@@ -61,6 +62,8 @@ class Network:
         self._watch = watch
         self._stores: dict[str, Any] = {}
         self._readers: list[Request] = []
+        self.history = 0
+        """Checksum of what took effect, in order."""
         self.away: set[str] = set()
         """Services that answer nobody."""
         self.block_s = 1.0
@@ -117,12 +120,19 @@ class Network:
         except Exception as refused:  # an answer too: the store refuses what it was given
             self._settle(request, error=refused)
             return
+        self._note(request, result)
         self._watch(request, args, result)
         if request.method in ("tell", "publish"):
             self.wake()
         if request.fate.lost or request.process.cut or request.service in self.away:
             raise StoreUnavailable("planned: the answer was lost")
         self._settle(request, result=result)
+
+    def _note(self, request: Request, result: Any) -> None:
+        outcome = sorted(result.items(), key=str) if request.method == "save_many" else ""
+        call = f"{request.process} {request.service} {request.method}"
+        line = f"{self.history} {self._loop.time()} {call} {outcome}"
+        self.history = crc32(line.encode())
 
     def _half(self, request: Request) -> None:
         """Of the writes that are not one transaction, a part is done."""

@@ -7,9 +7,10 @@ import time
 import traceback
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from random import Random
 from typing import Any
 
@@ -22,6 +23,7 @@ TROUBLE_S = 40.0
 QUIET_S = 600.0
 """After the last trouble the world must be in order within this time."""
 MOST_STEPS = 200_000
+PROGRESS_S = 10.0
 
 
 @dataclass(slots=True)
@@ -32,15 +34,12 @@ class Result:
     simulated_s: float = 0.0
     done: Counter[str] = field(default_factory=Counter)  # faults by kind, crashes among them
     seen: Counter[str] = field(default_factory=Counter)  # what the runtime counted
-
-    @property
-    def fingerprint(self) -> tuple[Any, ...]:
-        """Equal for two runs that did the same."""
-        return self.steps, self.simulated_s, sorted(self.done.items()), self.violations
+    history: int = 0  # a checksum of every request that took effect: when, whose, which
+    cpu_s: float = 0.0
 
 
 def run(seed: int, kinds: tuple[str, ...] = KINDS, world_type: type[World] = World) -> Result:
-    random = Random(seed)
+    began, random = time.process_time(), Random(seed)
     world = world_type(random, Faults(random, kinds))
     world.loop.shuffled = random.random() < 0.8
     with logs_to(world):
@@ -57,7 +56,16 @@ def run(seed: int, kinds: tuple[str, ...] = KINDS, world_type: type[World] = Wor
     for kind in ("crash", "actor", "supervisor"):
         done[kind] = 0
     done.update(world.done)
-    return Result(seed, world.judge.violations, world.loop.steps, world.loop.time(), done, world.counts)
+    return Result(
+        seed,
+        world.judge.violations,
+        world.loop.steps,
+        world.loop.time(),
+        done,
+        world.counts,
+        world.network.history,
+        time.process_time() - began,
+    )
 
 
 async def _life(world: World, people: People, public: Public) -> None:
@@ -68,6 +76,7 @@ async def _life(world: World, people: People, public: Public) -> None:
     public.begin()
     world.faults.on = True
     world.restarts_after_s = 0.3
+    world.loop.coarse_s = world.random.choice((0.05, 0.3, 0.3))
     await world.faults.befall(world)
     for process in list(world.processes):
         world.faults.of_start(process)
@@ -133,22 +142,70 @@ def _where(error: BaseException | None) -> str:
     return " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in reversed(trace))
 
 
+# -- many seeds -------------------------------------------------------------------------------------
+def run_many(seeds: Iterable[int], processes: int = 1) -> Iterator[Result]:
+    """Results as they come."""
+    if processes == 1:
+        yield from map(run, seeds)
+        return
+    with get_context("spawn").Pool(processes) as pool:
+        yield from pool.imap_unordered(run, seeds, chunksize=4)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of many seeds; `line()` is the last line of a run."""
+
+    began: float = field(default_factory=time.monotonic)
+    seeds: int = 0
+    done: Counter[str] = field(default_factory=Counter)
+    violated: list[int] = field(default_factory=list)
+    cpu_s: float = 0.0
+
+    def add(self, result: Result) -> None:
+        self.seeds += 1
+        self.done.update(result.done)
+        self.cpu_s += result.cpu_s
+        if result.violations:
+            self.violated.append(result.seed)
+
+    def progress(self) -> str:
+        each_s = self.seeds / max(time.monotonic() - self.began, 0.001)
+        crashes, violated = self.done["crash"], len(self.violated)
+        return f"{self.seeds:,} seeds, {crashes:,} crashes, {violated} violated, {each_s:.1f} seeds a second"
+
+    def line(self) -> dict[str, Any]:
+        return {
+            "seeds": self.seeds,
+            "crashes": self.done["crash"],
+            "faults": dict(+self.done),
+            "violated": sorted(self.violated),
+            "cpu_s": round(self.cpu_s, 1),
+        }
+
+
+def told(result: Result) -> str:
+    """A violated seed, and how to see it again."""
+    again = f"python -m tests.simulation.run --start {result.seed} --seeds 1"
+    return "\n    ".join([f"seed {result.seed} (again: {again}):", *result.violations[:10]])
+
+
 def main() -> int:
     parser = ArgumentParser(prog="python -m tests.simulation.run", description="Simulate, seed by seed.")
     parser.add_argument("--seeds", type=int, default=300, help="how many")
     parser.add_argument("--start", type=int, default=0, help="the first one")
+    parser.add_argument("--processes", type=int, default=1, help="how many at once")
     given = parser.parse_args()
-    began, violated = time.process_time(), []
-    done: Counter[str] = Counter()
-    for seed in range(given.start, given.start + given.seeds):
-        result = run(seed)
-        done.update(result.done)
+    tally, told_at = Tally(), time.monotonic()
+    for result in run_many(range(given.start, given.start + given.seeds), given.processes):
+        tally.add(result)
         if result.violations:
-            violated.append(seed)
-            print(f"seed {seed}:", *result.violations[:10], sep="\n    ", flush=True)
-    line = {"seeds": given.seeds, "crashes": done["crash"], "faults": dict(+done), "violated": violated}
-    print(json.dumps(line | {"cpu_s": round(time.process_time() - began, 1)}))
-    return 1 if violated else 0
+            print(told(result), flush=True)
+        if time.monotonic() - told_at > PROGRESS_S:
+            told_at = time.monotonic()
+            print(tally.progress(), file=sys.stderr, flush=True)
+    print(json.dumps(tally.line()))
+    return 1 if tally.violated else 0
 
 
 if __name__ == "__main__":
