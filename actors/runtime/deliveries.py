@@ -16,6 +16,9 @@ from storage.records import DeadLetter, Entry, StreamId
 
 REMEMBERED = 50_000
 
+Place = tuple[str, StreamId]
+"""Of an entry: its stream and its id there."""
+
 
 @dataclass(slots=True, eq=False)
 class Delivery:
@@ -30,12 +33,10 @@ class Delivery:
     messages: dict[EntityKey, Message] = field(default_factory=dict)
     marks: list[str] = field(default_factory=list)  # event ids to mark seen when done
     routed: bool = False  # it has its place: it is applied, held, or in a lane
-    starts: int = 0  # processes that began it in a batch, this one included; counted for suspects only
-    lone_starts: int = 0  # processes that began it alone
     reason: str = ""  # why it shall be set aside instead of being applied
 
     @property
-    def place(self) -> tuple[str, StreamId]:
+    def place(self) -> Place:
         return self.entry.stream, self.entry.id
 
     def item(self, key: EntityKey) -> Item:
@@ -92,7 +93,7 @@ class Owed:
         self._clock = clock
         self._failpoints = failpoints
         self._count = count
-        self._open: dict[tuple[str, StreamId], Delivery] = {}
+        self._open: dict[Place, Delivery] = {}
         self._by_stream: Counter[str] = Counter()
         self._finished: list[Delivery] = []
         self._letters: list[tuple[int, DeadLetter]] = []  # with their partitions

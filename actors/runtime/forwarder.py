@@ -67,7 +67,8 @@ class Forwarder:
         self._clock = clock
         self._retired: Counter[EntityKey] = Counter()  # actors of other builds that were ended
         self._adopted_until: dict[EntityKey, float] = {}
-        self._estranged: set[EntityKey] = set()  # their actors may hold a state from before an adoption
+        self._estranged: dict[EntityKey, object] = {}
+        """Their actors may hold a state from before an adoption; each adoption is an object of its own."""
 
     def serves(self, key: EntityKey) -> bool:
         """Whether the entity is reached through its actor now."""
@@ -129,11 +130,12 @@ class Forwarder:
 
     async def stop(self, key: EntityKey) -> None:
         """End the actor of an entity that was released."""
-        self._estranged.discard(key)
+        self._estranged.pop(key, None)
         await self._actors.stop(key)
 
     async def _call(self, key: EntityKey, payload: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        told = {"epoch": self._epoch_of(key), "reload": key in self._estranged, "build": self._build}
+        adoption = self._estranged.get(key)
+        told = {"epoch": self._epoch_of(key), "reload": adoption is not None, "build": self._build}
         retired = self._retired[key]
         answer = await self._actors.call(key, payload | told, timeout_s)
         if "retired" in answer:  # a detached actor runs the code it was started from, for ever
@@ -144,14 +146,15 @@ class Forwarder:
             answer = await self._actors.call(key, payload | told, timeout_s)
             if "retired" in answer:
                 raise ActorGone(str(key))
-        self._estranged.discard(key)
+        if adoption is not None and self._estranged.get(key) is adoption:
+            del self._estranged[key]  # it has started over; unless another call has given it up meanwhile
         return answer
 
     # -- doing without an actor ---------------------------------------------------------------------
     async def _adopt(self, key: EntityKey) -> None:
         """Serve a dedicated entity here: its actor's next save fails and it reloads."""
         log.warning("dedicated.adopted", entity=str(key))
-        self._estranged.add(key)
+        self._estranged[key] = object()
         self._adopted_until[key] = self._clock.monotonic() + RETRY_PLACEMENT_S
         if key in self._adopted:
             return

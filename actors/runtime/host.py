@@ -105,10 +105,8 @@ class Host:
         finally:
             if connects:
                 self._addressing.connected(AccountId.parse(key.id))  # unless it failed; that costs a look-up
-        # Who reads by now does not know of the connection if the partition was claimed anew meanwhile; who
-        # read before and does not know either deletes nothing any more.
-        if connects and not await self._parts.mailboxes.fence(self._partition(key), epoch):
-            raise NotOwner(str(key))
+        if connects:
+            await self._confirm(key, epoch)
         taken = len(self.dedicated | self._placing)
         wanted = WORTH_WATCHING.get(key.kind) == message.name and key not in self.dedicated
         if wanted and taken < self._dedicated_share:
@@ -241,6 +239,12 @@ class Host:
 
     def _epoch(self, key: EntityKey) -> int | None:
         return self.ownership.epoch(self._partition(key))
+
+    async def _confirm(self, key: EntityKey, epoch: int) -> None:
+        """Before a connect is answered. A later claim's reader may not know of the connection, so its host
+        shall be asked again; an earlier claim's reader does not either, and deletes nothing from now on."""
+        if not await self._parts.mailboxes.fence(self._partition(key), epoch):
+            raise NotOwner(str(key))
 
     def _must_own(self, key: EntityKey) -> int:
         epoch = self._epoch(key)

@@ -10,12 +10,14 @@ What fails again and again, or ends its process, is set aside when its turn has 
 by a versioned write that says so, then it is put into the dead letters, then deleted.
 """
 
+from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 
 from actors.runtime.addressing import Addressing
-from actors.runtime.deliveries import Delivery, Owed, Stopped
+from actors.runtime.deliveries import REMEMBERED, Delivery, Owed, Place, Stopped
 from actors.runtime.failpoints import Failpoint
 from actors.runtime.held import Held
 from actors.runtime.intake import Intake
@@ -41,6 +43,14 @@ MAX_FAILURES = 5
 SOLO_FAILURES = 5  # starts of one message alone that ended with the process before it is set aside
 AWAY_S = 1.0
 BROKEN_S = 5.0
+
+
+@dataclass(slots=True)
+class Starts:
+    """How many processes have begun a message, this one included: in a batch, and alone."""
+
+    in_batch: int
+    alone: int = 0
 
 
 class MailLoop:
@@ -72,6 +82,7 @@ class MailLoop:
             parts.failpoints,
             parts.count,
         )
+        self._counted: OrderedDict[Place, Starts] = OrderedDict()  # what this process has counted itself for
         self._unrouted: list[Delivery] = []  # read, but the stores went away before each had a place
 
     @property
@@ -115,6 +126,8 @@ class MailLoop:
     async def _finish(self) -> None:
         deleted, superseded = await self._owed.flush()
         self.streams.note_applied(deleted)
+        for entry in deleted:
+            self._counted.pop((entry.stream, entry.id), None)
         self.remove([p for p, epoch in superseded.items() if self.streams.reads_under(p, epoch)])
 
     async def _route(self) -> None:
@@ -124,10 +137,11 @@ class MailLoop:
         await self._count_starts([d for d in waiting if self.streams.is_suspect(d.entry)])
         batch: list[Delivery] = []
         for delivery in waiting:
-            if delivery.starts > 1:
+            starts = self._counted.get(delivery.place)
+            if starts is not None and starts.in_batch > 1:
                 await self._deliver(batch)
                 batch = []
-                await self._alone(delivery)
+                await self._alone(delivery, starts)
             else:
                 batch.append(delivery)
         await self._deliver(batch)
@@ -136,21 +150,24 @@ class MailLoop:
     async def _count_starts(self, suspects: Sequence[Delivery]) -> None:
         """Messages pending at a claim: those met for the first time go on in the batch; those that were in
         a batch when a process ended are applied alone, so that a message that kills is found. Counted once
-        by each process, however often a store that is away makes it start again."""
+        by each process, however often a store that is away makes it start again, or it loses the partition
+        and gets it back."""
         by_stream: dict[str, list[Delivery]] = {}
         for delivery in suspects:
-            if not delivery.starts:
+            if delivery.place not in self._counted:
                 by_stream.setdefault(delivery.entry.stream, []).append(delivery)
         for deliveries in by_stream.values():
             counts = await self._mailboxes.raise_attempts([d.entry for d in deliveries])
             for delivery in deliveries:
-                delivery.starts = counts[delivery.entry.id]
+                self._counted[delivery.place] = Starts(counts[delivery.entry.id])
+                if len(self._counted) > REMEMBERED:
+                    self._counted.popitem(last=False)
 
-    async def _alone(self, delivery: Delivery) -> None:
-        if not delivery.lone_starts:
+    async def _alone(self, delivery: Delivery, starts: "Starts") -> None:
+        if not starts.alone:
             counts = await self._mailboxes.raise_attempts([delivery.entry], alone=True)
-            delivery.lone_starts = counts[delivery.entry.id]
-        if delivery.lone_starts > SOLO_FAILURES:
+            starts.alone = counts[delivery.entry.id]
+        if starts.alone > SOLO_FAILURES:
             delivery.reason = "the process ended each time this message was applied"
         await self._deliver([delivery])
         await self._finish()

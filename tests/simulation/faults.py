@@ -35,6 +35,8 @@ KINDS = (
     "platform_unsent",
     "platform_unheard",
     "platform_slow",
+    "raise",
+    "kill",
 )
 """Everything but lost Redis data, which changes what may be expected: see `losses`."""
 

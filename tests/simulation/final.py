@@ -123,6 +123,9 @@ class AtRest:
             # Disconnected is not unknown: what came until the connection was made again is dropped.
             if deaf_until is None or judge.accepted[target, id_] > deaf_until:
                 judge.says(f"{key}: {id_} was accepted and has no effect ({self._public.ledger[id_].what})")
+        for id_ in accepted:
+            if id_ in self._world.poisoned and id_ not in judge.letters.values() and deaf_until is None:
+                judge.says(f"{key}: {id_} cannot be applied and is not among the dead letters")
         for id_, times in applied.items():
             if times != 1:
                 judge.says(f"{key}: {id_} took effect {times} times")

@@ -49,6 +49,7 @@ class Seen(Protocol):
     """What the judge is shown of the world."""
 
     envelope: Envelope
+    poisoned: Mapping[str, str]
 
     def now(self) -> datetime: ...
 
@@ -216,7 +217,8 @@ class Judge:
                 tried.append((request.process, unheard))
 
     def _buried(self, request: Request, args: tuple[Any, ...], result: Any) -> None:
-        """Only what several processes did not survive, as far as anybody can know."""
+        """Only what cannot be applied, and what several processes did not survive, as far as anybody can
+        know."""
         for letter in args[0]:
             self.letters[f"replay_of:{letter.id}"] = letter.event_id
             told = self._world.envelope.open_mail(Mail("x:y", letter.event_id, letter.sealed_body))
@@ -226,7 +228,8 @@ class Judge:
                 1:5
             ]  # mailbox:{kind}:{partition}:{generation}:{id}:...
             entry = f"mailbox:{kind}:{partition}", StreamId.parse(position)
-            if len(self.tried.get(entry, [])) <= SOLO_FAILURES:
+            poisoned = letter.event_id in self._world.poisoned
+            if len(self.tried.get(entry, [])) <= SOLO_FAILURES and not poisoned:
                 self.says(f"{letter.event_id} of {letter.entity} was set aside: {letter.reason}")
 
     def _parked(self, request: Request, args: tuple[Any, ...], result: Any) -> None:

@@ -1,6 +1,7 @@
 """What a simulated process is given: its clock, its traced entities, and what stands in for Ray."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -40,9 +41,17 @@ class Time:
         return self._loop.time()
 
 
+class Killed(BaseException):
+    """The process ended in the middle of a callback."""
+
+
 class TracedAccount(AccountEntity):
     """The account entity with a ghost: its counters name every webhook event it has applied and how often,
-    in the order in which it did, in the same write as the effect."""
+    in the order in which it did, in the same write as the effect. What is poisoned makes it raise or ends
+    its process, until an operator sends it again."""
+
+    process: Process
+    poisoned: Mapping[str, str]
 
     def apply(
         self,
@@ -52,6 +61,12 @@ class TracedAccount(AccountEntity):
         now: datetime,
         side: SideView,
     ) -> Turn[AccountState]:
+        match self.poisoned.get(message.id or ""):
+            case "raise":
+                raise ZeroDivisionError
+            case "kill":
+                self.process.fuse = 1
+                raise Killed
         turn = super().apply(key, state, message, now, side)
         heard = state is not None and turn.state.counters.get("webhooks") != state.counters.get("webhooks")
         if message.name != "platform_event" or not heard:

@@ -80,6 +80,9 @@ class Public:
         n = world.platform.number()
         at = post.published_at if what is Happening.CONTENT_CREATED else world.now()
         entry = raw_entry(external_id, f"e{n}", what, at, post.id, n)
+        for kind, chance in (("raise", 0.03), ("kill", 0.02)):
+            if world.faults.happens(kind, chance):
+                world.poisoned[f"{APP.id}:{entry.event_id}"] = kind
         self.ledger[f"{APP.id}:{entry.event_id}"] = Happened(external_id, what, post.id, n)
         self._send([world.envelope.webhook_mail(NAME, APP.id, entry)])
 

@@ -76,6 +76,7 @@ class World:
         self.platform = Platform(self)
         self.counts: Counter[str] = Counter()  # what the runtime counted as metrics
         self.done: Counter[str] = Counter()  # what the world did to it
+        self.poisoned: dict[str, str] = {}  # event id -> what it does to whoever applies it
         self.number = 0
         self.host_count = hosts
         self.hosts: dict[str, Process] = {}  # by name; older ones of the same name may still run
@@ -193,6 +194,8 @@ class World:
         def view(service: str) -> Any:
             return self.network.view(process, service)
 
+        account = TracedAccount(self.adapters(process), self.keyring.seal, self.new_id)
+        account.process, account.poisoned = process, self.poisoned
         clock, failpoints, adapters = Time(self.loop, process), Failpoints(), self.adapters(process)
         handler = TracedHandler(
             adapters,
@@ -211,7 +214,7 @@ class World:
         )
         return Parts(
             entities={
-                Kind.ACCOUNT: TracedAccount(adapters, self.keyring.seal, self.new_id),
+                Kind.ACCOUNT: account,
                 Kind.CAMPAIGN: CampaignEntity(),
                 Kind.LINK: LinkEntity(),
                 Kind.TRANSACTION: TransactionEntity(),
