@@ -99,13 +99,16 @@ class Turns:
             if fresh:
                 self.active.forget(work)
             activations = await self.active.load(work)
-            elsewhere = {key for key in work if self.is_elsewhere(activations[key])}
-            self.active.forget(elsewhere)
-            verdicts = {key: [Verdict(Fate.ELSEWHERE) for _ in work[key]] for key in elsewhere}
+            verdicts = {
+                key: [Verdict(Fate.ELSEWHERE) for _ in items]
+                for key, items in work.items()
+                if self.is_elsewhere(activations[key])
+            }
+            self.active.forget(verdicts)
             drafts = {
                 key: Draft(self._entities[key.kind], activations[key], items)
                 for key, items in work.items()
-                if key not in elsewhere
+                if key not in verdicts
             }
             view = await self._read_sides(drafts.values())
             now = self._clock.now()

@@ -21,8 +21,13 @@ LINK = EntityKey(Kind.LINK, "spring-sale")
 CAMPAIGN = EntityKey(Kind.CAMPAIGN, "cmp_1")
 FIRST = [AccountId(NAME, "100", "org_a"), AccountId(NAME, "200", "org_a")]
 """Connected before anything happens; the campaign's members."""
-LATER = [AccountId(NAME, "100", "org_b"), AccountId(NAME, "300", "org_a")]
-"""Connected in the middle: a second org's connection, and one for which events are parked until then."""
+LATER = [
+    AccountId(NAME, "100", "org_b"),
+    AccountId(NAME, "300", "org_a"),
+    AccountId(NAME, "200", "org_b"),
+    AccountId(NAME, "100", "org_c"),
+]
+"""Connected in the middle: further orgs' connections, and one for which events are parked until then."""
 
 
 @dataclass(frozen=True, slots=True)
