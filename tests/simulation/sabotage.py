@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from actors.account import access, budgets
 from actors.account.handler import AccountHandler
-from actors.runtime import activations, deliveries, drafts, effects, mail
+from actors.runtime import activations, drafts, effects, mail
 from actors.runtime.activation import Runtime
 from actors.runtime.deliveries import Delivery, Owed
 from actors.runtime.drafts import Draft
@@ -27,7 +27,7 @@ from actors.runtime.reminders import Reminders
 from actors.runtime.turns import Turns
 from domain.ids import EntityKey
 from storage.records import Claim, Document, Entry, Save, SaveOutcome, StreamId
-from tests.fakes.documents import FakeClaims, FakeDeadLetters, FakeEntityStore, FakeSideStore
+from tests.fakes.documents import FakeClaims, FakeEntityStore, FakeSideStore
 from tests.fakes.streams import FakeMailboxes
 
 Patches = Callable[[], list[Any]]
@@ -68,7 +68,9 @@ async def _yes(*args: Any, **kwargs: Any) -> bool:
 def _any_version() -> list[Any]:
     save_many = FakeEntityStore.save_many
 
-    async def overwrite(self: FakeEntityStore, saves: Mapping[EntityKey, Save]) -> dict[EntityKey, SaveOutcome]:
+    async def overwrite(
+        self: FakeEntityStore, saves: Mapping[EntityKey, Save]
+    ) -> dict[EntityKey, SaveOutcome]:
         there = {key: held[0] for key in saves if (held := self._data.get(key)) is not None}
         return await save_many(self, {k: replace(s, expected=there.get(k, 0)) for k, s in saves.items()})
 
@@ -93,7 +95,9 @@ def _unfenced() -> list[Any]:
 
 
 def _one_epoch() -> list[Any]:
-    async def claim(self: FakeClaims, partition: int, host: str, incarnation: str, build: str) -> Claim | None:
+    async def claim(
+        self: FakeClaims, partition: int, host: str, incarnation: str, build: str
+    ) -> Claim | None:
         old = self._claims.get(partition)
         if old is None or old.host != host:
             return None

@@ -1,4 +1,4 @@
-"""The simulation as part of the default test run: many crashes and no violation, and each seed its own history."""
+"""The simulation in the default test run: many crashes, no violation, and each seed its own history."""
 
 import json
 import os

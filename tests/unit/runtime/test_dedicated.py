@@ -227,6 +227,21 @@ async def test_an_actor_starts_over_when_its_host_was_replaced(colony: Colony) -
     assert (await host.view(KEY))["total"] == 2
 
 
+async def test_an_answer_from_before_an_adoption_does_not_hide_it(colony: Colony) -> None:
+    """One call hangs and the entity is adopted; an earlier one is answered only then."""
+    host = await isolated(colony)
+    arrive = colony.actors.gates["view"] = asyncio.Event()
+    viewing = asyncio.create_task(host.view(KEY))
+    await until(lambda: colony.actors.calls["view"] == 1)
+    colony.actors.frozen.add(KEY)
+    await host.ask(KEY, Message("add", {"amount": 1}, "by the host"))
+    colony.actors.frozen.clear()
+    arrive.set()
+    await viewing
+    host._forwarder.disown(KEY)
+    assert (await host.view(KEY))["total"] == 1
+
+
 # -- new code ---------------------------------------------------------------------------------------
 async def test_an_actor_of_an_older_build_is_replaced_once_its_platform_answered(colony: Colony) -> None:
     colony.build = "older"

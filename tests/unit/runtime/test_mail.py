@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from actors.runtime.addressing import Addressing
+from actors.runtime.deliveries import Delivery
 from actors.runtime.entity import Message
 from actors.runtime.envelope import stream_of
 from actors.runtime.host import Host
-from actors.runtime.mail import SOLO_FAILURES
-from actors.runtime.streams import Streams, streams_of
+from actors.runtime.mail import MAX_OF_OVERFLOW, SOLO_FAILURES
+from actors.runtime.streams import READ_COUNT, Streams, streams_of
 from domain.ids import AccountId, Kind
 from platforms.registry import PLATFORMS
-from storage.records import ZERO, StoreUnavailable
-from tests.unit.runtime.colony import PARTITIONS, Colony, account, add, counter
+from storage.records import ZERO, Entry, Mail, StoreUnavailable, StreamId
+from tests.unit.runtime.colony import PARTITIONS, Colony, account, add, counter, until
 
 KEY, OTHER = counter("lnk_1"), counter("lnk_2")
 ORG_A, ORG_B = account("org_a"), account("org_b")
@@ -190,3 +191,41 @@ async def test_a_look_up_under_way_during_a_connect_is_not_kept(colony: Colony) 
     go_on.set()
     assert await looking == {"twitter:100": (ORG_A.id,)}
     assert await addressing.resolve(["twitter:100"]) == {"twitter:100": (ORG_A.id, ORG_B.id)}
+
+
+# -- floods -----------------------------------------------------------------------------------------
+async def test_a_flood_that_cannot_be_applied_stops_nobody_elses_mail(
+    colony: Colony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.runtime.mail.MAX_OF_STREAM", 300)
+    monkeypatch.setattr("actors.runtime.mail.MAX_UNFINISHED", 200)
+    monkeypatch.setattr("actors.runtime.mail.FAIR_SHARE", 100)
+    elsewhere = next(k for n in range(99) if partition(k := counter(f"lnk_{n}")) != partition(KEY))
+    host = await ready(colony)
+    await host.ask(elsewhere, Message("create", id="create-elsewhere"))
+    await colony.tell(KEY, Message("boom", id="bad"), *(add(n) for n in range(1_000)))
+    await until(lambda: host.status()["held"].get(str(KEY), 0) > 200)
+    for n in range(5):
+        await colony.tell(elsewhere, add(n))
+
+    async def done() -> bool:
+        return len(await applied(colony, elsewhere)) == 5
+
+    await until(done)
+    assert host.status()["held"][str(KEY)] < 300 + READ_COUNT
+    assert await applied(colony) == []
+
+
+async def test_an_overflow_is_read_no_further_than_it_is_applied(colony: Colony) -> None:
+    host = await ready(colony)
+    overflow = f"{stream_of(Kind.LINK, 0)}:overflow:lnk_1:5-1"
+    for n in range(MAX_OF_OVERFLOW):
+        assert host.mail._has_room(overflow)
+        host.mail._owed.add(Delivery(Entry(overflow, StreamId(n, 0), Mail("lnk_1", f"e{n}", b"")), 0, 1, 0))
+    assert not host.mail._has_room(overflow)
+    assert host.mail._has_room(stream_of(Kind.LINK, 0))
+
+
+def partition(key: Any) -> int:
+    found: int = key.partition(PARTITIONS)
+    return found

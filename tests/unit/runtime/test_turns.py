@@ -1,6 +1,7 @@
 """Turns: lost races decided again, and what goes wrong around one entity kept from its neighbours."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from actors.runtime.owner import Owner, run_dedicated
 from actors.runtime.tasks import Tasks
 from actors.runtime.turns import RACES
 from actors.runtime.verdicts import Fate, Item, Verdict, skipping
-from domain.errors import Busy, Conflict
+from domain.errors import Busy, Conflict, Invalid, NotFound
 from storage.records import StoreUnavailable, StreamId
 from tests.fakes.faulty import Fault, Faulty
 from tests.unit.runtime.colony import Colony, Crash, Racing, add, counter, until
@@ -286,3 +287,69 @@ async def test_a_dead_letter_is_passed_though_a_race_is_lost(colony: Colony) -> 
     assert verdict == Verdict(Fate.ASIDE, {"org": "org_test", "reason": "too often"})
     state = await colony.state(KEY)
     assert (state["rt"]["wm"], state["applied"]) == ("5-0", [])
+
+
+# -- decisions that change nothing ------------------------------------------------------------------
+async def stale(colony: Colony) -> tuple[Owner, Owner]:
+    """Two that serve the entity, the first with a state from before the second wrote."""
+    old, new = owner(colony), owner(colony)
+    await old.ask(KEY, Message("create", id="create"))
+    await new.ask(KEY, Message("add", {"amount": 5}, "by the other"))
+    return old, new
+
+
+async def test_a_command_that_changes_nothing_is_decided_from_the_newest_state(colony: Colony) -> None:
+    old, _ = await stale(colony)
+    assert await old.ask(KEY, Message("create", id="again")) == {"total": 5, "version": 3}
+
+
+async def test_a_command_that_changed_nothing_is_answered_the_same_when_repeated(colony: Colony) -> None:
+    here = owner(colony)
+    await here.ask(KEY, Message("create", id="create"))
+    first = await here.ask(KEY, Message("create", id="again"))
+    await here.ask(KEY, Message("add", {"amount": 5}, "cmd"))
+    assert await here.ask(KEY, Message("create", id="again")) == first == {"total": 0, "version": 2}
+
+
+async def test_a_message_that_changes_nothing_passes_by_a_write(colony: Colony) -> None:
+    old, _ = await stale(colony)
+    item = Item(Message("create", id="told"), StreamId(5, 0))
+    (verdict,) = (await old.turns.run({KEY: [item]}))[KEY]
+    assert verdict.fate is Fate.LOST_RACE
+    (verdict,) = (await old.turns.run({KEY: [item]}))[KEY]
+    assert (verdict.fate, (await colony.state(KEY))["rt"]["wm"]) == (Fate.APPLIED, "5-0")
+
+
+async def test_a_refusal_is_given_only_if_the_newest_state_says_so(
+    colony: Colony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, _ = await stale(colony)
+    apply = Counting.apply
+
+    def poor(self: Counting, key: Any, state: Any, message: Message, now: Any, side: Any) -> Any:
+        if message.name == "spend" and state.total < 5:
+            raise Invalid("too_little", "no")
+        return apply(self, key, state, replace(message, name="add"), now, side)
+
+    monkeypatch.setattr(Counting, "apply", poor)
+    assert (await old.ask(KEY, Message("spend", {"amount": -5}, "cmd")))["total"] == 0
+    with pytest.raises(Invalid):
+        await old.ask(KEY, Message("spend", {"amount": -5}, "more"))
+
+
+async def test_what_nobody_has_written_is_not_remembered(colony: Colony) -> None:
+    """Another process may create it the next moment."""
+    old, new = owner(colony), owner(colony)
+    with pytest.raises(NotFound):
+        await old.view(KEY)
+    await new.ask(KEY, Message("create", id="create"))
+    assert (await old.view(KEY))["total"] == 0
+
+
+async def test_a_message_that_failed_is_tried_again_on_the_newest_state(colony: Colony) -> None:
+    old, new = owner(colony), owner(colony)
+    await old.ask(KEY, Message("create", id="create"))
+    item = Item(Message("boom", id="bad"), StreamId(5, 0))
+    assert (await old.turns.run({KEY: [item]}))[KEY][0].fate is Fate.FAILED
+    await new.turns.run({KEY: [Item(skipping("too often", "bad"), StreamId(5, 0))]})
+    assert (await old.turns.run({KEY: [item]}))[KEY][0].fate is Fate.ASIDE
