@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The first two tiers wait more than they compute, and share nothing; the others share one running service.
-ALONE := tests/unit tests/contract
+ALONE := tests/unit tests/contract tests/simulation
 SERVICE := tests/integration tests/chaos
 CODE := actors api bench domain ops platforms sandbox services storage serve_app.py
 # Keep the lock files free of any registry's address.
@@ -42,8 +42,8 @@ test-demo: $(STAMP) ## Run the demo, as it is and with each protection switched 
 test-unit: $(STAMP) ## Run the tests that need no server
 	$(BIN)/python -m pytest -n 2 tests/unit
 
-simulate: $(STAMP) ## Simulate crashes by seed; SEEDS=1000 for more
-	$(BIN)/python -m tests.simulation.run --seeds $(if $(SEEDS),$(SEEDS),300)
+simulate: $(STAMP) ## Simulate crashes by seed; SEEDS=1000000 START=0 for more
+	$(BIN)/python -m tests.simulation.run --processes 2 --start $(or $(START),0) --seeds $(or $(SEEDS),300)
 
 lint: $(STAMP) ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """The simulation in the default test run: many crashes, no violation, and each seed its own history."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -7,10 +8,10 @@ import sys
 
 import pytest
 
-from tests.simulation.run import Tally, main, run, run_many, told
+from tests.simulation.run import main, run, run_many, told
 
-CRASHES = 10_000
-MOST_SEEDS = 600
+PARTS, CRASHES = 10, 1_000
+"""Ten thousand crashes, in parts that several processes share."""
 
 KEPT = {
     1: "a mark that was let go of with its partition",
@@ -28,14 +29,14 @@ KEPT = {
 """Seeds that found something, in the simulation as it was then: another world now, and still a run each."""
 
 
-def test_ten_thousand_crashes_and_no_violation() -> None:
-    tally = Tally()
-    for result in run_many(range(MOST_SEEDS), processes=2):
-        tally.add(result)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_ten_thousand_crashes_and_no_violation(part: int) -> None:
+    crashes, seeds = 0, itertools.count(100 * part)
+    while crashes < CRASHES:
+        result = run(next(seeds))
         assert not result.violations, told(result)
-        if tally.done["crash"] >= CRASHES:
-            break
-    assert tally.done["crash"] >= CRASHES
+        crashes += result.done["crash"]
+    assert next(seeds) <= 100 * (part + 1), "the parts overlap: the same seeds would count twice"
 
 
 @pytest.mark.parametrize("seed", KEPT)
@@ -56,6 +57,11 @@ def test_a_seed_is_the_same_history_in_every_process(seed: int) -> None:
             [sys.executable, "-c", asked], env=environment, capture_output=True, check=True, text=True
         )
         assert int(elsewhere.stdout) == here.history
+
+
+def test_several_processes_find_what_one_finds() -> None:
+    histories = {result.seed: result.history for result in run_many(range(3), processes=2)}
+    assert histories == {seed: run(seed).history for seed in range(3)}
 
 
 def test_different_seeds_are_different_histories() -> None:
