@@ -220,7 +220,9 @@ class Judge:
         """Only what cannot be applied, and what several processes did not survive, as far as anybody can
         know."""
         for letter in args[0]:
-            self.letters[f"replay_of:{letter.id}"] = letter.event_id
+            # What was sent again may be set aside again.
+            first = self.letters.get(letter.event_id, letter.event_id)
+            self.letters[f"replay_of:{letter.id}"] = first
             told = self._world.envelope.open_mail(Mail("x:y", letter.event_id, letter.sealed_body))
             if isinstance(told, Message) and "content_id" in told.data:
                 self.out_of_order.add(told.data["content_id"])

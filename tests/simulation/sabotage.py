@@ -159,6 +159,8 @@ def _idle_decisions_unsaved() -> list[Any]:
         reply = noted(self, item, message, turn, person)
         if not turn.changed and not dirty:
             self._dirty, self.runtime = dirty, runtime
+            if reply is not None and "version" in reply:
+                reply = reply | {"version": self.activation.version}
         return reply
 
     return [_instead(Draft, "_noted", as_before)]
