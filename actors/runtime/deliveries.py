@@ -114,6 +114,10 @@ class Owed:
         """How many of a stream are open."""
         return self._by_stream[stream]
 
+    def has_any_of(self, stream: str) -> bool:
+        """Open, or finished and not known to be deleted."""
+        return stream in self._by_stream or any(d.entry.stream == stream for d in self._finished)
+
     def streams(self) -> set[str]:
         return set(self._by_stream)
 

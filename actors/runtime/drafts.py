@@ -113,7 +113,7 @@ class Draft:
         if item.position is not None:
             if item.generation < self.runtime.generation:
                 return Verdict(Fate.LOST_RACE)  # read before a loss of data that its owner knows of
-            if not self.runtime.has_applied(item.generation, item.position):
+            if not self.runtime.has_applied(item.position):
                 return None
             reason = self.runtime.why_aside(item.position)
             return Verdict(Fate.KNOWN) if reason is None else self._aside(reason)

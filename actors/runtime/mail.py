@@ -99,6 +99,10 @@ class MailLoop:
     async def find_overflows(self) -> None:
         await self.streams.find_overflows(self._owed.streams)
 
+    async def lost(self) -> set[int]:
+        """Partitions of which Redis has lost data."""
+        return await self.streams.lost(self._owed.has_any_of)
+
     # -- the loop -----------------------------------------------------------------------------------
     async def step(self) -> float:
         """One round; answers seconds to wait before the next."""

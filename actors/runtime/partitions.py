@@ -65,7 +65,7 @@ class Partitions:
             if claim.partition not in self._begun:
                 await self._begin(claim)
         await self._mail.find_overflows()
-        for partition in await self._mail.streams.lost():
+        for partition in await self._mail.lost():
             if partition in held:
                 await self._mail_lost(held[partition])
         for partition, applied in self._mail.streams.applied_ids().items():

@@ -116,17 +116,22 @@ class Streams:
                 high.setdefault(stream.partition, {})[name] = stream.applied
         return high
 
-    async def lost(self) -> set[int]:
+    async def lost(self, busy: Callable[[str], bool]) -> set[int]:
         """Partitions with a stream of which Redis has lost the end: it stops before what was already read
-        from it, or goes on with numbers that were there before."""
+        from it, or goes on with numbers that were there before, or holds what was read and deleted, though
+        it is not `busy`."""
         usual = self._usual()
         before = {n: s.position for n, s in usual.items()}
+        idle = {n for n in usual if not busy(n)}
+        there = await self._mailboxes.lag(list(usual))
         last = await self._mailboxes.last_ids(list(usual))
-        return {
-            s.partition
-            for n, s in usual.items()
-            if (s.broken or last.get(n, ZERO) < before[n]) and self._streams.get(n) is s
-        }
+        found = set()
+        for name, stream in usual.items():
+            end = last.get(name, ZERO)
+            is_back = name in idle and bool(there.get(name)) and end <= before[name]
+            if self._streams.get(name) is stream and (stream.broken or end < before[name] or is_back):
+                found.add(stream.partition)
+        return found
 
     def _usual(self) -> dict[str, _Stream]:
         return {n: s for n, s in self._streams.items() if OVERFLOW not in n}

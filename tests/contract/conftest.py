@@ -16,6 +16,7 @@ from storage.mongo.client import Database
 from storage.mongo.client import connect as connect_mongo
 from storage.mongo.dead_letters import MongoDeadLetters
 from storage.mongo.entities import MongoEntityStore
+from storage.mongo.members import MongoMembers
 from storage.mongo.parking import MongoParking
 from storage.mongo.schema import INDEXES, prepare
 from storage.mongo.schema import PARTITIONS as CLAIMS
@@ -25,7 +26,14 @@ from storage.redis.cache import RedisCache
 from storage.redis.client import connect as connect_redis
 from storage.redis.live import RedisLiveFeed
 from storage.redis.mailbox import RedisMailboxes
-from tests.fakes.documents import FakeClaims, FakeDeadLetters, FakeEntityStore, FakeParking, FakeSideStore
+from tests.fakes.documents import (
+    FakeClaims,
+    FakeDeadLetters,
+    FakeEntityStore,
+    FakeMembers,
+    FakeParking,
+    FakeSideStore,
+)
 from tests.fakes.streams import FakeCache, FakeEventBus, FakeLiveFeed, FakeMailboxes, FakeRedis
 
 SPILL_AT = 200
@@ -40,6 +48,7 @@ class Stores:
     claims: ports.Claims
     dead_letters: ports.DeadLetters
     parking: ports.Parking
+    members: MongoMembers | FakeMembers
     mailboxes: ports.Mailboxes
     bus: ports.EventBus
     live: ports.LiveFeed
@@ -76,13 +85,15 @@ def clock() -> ManualClock:
 async def fake(clock: ManualClock) -> Stores:
     streams = FakeRedis(clock)
     live = FakeLiveFeed(streams)
+    sides = FakeSideStore()
     return Stores(
         clock,
         FakeEntityStore(),
-        FakeSideStore(),
+        sides,
         FakeClaims(),
         FakeDeadLetters(),
         FakeParking(),
+        FakeMembers(sides),
         FakeMailboxes(streams, spill_at=SPILL_AT),
         FakeEventBus(streams, live),
         live,
@@ -101,6 +112,7 @@ async def real(database: Database, servers: Urls, clock: ManualClock) -> AsyncIt
         MongoClaims(database),
         MongoDeadLetters(database),
         MongoParking(database),
+        MongoMembers(database),
         RedisMailboxes(redis, clock, spill_at=SPILL_AT),
         RedisEventBus(redis, clock),
         RedisLiveFeed(redis, clock),

@@ -38,9 +38,10 @@ KINDS = (
     "raise",
     "kill",
 )
-"""Everything but lost Redis data, which changes what may be expected: see `losses`."""
+"""Everything but lost Redis data, which changes what may be expected."""
 
-LOSSES = ("redis_tail", "redis_all", "seen_lost")
+LOSSES = ("redis_tail",)
+"""What Redis had acknowledged and does not know any more, as after a failover to a replica that lagged."""
 
 _NEVER_LATE = frozenset({"claim", "raise_attempts"})
 """Calls whose real counterpart is bound to what it read before: it changes nothing when it comes late."""
@@ -115,6 +116,7 @@ class Faults:
             "documents_away": (8.0, self._documents_away),
             "redis_away": (8.0, self._redis_away),
             "bus_repeated": (2.0, self._bus_repeated),
+            "redis_tail": (12.0, self._redis_tail),
         }
         for kind, (every_s, trouble) in troubles.items():
             if self._rates.get(kind):
@@ -173,6 +175,16 @@ class Faults:
         world.network.disconnect()
         await asyncio.sleep(self._random.choice((0.1, 1.0, 8.0)))
         world.network.away -= REDIS
+
+    async def _redis_tail(self, world: "World") -> None:
+        """Redis goes back by some time, and everybody connects again."""
+        before, since = world.redis.copy(), world.now()
+        await asyncio.sleep(self._random.choice((0.01, 0.3, 2.0)))
+        if self.on:
+            world.network.disconnect()
+            world.judge.redis_lost(since)
+            world.redis.take(before)
+            world.network.wake()
 
     async def _bus_repeated(self, world: "World") -> None:
         """An event that is there is published again: late and out of order, as a sender does in doubt."""

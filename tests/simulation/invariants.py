@@ -67,6 +67,12 @@ class Judge:
         self.order: dict[str, list[str]] = {}  # target -> event ids as they were accepted
         self.was_active: set[str] = set()  # content that was known with its base
         self.parked: set[str] = set()  # event ids
+        self.losses = 0  # of Redis's tail
+        self.may_be_lost: set[str] = set()  # event ids: told in a tail that Redis lost
+        self.may_double: set[str] = set()  # event ids: told again when Redis had lost the mark
+        self._told_at: dict[str, datetime] = {}  # event id -> when last
+        self._marked_at: dict[str, datetime] = {}
+        self._unmarked: set[str] = set()  # event ids whose mark was lost
         self.tried: dict[tuple[str, StreamId], list[tuple[Process, bool]]] = {}  # alone: by whom
         self.letters: dict[str, str] = {}  # dead letter -> event id
         self.out_of_order: set[str] = set()  # content of which a campaign was told again at the end
@@ -76,6 +82,7 @@ class Judge:
             ("sides", "upsert_many"): self._side,
             ("bus", "publish"): self._published,
             ("mailboxes", "tell"): self._told,
+            ("mailboxes", "mark_seen"): self._marked,
             ("parking", "park"): self._parked,
             ("mailboxes", "raise_attempts"): self._tried,
             ("dead_letters", "put"): self._buried,
@@ -122,7 +129,7 @@ class Judge:
         watermark, generation = StreamId.parse(rt["wm"]), rt["gen"]
         if generation < known.generation:
             self.says(f"{key}: the mailbox's generation went back from {known.generation} to {generation}")
-        if generation == known.generation and watermark < known.watermark:
+        if watermark < known.watermark:
             self.says(f"{key}: the watermark went back from {known.watermark} to {watermark}")
         if key.kind is Kind.ACCOUNT and known.status != document["status"]:
             if known.status == "disconnected":
@@ -202,8 +209,22 @@ class Judge:
             known.published += 1
 
     # -- mailboxes ----------------------------------------------------------------------------------
+    def redis_lost(self, since: datetime) -> None:
+        """Everything that Redis was told since then is gone, deletions and marks as well as mail."""
+        self.losses += 1
+        self.may_be_lost |= {id_ for id_, at in self._told_at.items() if at >= since}
+        self._unmarked |= {id_ for id_, at in self._marked_at.items() if at >= since}
+
+    def _marked(self, request: Request, args: tuple[Any, ...], result: Any) -> None:
+        for marks in args[0].values():
+            for mark in marks:
+                self._marked_at[mark.rpartition("@")[0] or mark] = self._world.now()
+
     def _told(self, request: Request, args: tuple[Any, ...], result: Any) -> None:
         for _, mail in args[0]:
+            self._told_at[mail.event_id] = self._world.now()
+            if mail.event_id in self._unmarked:
+                self.may_double.add(mail.event_id)
             if (mail.target, mail.event_id) not in self.accepted:
                 self.accepted[mail.target, mail.event_id] = self._world.now()
                 self.order.setdefault(mail.target, []).append(mail.event_id)
