@@ -53,6 +53,7 @@ class Handler:
             http=nobody,
             find_app=nobody,
             keyring=nobody,
+            publisher=nobody,
             contents=nobody,
             parking=colony.parking,
             mailboxes=colony.mailboxes,
