@@ -219,11 +219,15 @@ def _not_looked_at_again() -> list[Any]:
 
 def _let_go_and_applied() -> list[Any]:
     """What is no longer owed is applied all the same."""
-    without_repeats = Owed.without_repeats
 
     def anything(self: Owed, key: EntityKey, queue: Sequence[Delivery]) -> Any:
-        with patch.object(Owed, "holds", lambda self, delivery: True):
-            return without_repeats(self, key, queue)
+        ids: set[str] = set()
+        for index, delivery in enumerate(queue):
+            event_id = delivery.entry.mail.event_id
+            if event_id in ids:
+                return list(queue[:index]), list(queue[index:])
+            ids.add(event_id)
+        return list(queue), []
 
     return [_instead(Owed, "without_repeats", anything)]
 
