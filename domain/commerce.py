@@ -35,6 +35,12 @@ _CUES = (
     "alekoodi", "kupon kodu", "indirim kodu", "kodu", "промокод", "купон",
     "クーポンコード", "クーポン", "プロモコード", "コード", "쿠폰 코드", "쿠폰코드", "쿠폰", "코드",
 )  # fmt: skip
+_STEMS = (
+    "cod", "cód", "coupon", "voucher", "gut", "cup", "kod", "kupon", "код", "купон", "コード", "クーポン",
+    "쿠폰", "코드",
+)  # fmt: skip
+"""Every cue has one of these in it, and none has a letter that only a regular expression takes for another
+(as it does ſ for s): a text without any need not be searched."""
 _FILLERS = ("is", "ist", "est", "es", "é", "è", "mit", "with", "avec", "con")
 _CUE = re.compile(
     rf"(?<![^\W_])(?:{'|'.join(sorted(map(re.escape, _CUES), key=len, reverse=True))})(?![A-Za-z])"
@@ -96,6 +102,9 @@ def is_affiliate(link: str) -> bool:
 
 def _codes(text: str) -> Iterator[str]:
     """Codes in capitals. A word counts when it looks like a code: no small letters, or letters and digits."""
+    lower = text.lower()
+    if not any(stem in lower for stem in _STEMS):
+        return
     for match in _CUE.finditer(text):
         word = match["code"].rstrip("-_")
         has_digit, has_letter = any(c.isdigit() for c in word), any(c.isalpha() for c in word)

@@ -60,6 +60,8 @@ class Tally:
 
     def totals(self) -> Engagement:
         """None stays None only while nothing at all is known."""
+        if not self.since and not self.folded:
+            return self.base
         moved = self.moved()
         values: dict[str, int | None] = {}
         for metric in METRICS:

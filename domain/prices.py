@@ -60,12 +60,15 @@ _PRICE = re.compile(
     r"(?![A-Za-z0-9_%万億]|[.,'][0-9])"
     rf"|(?<![A-Za-z0-9_.,])(?P<before>{_NUMBER}){_SPACE}(?P<unit>{_any(_CURRENCIES)})(?![A-Za-z0-9])"
 )
+_DIGIT = re.compile(r"[0-9０-９]")
 _AMOUNT = re.compile(r"(?P<whole>.+?)(?:(?P<point>[.,])(?P<fraction>[0-9]{1,2}))?")
 
 
 def prices(text: str) -> Iterator[PricePoint]:
     """Every price in the text, in order. What is not a whole number of minor units is no price."""
-    for match in _PRICE.finditer(text.translate(_PLAIN)):
+    if _DIGIT.search(text) is None:
+        return
+    for match in _PRICE.finditer(text if text.isascii() else text.translate(_PLAIN)):
         sign = match["sign"] or match["unit"]
         currency = _CURRENCIES[sign]
         minor = _minor(match["after"] or match["before"], currency)

@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import orjson
+
 from domain.clock import truncate_ms
 from domain.secrets import Secret
 
@@ -21,6 +23,8 @@ _MAX_INT_DIGITS = 400
 _MILLISECONDS_FROM = 100_000_000_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 
 
 class NotJson(ValueError):
@@ -34,18 +38,25 @@ def decode(body: bytes) -> object:
     lone surrogates, and platforms send both.
     """
     try:
-        value: object = json.loads(body, parse_int=_int, parse_float=_float, parse_constant=_refuse)
+        value = _loads(body)
     except (ValueError, RecursionError) as error:
         raise NotJson("not JSON") from error
-    # Brackets bound the depth from above, so that ordinary bodies are not walked a second time.
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+    if not _surely_flat(body) and _deeper_than(value, MAX_DEPTH):
         raise NotJson(f"nested deeper than {MAX_DEPTH}")
     return value
 
 
 def encode(value: object) -> bytes:
-    """One JSON text per value (sorted keys, ASCII): what ids are made from and payloads are kept as."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    """One JSON text per value (sorted keys, ASCII): what ids are made from."""
+    return _ENCODER.encode(value).encode()
+
+
+def packed(value: object) -> bytes:
+    """Any JSON text of the value, made fast: for payloads, from which no id is made."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # integers beyond 64 bits, lone surrogates
+        return encode(value)
 
 
 def digest(*parts: object) -> str:
@@ -171,6 +182,24 @@ def _float(digits: str) -> float | str:
 
 def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _loads(body: bytes) -> object:
+    try:
+        return json.loads(body, parse_float=_float, parse_constant=_refuse)
+    except ValueError:  # no JSON, or an integer longer than Python reads
+        return json.loads(body, parse_int=_int, parse_float=_float, parse_constant=_refuse)
+
+
+def _surely_flat(body: bytes) -> bool:
+    """Whether the brackets alone show that JSON is not nested too deep, so that ordinary bodies are not walked a
+    second time. Each round takes the innermost pairs away; brackets inside of texts may be left over."""
+    brackets = body.translate(None, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return True
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+    return not brackets
 
 
 def _deeper_than(value: object, limit: int) -> bool:

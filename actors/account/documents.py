@@ -3,17 +3,16 @@
 Built whole, with absolute values; the runtime adds `rev`. People's words and names are sealed.
 """
 
-import zlib
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import orjson
+from isal import isal_zlib
 
 from domain.commerce import extract
 from domain.content import ContentItem, ContentKind, Engagement, Media, Remark, Text
-from domain.engagement import Reading, Tally
+from domain.engagement import METRICS, Reading, Tally
 from storage.crypto import field_aad
 from storage.records import Document
 
@@ -50,7 +49,7 @@ def content_document(
         "platform": platform,
         "externalContentId": item.external_id,
         "contentType": item.kind.value,
-        "originalData": seal(zlib.compress(item.payload, 1), field_aad(CONTENT, id_, "originalData")),
+        "originalData": seal(isal_zlib.compress(item.payload, 1), field_aad(CONTENT, id_, "originalData")),
         "normalizedContent": {
             "text": text.text,
             "mediaUrls": [m.url for m in item.media if m.url],
@@ -132,15 +131,9 @@ def totals_json(engagement: Engagement) -> dict[str, int | None]:
 def _engagement_fields(tally: Tally) -> Document:
     totals = tally.totals()
     return {
-        "engagement": {
-            "likes": totals.likes,
-            "comments": totals.comments,
-            "shares": totals.shares,
-            "views": totals.views,
-            "clickThroughs": totals.click_throughs,
-        },
+        "engagement": totals_json(totals) | {"clickThroughs": totals.click_throughs},
         "tally": {
-            "base": asdict(tally.base),
+            "base": {metric: getattr(tally.base, metric) for metric in METRICS},
             "read": [tally.read.asked_at, tally.read.answered_at] if tally.read else None,
             "since": [list(e) for e in tally.since],
             "folded": tally.folded,
@@ -174,7 +167,9 @@ def remark_document(
     seal: Seal,
 ) -> Document:
     id_ = side_id(account_id, remark.external_id)
-    sealed = orjson.dumps({"author": asdict(remark.author), **_words(remark.text)})
+    author = remark.author
+    person = {"external_id": author.external_id, "username": author.username, "name": author.name}
+    sealed = orjson.dumps({"author": person, **_words(remark.text)})
     return {
         "_id": id_,
         "org": org,
@@ -187,7 +182,7 @@ def remark_document(
         "own": own,
         "at": remark.at or now,
         "sealed": seal(sealed, field_aad(REMARKS, id_, "sealed")),
-        "originalData": seal(zlib.compress(remark.payload, 1), field_aad(REMARKS, id_, "originalData")),
+        "originalData": seal(isal_zlib.compress(remark.payload, 1), field_aad(REMARKS, id_, "originalData")),
         "status": "active",
     }
 

@@ -28,6 +28,7 @@ from bench.emulated import Control, sandbox
 from bench.results import Result, Row, Spoiled
 from bench.sync.job import QUERIES, STREAMS, Account, Job, Pulled
 from ops.embedded import DataPlane, Urls
+from storage.keys import Keys
 from storage.mongo import client as mongo
 from storage.mongo import schema
 
@@ -161,6 +162,7 @@ class _Bench:
         name = f"run{self._runs}"
         folder = self._folder / name
         folder.mkdir()
+        Keys.create(folder / "keys.json")
         accounts, app = _accounts(control, self._options)
         job = Job(control.url, app["client_id"], app["client_secret"], accounts, folder)
         if not kept:

@@ -10,7 +10,7 @@ from domain.content import Engagement, Happening, Person, PlatformEvent, Remark,
 from platforms.base import RawEntry
 from platforms.instagram.captions import caption_text
 from platforms.instagram.normalise import author
-from platforms.wire import Json, NotJson, count_at, decode, encode, id_at, mapping, moment_at, text_at
+from platforms.wire import Json, NotJson, count_at, decode, id_at, mapping, moment_at, packed, text_at
 
 
 def parse(entry: RawEntry) -> PlatformEvent:
@@ -40,7 +40,7 @@ def _comment(blank: PlatformEvent, value: Json) -> PlatformEvent:
         kind=RemarkKind.COMMENT,
         author=writer,
         text=caption_text(text_at(value, "text") or ""),
-        payload=encode(value),
+        payload=packed(value),
         content_id=content_id,
         parent_id=parent_id if parent_id != content_id else None,
         at=blank.occurred_at,
@@ -59,7 +59,7 @@ def _mention(blank: PlatformEvent, value: Json) -> PlatformEvent:
         kind=RemarkKind.MENTION,
         author=Person(external_id=""),
         text=Text(),
-        payload=encode(value),
+        payload=packed(value),
         content_id=media_id,
         at=blank.occurred_at,
     )
@@ -92,7 +92,7 @@ def _message(blank: PlatformEvent, value: Json) -> PlatformEvent:
         kind=RemarkKind.MESSAGE,
         author=Person(external_id=sender or ""),
         text=caption_text(text_at(message, "text") or ""),
-        payload=encode(value),
+        payload=packed(value),
         content_id=id_at(mapping(answered, "story"), "id"),
         parent_id=id_at(answered, "mid"),
         at=blank.occurred_at,

@@ -18,7 +18,7 @@ from platforms.twitter.normalise import (
     remark,
     reposted_id,
 )
-from platforms.wire import Json, NotJson, account_id_at, decode, encode, id_at, mapping, moment_at, text_at
+from platforms.wire import Json, NotJson, account_id_at, decode, id_at, mapping, moment_at, packed, text_at
 
 
 def parse(entry: RawEntry) -> PlatformEvent:
@@ -122,7 +122,7 @@ def _message_event(blank: PlatformEvent, event: Json, payload: Json) -> Platform
         kind=RemarkKind.MESSAGE,
         author=person(users.get(sender or ""), sender),
         text=post_text(payload),
-        payload=encode(event),
+        payload=packed(event),
         at=moment_at(payload, "created_at"),
     )
     return _remarked(blank, words)
@@ -152,7 +152,7 @@ _ACTIVITY: dict[str, Callable[[PlatformEvent, Json, Json], PlatformEvent]] = {
 
 
 def _legacy_post(blank: PlatformEvent, _document: Json, status: Json) -> PlatformEvent:
-    return _posted(blank, legacy.document_of(status), encode(status))
+    return _posted(blank, legacy.document_of(status), packed(status))
 
 
 def _legacy_delete(blank: PlatformEvent, _document: Json, element: Json) -> PlatformEvent:
@@ -196,7 +196,7 @@ def _legacy_message(blank: PlatformEvent, document: Json, element: Json) -> Plat
         kind=RemarkKind.MESSAGE,
         author=person(legacy.user_of(mapping(document, "sender")), sender),
         text=post_text({**data, "entities": legacy.entities_of(mapping(data, "entities"))}),
-        payload=encode(element),
+        payload=packed(element),
         at=moment_at(element, "created_timestamp"),
     )
     return _remarked(blank, words)

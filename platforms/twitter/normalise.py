@@ -31,12 +31,12 @@ from platforms.wire import (
     account_id_at,
     clean,
     count_at,
-    encode,
     flag_at,
     id_at,
     mapping,
     moment_at,
     objects,
+    packed,
     strings,
     text_at,
     words_at,
@@ -159,12 +159,13 @@ def post_text(post: Json) -> Text:
     source = note if words is not None else post
     words = words if words is not None else text_at(post, "text") or ""
     entities = mapping(source, "entities")
+    addresses = _in_order(entities, "urls")
     language = words_at(post, "lang")
     return Text(
-        text=clean(_own_words(words, entities)),
+        text=clean(_own_words(words, addresses)),
         hashtags=_unique(_named(words, entities, "hashtags", "tag")),
         mentions=_unique(_named(words, entities, "mentions", "username")),
-        links=_unique(_links(entities)),
+        links=_unique(_links(addresses)),
         language=None if language in _NO_LANGUAGE else language,
     )
 
@@ -182,17 +183,13 @@ def _named(words: str, entities: Json, kind: str, name: str) -> list[str | None]
     return found
 
 
-def _links(entities: Json) -> list[str | None]:
+def _links(addresses: list[Json]) -> list[str | None]:
     """What the author typed. Not `unwound_url`: following redirects would lose the tracking link."""
-    return [
-        text_at(entity, "expanded_url", "url")
-        for entity in _in_order(entities, "urls")
-        if not _is_media_link(entity)
-    ]
+    return [text_at(entity, "expanded_url", "url") for entity in addresses if not _is_media_link(entity)]
 
 
-def _own_words(words: str, entities: Json) -> str:
-    for entity in reversed(_in_order(entities, "urls")):
+def _own_words(words: str, addresses: list[Json]) -> str:
+    for entity in reversed(addresses):
         start, end = count_at(entity, "start"), count_at(entity, "end")
         if _is_media_link(entity) and start is not None and words[start:end] == text_at(entity, "url"):
             words = (words[:start] + words[end:]).rstrip()
@@ -204,11 +201,12 @@ def _is_media_link(entity: Json) -> bool:
 
 
 def _in_order(entities: Json, kind: str) -> list[Json]:
-    return sorted(objects(entities, kind), key=lambda entity: count_at(entity, "start") or 0)
+    found = list(objects(entities, kind))
+    return sorted(found, key=lambda entity: count_at(entity, "start") or 0) if len(found) > 1 else found
 
 
 def _unique(values: list[str | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(clean(value) for value in values if value))
+    return tuple(dict.fromkeys(clean(value) for value in values if value)) if values else ()
 
 
 def _kind(media: tuple[Media, ...]) -> ContentKind:
@@ -221,6 +219,8 @@ def _kind(media: tuple[Media, ...]) -> ContentKind:
 
 
 def _media(post: Json, includes: Includes) -> tuple[Media, ...]:
+    if "attachments" not in post:
+        return ()
     keys = dict.fromkeys(strings(mapping(post, "attachments"), "media_keys"))
     return tuple(_medium(key, includes.media.get(key, {})) for key in keys)
 
@@ -271,24 +271,27 @@ def _history(post: Json) -> tuple[str, ...] | None:
         *strings(post, "edit_history_post_ids"),
         *strings(post, "edit_history_tweet_ids"),
     ]
+    if all(i == own for i in listed):
+        return (own,)
     ids = {own, *(i for i in listed if id_at({"id": i}, "id"))}
     return tuple(sorted(ids, key=lambda i: (len(i), i)))
 
 
 def _references(post: Json) -> dict[str, str]:
     """Reference type -> post id."""
+    if "referenced_posts" not in post and "referenced_tweets" not in post:
+        return {}
     rows = [*objects(post, "referenced_posts"), *objects(post, "referenced_tweets")]
     return {kind: ref for row in rows if (kind := text_at(row, "type")) and (ref := id_at(row, "id"))}
 
 
 def _payload(post: Json, includes: Includes) -> bytes:
     """The post with the expanded objects it refers to, as X answers a read of this post alone."""
+    media = strings(mapping(post, "attachments"), "media_keys")
     parts = {
-        "media": [
-            m for k in strings(mapping(post, "attachments"), "media_keys") if (m := includes.media.get(k))
-        ],
-        "users": [u] if (u := includes.users.get(author_of(post) or "")) else [],
+        "media": [m for k in media if (m := includes.media.get(k))],
+        "users": [u] if includes.users and (u := includes.users.get(author_of(post) or "")) else [],
         "posts": [p for ref in _references(post).values() if (p := includes.posts.get(ref))],
     }
     kept = {name: rows for name, rows in parts.items() if rows}
-    return encode({"data": post, "includes": kept} if kept else {"data": post})
+    return packed({"data": post, "includes": kept} if kept else {"data": post})
