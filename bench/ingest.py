@@ -25,7 +25,7 @@ import redis
 
 from bench.load import drive, request
 from bench.processes import Servers, cpu_s, free_port
-from bench.results import Result
+from bench.results import Result, Spoiled
 from domain.secrets import Secret
 from ops.embedded import DataPlane, Urls
 from storage.keys import Keys
@@ -40,16 +40,15 @@ REQUESTS = 5_000
 WARM_UP_S = 2.0
 
 
-class Spoiled(Exception):
-    """The run proves nothing: one sentence that says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Options:
     workers: int = 2
     connections: int = 32
     rounds: int = 5
     seconds: float = 5.0
+
+
+SMALL = Options(rounds=1, seconds=1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def drive(port: int, requests: Sequence[bytes], connections: int, seconds: float
                     connect()
                     continue
                 connection.answer += data
-                status = _status(connection.answer)
+                status = status_of(connection.answer)
                 if status is not None:
                     load.statuses[status] += 1
                     if status == 200:
@@ -92,7 +92,7 @@ def drive(port: int, requests: Sequence[bytes], connections: int, seconds: float
     return load
 
 
-def _status(answer: bytes) -> int | None:
+def status_of(answer: bytes) -> int | None:
     """The status when the answer is complete. Chunked answers end with an empty chunk."""
     end = answer.find(b"\r\n\r\n")
     if end < 0:

@@ -49,7 +49,7 @@ class Servers:
 
     def cpu_s(self) -> float:
         """Seconds of CPU, user and system, that its living processes have used."""
-        return sum(cpu_s(pid) for pid in _descendants(self._process.pid))
+        return sum(cpu_s(pid) for pid in descendants(self._process.pid))
 
     def _tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-10:])
@@ -67,6 +67,12 @@ def cpu_s(pid: int) -> float:
     """Seconds of CPU a process has used; 0 when it is gone."""
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) * _TICK_S if fields else 0.0
+
+
+def rss(pid: int) -> int:
+    """Resident bytes of a process; 0 when it is gone."""
+    fields = _stat(pid)
+    return int(fields[21]) * os.sysconf("SC_PAGE_SIZE") if fields else 0
 
 
 def _stat(pid: int) -> list[str]:
@@ -90,7 +96,7 @@ def keep_orphans() -> None:
         raise OSError(ctypes.get_errno(), "prctl refused the child subreaper")
 
 
-def _descendants(root: int) -> Iterator[int]:
+def descendants(root: int) -> Iterator[int]:
     """The process and all below it."""
     children: defaultdict[int, list[int]] = defaultdict(list)
     for entry in Path("/proc").iterdir():

@@ -26,7 +26,7 @@ from pymongo import MongoClient
 from bench import peers
 from bench.emulated import Control, sandbox
 from bench.results import Result, Row, Spoiled
-from bench.sync.job import QUERIES, STREAMS, Account, Job, Pulled
+from bench.sync.job import PARTITIONS, QUERIES, STREAMS, Account, Job, Pulled
 from ops.embedded import DataPlane, Urls
 from storage.keys import Keys
 from storage.mongo import client as mongo
@@ -94,7 +94,7 @@ def compare(options: Options) -> Result:
     found = {who: Found() for who in CONTENDERS}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        urls = stack.enter_context(_data_plane(folder))
+        urls = stack.enter_context(data_plane(folder))
         bench = _Bench(options, folder, urls, interpreters, _expected(options))
         print(f"{bench.expected.items} rows in {bench.expected.pages} pages", flush=True)
         for _ in range(options.rounds):
@@ -177,7 +177,7 @@ class _Bench:
     def _start(self, who: str, job: Job) -> "_Puller":
         if who == "rookery" and job.mongodb is not None:
             # A deployment's indexes exist before its first account does.
-            asyncio.run(_prepare(job.mongodb))
+            prepare(job.mongodb)
         return _Puller(self._interpreters[who], _MODULES[who], job)
 
     def _judge(self, who: str, job: Job) -> tuple[int, int, int]:
@@ -234,7 +234,7 @@ class _Puller:
 
 
 @contextmanager
-def _data_plane(folder: Path) -> Iterator[Urls]:
+def data_plane(folder: Path) -> Iterator[Urls]:
     plane = DataPlane(folder / "data")
     try:
         yield plane.start(os.environ.get("MONGODB_URL"))
@@ -242,12 +242,15 @@ def _data_plane(folder: Path) -> Iterator[Urls]:
         plane.stop()
 
 
-async def _prepare(url: str) -> None:
-    from bench.sync.ours import PARTITIONS
+def prepare(url: str) -> None:
+    """The collections and indexes that a host wants."""
 
-    database = mongo.connect(url)
-    await schema.prepare(database, PARTITIONS)
-    database.client.close()
+    async def made() -> None:
+        database = mongo.connect(url)
+        await schema.prepare(database, PARTITIONS)
+        database.client.close()
+
+    asyncio.run(made())
 
 
 def _accounts(control: Control, options: Options) -> tuple[list[Account], dict[str, Any]]:

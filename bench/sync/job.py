@@ -29,6 +29,8 @@ QUERIES: dict[str, dict[str, str]] = {
 }
 STREAMS = {"tweets": "posts", "mentions": "mentions"}
 """Last part of the path at X -> what it is called here."""
+PARTITIONS = 4
+"""Of our deployment; one host owns them all."""
 BULK = 1000
 """Documents in one bulk upsert of a peer's loader."""
 

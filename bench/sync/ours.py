@@ -23,7 +23,7 @@ from actors.runtime.forwarder import ActorGone
 from actors.runtime.host import Host
 from actors.runtime.owner import Parts
 from actors.runtime.supervisor import assignment
-from bench.sync.job import Account, Job, Stopwatch, Written
+from bench.sync.job import PARTITIONS, Account, Job, Stopwatch, Written
 from domain.clock import SystemClock
 from domain.errors import NotFound
 from domain.ids import AccountId, EntityKey, Kind
@@ -42,7 +42,6 @@ from tests.fakes.documents import FakeClaims, FakeDeadLetters, FakeEntityStore, 
 from tests.fakes.streams import FakeMailboxes, FakeRedis
 
 APP, ORG, HOST = "app_bench", "org_bench", "host-0"
-PARTITIONS = 4
 LOOK_EVERY_S = 0.1
 
 
@@ -159,7 +158,7 @@ def _app(job: Job) -> AppRecord:
     return AppRecord(APP, None, "twitter", job.client_id, secret, (secret,), datetime.now(UTC))
 
 
-async def connect(host: Host, keys: Keys, account: Account) -> EntityKey:
+async def connect(host: Host, keys: Keys, account: Account, expires_in_s: int = 7200) -> EntityKey:
     """As after the redirect flow; an account that is connected already goes on where it was."""
     id_ = AccountId("twitter", account.external_id, ORG)
     try:
@@ -176,7 +175,7 @@ async def connect(host: Host, keys: Keys, account: Account) -> EntityKey:
         "user_id": "usr_bench",
         "access_token": seal("accessToken", account.access_token),
         "refresh_token": seal("refreshToken", account.refresh_token),
-        "expires_in_s": 7200,
+        "expires_in_s": expires_in_s,
         "scopes": list(PLATFORMS["twitter"].spec.default_scopes),
         "profile": {"username": account.username},
     }

@@ -1,0 +1,111 @@
+"""`python -m bench durable`: webhooks whose effect is saved, per second, on the whole service.
+
+A closed burst of likes over many accounts, as fast as they are accepted; the rate is what was accepted over the
+time until no mailbox owes anything, so every event in it is saved. Then the service's own numbers must say the
+same. What used most of a core in that time is named as the bottleneck. With MONGODB_URL set the documents lie
+on that server, and the result is kept beside the embedded one's.
+"""
+
+import asyncio
+import os
+import time
+from dataclasses import asdict, dataclass
+
+from pymongo import MongoClient
+
+from bench.load import drive
+from bench.results import Result, Row, Spoiled
+from bench.running import Deployed, Deployment, Tenant, service, usage
+from ops.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    accounts: int = 50
+    seconds: float = 8.0
+    connections: int = 16
+    patience_s: float = 240.0
+
+
+SMALL = Options(accounts=3, seconds=1.0)
+WARM_UP_S = 1.0
+PREPARED = 20_000  # more than can be accepted in the time: each like is sent once
+
+
+def durable(options: Options) -> Result:
+    with service() as running:
+        return asyncio.run(_measure(running, options))
+
+
+async def _measure(running: Service, options: Options) -> Result:
+    async with Deployment(running) as deployed:
+        tenant = await deployed.tenant("Durable", options.accounts)
+        await _burst(deployed, _requests(deployed, tenant, 4000), WARM_UP_S, options)
+        warmed = await deployed.likes(tenant, tenant.accounts)
+        requests = _requests(deployed, tenant, int(PREPARED * options.seconds / 4))
+        cpu_before, _ = usage()
+        accepted, accept_s, seconds = await _burst(deployed, requests, options.seconds, options)
+        cpu_after, _ = usage()
+        held = await deployed.likes(tenant, tenant.accounts)
+    counted = sum(held.values()) - sum(warmed.values())
+    # Requests under way when the burst ended may have been accepted without our hearing of it.
+    if not accepted <= counted <= accepted + options.connections:
+        raise Spoiled(f"{accepted} likes were accepted, and {counted} are counted.")
+    busy = {name: (cpu_after[name] - cpu_before[name]) / seconds for name in cpu_after}
+    cores = {"hosts": running.settings.hosts, "webhooks": 2}
+    share = {name: used / cores.get(name, 1) for name, used in busy.items()}
+    bottleneck = max((n for n in share if n != "Ray"), key=lambda n: share[n])
+    elsewhere = os.environ.get("MONGODB_URL")
+    where = _server(elsewhere) if elsewhere else "embedded (secantusdb)"
+    per_second = counted / seconds
+    print(f"bottleneck: {bottleneck}, {share[bottleneck]:.2f} of a core each", flush=True)
+    return Result(
+        name="durable_elsewhere" if elsewhere else "durable",
+        title=f"Webhooks accepted and their effect saved, documents in {where}; bottleneck: {bottleneck}",
+        command="MONGODB_URL=... python -m bench durable" if elsewhere else "python -m bench durable",
+        unit="events/s",
+        ours=round(per_second, 1),
+        theirs=None,
+        ratio=None,
+        rows=[
+            Row("Accepted meanwhile (answered 200)", "events/s", round(accepted / accept_s, 1)),
+            *(
+                Row(f"CPU of {name} for each event", "µs", round(used * seconds / counted * 1e6, 1))
+                for name, used in sorted(busy.items(), key=lambda item: -item[1])
+                if used > 0.02
+            ),
+        ],
+        detail={
+            "events": counted,
+            "bottleneck": bottleneck,
+            "cores_used": {name: round(used, 3) for name, used in busy.items()},
+            "server": where,
+            **asdict(options),
+        },
+    )
+
+
+def _requests(deployed: Deployed, tenant: Tenant, number: int) -> list[bytes]:
+    return [deployed.like(tenant, tenant.accounts[n % len(tenant.accounts)]) for n in range(number)]
+
+
+async def _burst(
+    deployed: Deployed, requests: list[bytes], seconds: float, options: Options
+) -> tuple[int, float, float]:
+    """Accepted, seconds of accepting, seconds until everything was saved."""
+    began = time.perf_counter()
+    load = await asyncio.to_thread(drive, deployed.port, requests, options.connections, seconds)
+    if load.failed:
+        raise Spoiled(f"{load.failed} webhooks were not accepted: {dict(load.statuses)}.")
+    if load.accepted > len(requests):
+        raise Spoiled("More was accepted than was prepared: likes were sent twice.")
+    if await deployed.drained(options.patience_s) is None:
+        raise Spoiled(f"After {options.patience_s:.0f} s {deployed.owed()} messages were still owed.")
+    return load.accepted, seconds, time.perf_counter() - began
+
+
+def _server(url: str) -> str:
+    client: MongoClient[dict[str, object]] = MongoClient(url)
+    info = client.server_info()
+    client.close()
+    return f"the server at MONGODB_URL (says version {info['version']})"
