@@ -1,7 +1,7 @@
 """`python -m bench NAME`: run one benchmark; the last line of its output is one JSON object, which is kept.
 
 `--small` runs its smallest form, which proves that it works and says little about speed: it is not kept.
-`python -m bench report` writes docs/benchmarks.md from what was kept, `python -m bench all` runs each of them.
+`python -m bench report` writes docs/benchmarks.md from what was kept; `python -m bench all` runs each first.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def _values(options: Any) -> dict[str, Any]:
 
 
 def _all(arguments: list[str]) -> int:
-    """Each in a process of its own, one after the other; one that fails does not keep the others from running."""
+    """Each in a process of its own, one after the other, whether or not the one before succeeded."""
     failed = []
     for name in BENCHMARKS:
         print(f"-- {name}", flush=True)

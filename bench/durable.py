@@ -1,9 +1,9 @@
 """`python -m bench durable`: webhooks whose effect is saved, per second, on the whole service.
 
-A closed burst of likes over many accounts, as fast as they are accepted; the rate is what was accepted over the
-time until no mailbox owes anything, so every event in it is saved. Then the service's own numbers must say the
-same. What used most of a core in that time is named as the bottleneck. With MONGODB_URL set the documents lie
-on that server, and the result is kept beside the embedded one's.
+A burst of likes over many accounts, as fast as they are accepted. The rate is what was accepted over the
+time until no mailbox owes anything, so every event in it is saved; then the service's own numbers must say
+the same. What used most of a core in that time is named as the bottleneck. With MONGODB_URL set the
+documents lie on that server, and the result is kept beside the embedded one's.
 """
 
 import asyncio
@@ -33,11 +33,12 @@ PREPARED = 20_000  # more than can be accepted in the time: each like is sent on
 
 
 def durable(options: Options) -> Result:
+    elsewhere = os.environ.get("MONGODB_URL")  # before the service sets it for its own processes
     with service() as running:
-        return asyncio.run(_measure(running, options))
+        return asyncio.run(_measure(running, options, elsewhere))
 
 
-async def _measure(running: Service, options: Options) -> Result:
+async def _measure(running: Service, options: Options, elsewhere: str | None) -> Result:
     async with Deployment(running) as deployed:
         tenant = await deployed.tenant("Durable", options.accounts)
         await _burst(deployed, _requests(deployed, tenant, 4000), WARM_UP_S, options)
@@ -55,7 +56,6 @@ async def _measure(running: Service, options: Options) -> Result:
     cores = {"hosts": running.settings.hosts, "webhooks": 2}
     share = {name: used / cores.get(name, 1) for name, used in busy.items()}
     bottleneck = max((n for n in share if n != "Ray"), key=lambda n: share[n])
-    elsewhere = os.environ.get("MONGODB_URL")
     where = _server(elsewhere) if elsewhere else "embedded (secantusdb)"
     per_second = counted / seconds
     print(f"bottleneck: {bottleneck}, {share[bottleneck]:.2f} of a core each", flush=True)

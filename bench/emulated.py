@@ -1,4 +1,4 @@
-"""The sandbox as a process under a benchmark's control: it starts anew for every run, with the same content."""
+"""The sandbox as a process under a benchmark's control: started anew for every run, with the same content."""
 
 import subprocess
 import sys

@@ -1,8 +1,8 @@
 """`python -m bench freshness`: from a webhook's arrival to the campaign's number on the WebSocket.
 
-300 likes a second over 50 accounts in 5 campaigns, on the whole service. A campaign's likes only grow, so the
-n-th like of a campaign was shown when its snapshot first said n. A run in which a webhook was refused or a like
-was not shown in the end spoils it.
+300 likes a second over 50 accounts in 5 campaigns, on the whole service. A campaign's likes only grow, so its
+n-th like was shown when its snapshot first said n. A webhook that is refused, or a like that is not shown in
+the end, spoils the run.
 """
 
 import asyncio
@@ -47,7 +47,9 @@ class Watch:
     async def run(self) -> None:
         url = f"ws://127.0.0.1:{self._deployed.port}/v1/live"
         async with connect(url, proxy=None) as socket:
-            await socket.send(orjson.dumps({"type": "auth", "token": self._tenant.party.analyst.token}).decode())
+            await socket.send(
+                orjson.dumps({"type": "auth", "token": self._tenant.party.analyst.token}).decode()
+            )
             await socket.send(orjson.dumps({"type": "subscribe", "types": [SNAPSHOT]}).decode())
             async for text in socket:
                 message = orjson.loads(text)
@@ -78,7 +80,7 @@ async def _measure(running: Service, options: Options) -> Result:
         before = {id_: await _likes_of(tenant, id_) for id_ in tenant.campaigns}
         cpu_before, _ = usage()
         load = await _drive(deployed, tenant, options, options.seconds)
-        cpu_after, held = usage()
+        cpu_after, _ = usage()
         delays = await _delays(watch, load, before)
         task.cancel()
     p50, p99 = percentile(delays, 0.5), percentile(delays, 0.99)

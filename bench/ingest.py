@@ -25,7 +25,7 @@ import redis
 
 from bench.load import drive, request
 from bench.processes import Servers, cpu_s, free_port
-from bench.results import Result, Spoiled
+from bench.results import Result, Row, Spoiled
 from domain.secrets import Secret
 from ops.embedded import DataPlane, Urls
 from storage.keys import Keys
@@ -68,6 +68,9 @@ class Contender:
     requests: list[bytes]
 
 
+Start = Callable[[Urls, Path, Options], Contender]
+
+
 def ingest(options: Options) -> Result:
     return _measure("ingest", "Webhooks accepted, as deployed (Ray Serve behind HAProxy)", options, _serve)
 
@@ -76,16 +79,27 @@ def ingest_bare(options: Options) -> Result:
     return _measure("ingest_bare", "Webhooks accepted, our application on uvicorn", options, _bare)
 
 
+def ingest_proxy(options: Options) -> Result:
+    title = "Webhooks accepted, as deployed, beside FastAPI on Ray Serve as it comes"
+    return _measure("ingest_proxy", title, options, _serve, _default_serve, target=10.0)
+
+
 def _measure(
-    name: str, title: str, options: Options, start_ours: Callable[[Urls, Path, Options], Contender]
+    name: str,
+    title: str,
+    options: Options,
+    start_ours: Start,
+    start_theirs: Start | None = None,
+    target: float | None = None,
 ) -> Result:
+    start_theirs = start_theirs or _plain
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         urls = stack.enter_context(_data_plane(folder))
         store = stack.enter_context(redis.Redis.from_url(urls.redis))
         contenders = {"ours": start_ours(urls, folder, options)}
         stack.callback(contenders["ours"].servers.stop)
-        contenders["theirs"] = _uvicorn("bench.theirs:app", "bench:theirs", urls, folder, options)
+        contenders["theirs"] = start_theirs(urls, folder, options)
         stack.callback(contenders["theirs"].servers.stop)
         for contender in contenders.values():
             _await_accepting(contender)
@@ -105,6 +119,8 @@ def _measure(
         ours=round(ours.per_second, 1),
         theirs=round(theirs.per_second, 1),
         ratio=round(ours.per_second / theirs.per_second, 3),
+        target=target,
+        rows=_rows(ours, theirs),
         detail={
             "ours": asdict(ours),
             "theirs": asdict(theirs),
@@ -117,6 +133,19 @@ def _measure(
             "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith("RAY_SERVE_")},
         },
     )
+
+
+def _rows(ours: Round, theirs: Round) -> list[Row]:
+    return [
+        Row(what, unit, round(getattr(ours, name), 1), round(getattr(theirs, name), 1),
+            round(getattr(theirs, name) / getattr(ours, name), 3))
+        for what, unit, name in (
+            ("Answered, p50", "ms", "p50_ms"),
+            ("Answered, p99", "ms", "p99_ms"),
+            ("CPU of the servers for each webhook", "µs", "cpu_us"),
+            ("CPU of Valkey for each webhook", "µs", "redis_cpu_us"),
+        )
+    ]  # fmt: skip
 
 
 def _round(contender: Contender, store: "redis.Redis", options: Options) -> Round:
@@ -193,6 +222,23 @@ async def _add_app(mongodb_url: str, keys: Keys) -> None:
     secret = Secret(SECRET)
     record = AppRecord(APP, None, "twitter", "bench", secret, (secret,), datetime.now(UTC))
     await Apps(mongo.connect(mongodb_url), keys.seal).put(record)
+
+
+def _plain(urls: Urls, folder: Path, options: Options) -> Contender:
+    return _uvicorn("bench.theirs:app", "bench:theirs", urls, folder, options)
+
+
+def _default_serve(urls: Urls, folder: Path, options: Options) -> Contender:
+    port = free_port()
+    env = {
+        "BENCH_REDIS_URL": urls.redis,
+        "BENCH_SECRET": SECRET,
+        "BENCH_PORT": str(port),
+        "BENCH_WORKERS": str(options.workers),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    servers = Servers(["bench.theirs_serve"], env, folder / "theirs.log")
+    return Contender(servers, port, "bench:theirs", _requests(port))
 
 
 def _bare(urls: Urls, folder: Path, options: Options) -> Contender:

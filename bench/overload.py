@@ -1,10 +1,10 @@
 """`python -m bench overload`: ten times what the service can hold, and one org that floods.
 
-An org of neighbours gets a few likes a second the whole time. Then another org's single account is flooded with
-ten times the rate that the service makes durable, while the store for mailboxes may take only a little more
-memory: what is too much must be refused with 429 or 503 and a Retry-After. Judged: the memory of every process,
-accepted events that are missing in the end, refusals without a hint, the neighbours' latency before and during
-(answer, and effect saved), and whether everything is as before without help.
+An org of neighbours gets a few likes a second the whole time. Then another org's single account is flooded
+with ten times the rate that the service makes durable, while the store for mailboxes may take only a little
+more memory: what is too much must be refused with 429 or 503 and a Retry-After. Judged: the memory of every
+process, accepted events that are missing in the end, refusals without a hint, the neighbours' latency
+before and during (answer, and effect saved), and whether everything is as before without help.
 """
 
 import asyncio
@@ -182,9 +182,7 @@ async def _probe(deployed: Deployed, tenant: Tenant, options: Options, seconds: 
     # The last account is followed, and liked by nobody else.
     others = Tenant(tenant.party, tenant.accounts[:-1] or tenant.accounts, tenant.posts)
     trickle = asyncio.create_task(
-        asyncio.to_thread(
-            send, deployed.port, _likes(deployed, others), options.neighbours_rate, seconds, 4
-        )
+        asyncio.to_thread(send, deployed.port, _likes(deployed, others), options.neighbours_rate, seconds, 4)
     )
     ends = time.perf_counter() + seconds
     while time.perf_counter() < ends:
@@ -206,7 +204,7 @@ async def _followed(deployed: Deployed, tenant: Tenant) -> float:
     load = await asyncio.to_thread(send, deployed.port, _likes(deployed, one), 1.0, 1.0, 1)
     if not load.accepted():
         raise Refused("A neighbour's webhook was refused.")
-    while _webhooks(await api.get(path)) <= known:
+    while _webhooks(await api.get(path)) <= known:  # noqa: ASYNC110  # another process counts
         await asyncio.sleep(0.02)
     return time.perf_counter() - began
 
@@ -215,4 +213,3 @@ def _webhooks(view: dict[str, object]) -> int:
     counters = view["counters"]
     assert isinstance(counters, dict)
     return int(counters.get("webhooks", 0))
-

@@ -90,9 +90,7 @@ def send(
                 connection.socket.sendall(data)
             next_due = began + made / rate if made < total else now + 0.05
             for descriptor, _ in epoll.poll(max(0.0, min(0.05, next_due - time.time()))):
-                connection = busy.get(descriptor) or next(
-                    c for c in idle if c.socket.fileno() == descriptor
-                )
+                connection = busy.get(descriptor) or next(c for c in idle if c.socket.fileno() == descriptor)
                 data = connection.socket.recv(65_536)
                 if not data:
                     result.dropped += descriptor in busy

@@ -27,10 +27,8 @@ def python(folder: Path = FOLDER) -> Path:
         return interpreter
     print(f"installing what we are compared with into {folder} (once, some minutes)", file=sys.stderr)
     _run([sys.executable, "-m", "venv", "--clear", str(folder)])
-    _run(
-        [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        + ["-r", str(REQUIREMENTS)]
-    )
+    pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    _run([*pip, "-r", str(REQUIREMENTS)])
     stamp.write_text(wanted)
     return interpreter
 

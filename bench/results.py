@@ -34,8 +34,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`ours` and `theirs` in `unit`; `ratio` above 1 is in our favour. `target` as in `Row`. `detail` holds the
-    rest that a reader needs to judge it, in words and numbers that JSON can hold."""
+    """`ours` and `theirs` in `unit`; `ratio` above 1 is in our favour. `target` as in `Row`. `detail` holds
+    the rest that a reader needs to judge it, in words and numbers that JSON can hold."""
 
     name: str
     title: str

@@ -1,5 +1,5 @@
-"""The whole service under load: started as `rookery up` starts it, with accounts connected by the real redirect
-flow and campaigns on them, and webhooks of our own making, signed as X signs its own.
+"""The whole service under load: started as `rookery up` starts it, with accounts connected by the real
+redirect flow and campaigns on them, and webhooks of our own making, signed as X signs its own.
 
 The platform behind it is the sandbox. It sends no webhooks here: the load comes from `bench.paced`, which
 knows when each was sent.
@@ -53,7 +53,8 @@ _NAMES = (
 
 @dataclass(slots=True)
 class Tenant:
-    """An org with its accounts, each with one post that is liked, and its campaigns, each on some accounts."""
+    """An org with its accounts, each with one post that is liked, and its campaigns, each on some
+    accounts."""
 
     party: Party
     accounts: list[Connection]

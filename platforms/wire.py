@@ -192,8 +192,9 @@ def _loads(body: bytes) -> object:
 
 
 def _surely_flat(body: bytes) -> bool:
-    """Whether the brackets alone show that JSON is not nested too deep, so that ordinary bodies are not walked a
-    second time. Each round takes the innermost pairs away; brackets inside of texts may be left over."""
+    """Whether the brackets alone show that JSON is not nested too deep, so that ordinary bodies are not
+    walked a second time. Each round takes the innermost pairs away; brackets inside of texts may be left
+    over."""
     brackets = body.translate(None, _NO_BRACKETS)
     for _ in range(MAX_DEPTH):
         if not brackets:

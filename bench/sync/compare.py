@@ -50,10 +50,10 @@ _COLLECTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    accounts: int = 6
-    posts: int = 1600
+    accounts: int = 4
+    posts: int = 1000
     rounds: int = 3
-    patience_s: float = 300.0
+    patience_s: float = 400.0
 
 
 SMALL = Options(accounts=2, posts=1000, rounds=1)
@@ -276,7 +276,7 @@ def _expected(options: Options) -> Expected:
     ids: dict[str, set[str]] = {name: set() for name in STREAMS.values()}
     pages = 0
     with sandbox() as emulated, httpx.Client(timeout=30, trust_env=False) as http:
-        accounts, app = _accounts(emulated.control, options)
+        accounts, _ = _accounts(emulated.control, options)
         job = Job(emulated.control.url, "", "", accounts, Path())
         for account in accounts:
             for stream, name in STREAMS.items():
@@ -307,10 +307,10 @@ def _cpu(pulled: Pulled) -> float:
 
 def _result(options: Options, expected: Expected, found: Mapping[str, Found]) -> Result:
     def cpu(who: str, runs: str) -> float:
-        return statistics.median(_cpu(p) for p in getattr(found[who], runs))
+        return float(statistics.median(_cpu(p) for p in getattr(found[who], runs)))
 
     def rate(who: str, runs: str) -> float:
-        return statistics.median(p.items / p.seconds for p in getattr(found[who], runs))
+        return float(statistics.median(p.items / p.seconds for p in getattr(found[who], runs)))
 
     rows, peers_of = [], CONTENDERS[1:]
     for runs, where in (("nothing", "into nothing"), ("server", "into the document server")):

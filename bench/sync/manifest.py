@@ -1,4 +1,5 @@
-"""The declarative connector for airbyte-cdk: X's timeline and mentions, as its low-code builder would save it."""
+"""The declarative connector for airbyte-cdk: X's timeline and mentions, as its low-code builder would save
+it."""
 
 from typing import Any
 

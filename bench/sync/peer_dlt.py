@@ -44,7 +44,7 @@ class RotatingToken(AuthBase):
                 self._refresh()
         _ = answer.content  # so that the connection can be used again
         again = answer.request.copy()
-        again.repeated = True
+        again.repeated = True  # type: ignore[attr-defined]
         again.headers["Authorization"] = f"Bearer {self._tokens['access_token']}"
         return answer.connection.send(again, **given)  # type: ignore[attr-defined]
 

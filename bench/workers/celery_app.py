@@ -1,5 +1,5 @@
-"""The worker design that Rookery is compared with: a Celery task per account that refreshes the token if need be
-and reads the newest page, under a lock in the account's row.
+"""The worker design that Rookery is compared with: a Celery task per account that refreshes the token if
+need be and reads the newest page, under a lock in the account's row.
 
 As such projects do it, and competently: the lock is a lease in the row, taken by one conditional update and
 renewed by nobody, longer than the calls it covers; the token is read again under the lock; what a refresh
@@ -65,7 +65,7 @@ def refresh_and_sync(self: Any, account_id: str) -> None:
 
 class _Lease:
     def __init__(self, account_id: str) -> None:
-        self._id, self._owner = account_id, uuid.uuid4().hex
+        self._id, self._owner = account_id, f"{os.getpid()}-{uuid.uuid4().hex}"
         self._row: dict[str, Any] = {}
 
     def __enter__(self) -> "_Lease":

@@ -1,10 +1,10 @@
 """`python -m bench workers`: many racing requests to refresh and sync, by Celery with row locks and by us.
 
-Every account's token has expired; a hundred requests for each arrive at once. Twice: undisturbed, and with a
-process that stands still (SIGSTOP) in the middle of a refresh for longer than a lease lasts, as a machine that
-is moved or swaps does. The sandbox's ledger counts refreshes that presented a spent token (doubled), and
-accounts that cannot be read any more in the end (lost). The throughput is of requests served; ours joins
-requests for an account that arrive together, which is part of the design.
+Every account's token has expired; a hundred requests for each arrive at once. Twice: undisturbed, and with
+a process that stands still (SIGSTOP) in the middle of a refresh for longer than a lease lasts, as a machine
+that is moved or swaps does. The sandbox's ledger counts refreshes that presented a spent token (doubled),
+and accounts that cannot be read any more in the end (lost). The throughput is of requests served; ours
+joins requests for an account that arrive together, which is part of the design.
 """
 
 import json
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from storage.keys import Keys
 
 LEASE_S, CALL_TIMEOUT_S = 10.0, 8.0
 STOPPED_S = 14.0
+_ALONE = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 TOKEN_LATENCY_MS = 1500
 """How long the platform takes for a refresh while a process is stopped: so that it is stopped within one."""
 
@@ -96,17 +98,16 @@ def _rookery(options: Options, folder: Path, urls: Urls, *, stopped: bool) -> Ra
         process.stdout.readline()
         process.stdin.write(job.line() + "\n")
         process.stdin.flush()
-        began = time.perf_counter()
         try:
             if stopped:
-                _stop_within_a_refresh(control, [process.pid])
+                _stop_within_a_refresh(control, lambda: process.pid)
             out, _ = process.communicate(timeout=options.patience_s)
         except subprocess.TimeoutExpired:
             process.kill()
             raise Spoiled("Rookery did not serve every request in time.") from None
-        seconds = time.perf_counter() - began
-        if process.returncode != 0 or "done" not in out:
+        if process.returncode != 0 or not out.startswith("done "):
             raise Spoiled(f"Rookery's side failed: {(folder / 'log').read_text()[-800:]}")
+        seconds = float(out.split()[1])
         return _judged(control, options, seconds, unserved=0)
 
 
@@ -148,22 +149,26 @@ def _celery(options: Options, folder: Path, urls: Urls, *, stopped: bool) -> Rac
         celery = [interpreter, "-m", "celery", "-A", "bench.workers.celery_app", "--quiet"]
         log = stack.enter_context((folder / "log").open("wb"))
         workers = subprocess.Popen(
-            [*celery, "worker", "--loglevel", "ERROR", "--concurrency", str(options.processes)]
-            + ["--without-gossip", "--without-mingle", "--without-heartbeat"],
+            [*celery, "worker", "--loglevel", "ERROR", "--concurrency", str(options.processes), *_ALONE],
             env=environment,
             stdout=log,
             stderr=log,
         )
         stack.callback(_end, workers)
+        _await_workers(workers.pid, options.processes)
         if stopped:
             _slow_refreshes(control)
         ids = [a.external_id for a in accounts for _ in range(options.racers)]
         subprocess.run(
-            [interpreter, "-c", _ENQUEUE, json.dumps(ids)], env=environment, check=True, stdout=log, stderr=log
+            [interpreter, "-c", _ENQUEUE, json.dumps(ids)],
+            env=environment,
+            check=True,
+            stdout=log,
+            stderr=log,
         )
         began = time.perf_counter()
         if stopped:
-            _stop_within_a_refresh(control, _pool(workers.pid))
+            _stop_within_a_refresh(control, lambda: _lock_holder(database))
         seconds, served = _await_served(database, len(ids), began, options.patience_s)
         return _judged(control, options, seconds, unserved=len(ids) - served)
 
@@ -191,10 +196,23 @@ def _await_served(database: Any, wanted: int, began: float, patience_s: float) -
     return changed - began, served
 
 
-def _pool(parent: int) -> list[int]:
-    """The processes that do the work of a Celery worker."""
+def _await_workers(parent: int, wanted: int) -> None:
+    """Until Celery has forked its processes, which it does when it is about to take tasks."""
     children = Path(f"/proc/{parent}/task/{parent}/children")
-    return [int(pid) for pid in children.read_text().split()]
+    deadline = time.perf_counter() + 60
+    while len(children.read_text().split()) < wanted:
+        if time.perf_counter() > deadline:
+            raise Spoiled("Celery did not start its processes within a minute.")
+        time.sleep(0.1)
+    time.sleep(2.0)
+
+
+def _lock_holder(database: Any) -> int:
+    """The process that holds a row, and so is refreshing its account."""
+    row = database.accounts.find_one({"locked_until": {"$gt": time.time()}})
+    if row is None:
+        raise Spoiled("A refresh was under way and no row was locked.")
+    return int(row["locked_by"].partition("-")[0])
 
 
 def _slow_refreshes(control: Control) -> None:
@@ -202,19 +220,17 @@ def _slow_refreshes(control: Control) -> None:
     control.post("faults", fault | {"path": "oauth2/token"})
 
 
-def _stop_within_a_refresh(control: Control, pids: list[int]) -> None:
-    """All of these processes stand still once a refresh is on its way; then they go on, one of them later."""
+def _stop_within_a_refresh(control: Control, victim: Callable[[], int]) -> None:
+    """Once a refresh is on its way, the process that sent it stands still for longer than a lease lasts."""
     deadline = time.perf_counter() + 30
     while not any(fault["hits"] for fault in control.get("faults")["faults"]):
         if time.perf_counter() > deadline:
             raise Spoiled("No refresh was sent within half a minute.")
         time.sleep(0.02)
-    victims = pids[: max(1, len(pids) // 2)]
-    for pid in victims:
-        os.kill(pid, signal.SIGSTOP)
+    pid = victim()
+    os.kill(pid, signal.SIGSTOP)
     time.sleep(STOPPED_S)
-    for pid in victims:
-        os.kill(pid, signal.SIGCONT)
+    os.kill(pid, signal.SIGCONT)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -230,9 +246,7 @@ def _accounts(control: Control, options: Options) -> tuple[list[Account], Json]:
     made = [control.account(f"race-{n}", 50) for n in range(options.accounts)]
     for a in made:
         control.post(f"accounts/twitter/{a['external_id']}/token", {"action": "expire"})
-    accounts = [
-        Account(a["external_id"], a["username"], a["access_token"], a["refresh_token"]) for a in made
-    ]
+    accounts = [Account(a["external_id"], a["username"], a["access_token"], a["refresh_token"]) for a in made]
     return accounts, made[0]["app"]
 
 
@@ -264,7 +278,7 @@ def _result(options: Options, found: dict[tuple[str, bool], Raced]) -> Result:
         return (requests - raced.requests_unserved) / raced.seconds
 
     rows = []
-    for stopped, when in ((False, "undisturbed"), (True, "while processes stood still within a refresh")):
+    for stopped, when in ((False, "undisturbed"), (True, "while a process stood still within a refresh")):
         ours, theirs = found["rookery", stopped], found["celery", stopped]
         for what, name in (
             ("Refreshes doubled", "doubled"),

@@ -39,9 +39,9 @@ async def race(job: Job, racers: int) -> None:
     while waiting:
         for key in list(waiting):
             view = await host.view(key)
-            if view["status"] != "connected":
-                waiting.discard(key)
-            elif view["sync"] and view["job"] is None and not view["waiting_work"]:
+            if view["status"] != "connected" or (
+                view["sync"] and view["job"] is None and not view["waiting_work"]
+            ):
                 waiting.discard(key)
         await asyncio.sleep(0.05)
     print(f"done {time.perf_counter() - began:.3f}", flush=True)
@@ -54,4 +54,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
