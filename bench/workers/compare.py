@@ -105,9 +105,10 @@ def _rookery(options: Options, folder: Path, urls: Urls, *, stopped: bool) -> Ra
         except subprocess.TimeoutExpired:
             process.kill()
             raise Spoiled("Rookery did not serve every request in time.") from None
-        if process.returncode != 0 or not out.startswith("done "):
+        done = [line for line in out.splitlines() if line.startswith("done ")]
+        if process.returncode != 0 or not done:
             raise Spoiled(f"Rookery's side failed: {(folder / 'log').read_text()[-800:]}")
-        seconds = float(out.split()[1])
+        seconds = float(done[0].split()[1])
         return _judged(control, options, seconds, unserved=0)
 
 

@@ -1,13 +1,14 @@
 """Documents written on behalf of an entity: content, comments, people; and the log of events."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from pymongo import ReplaceOne, WriteConcern
+from pymongo import InsertOne, ReplaceOne, WriteConcern
 from pymongo.errors import BulkWriteError
 
 from storage.mongo.client import Database, guard
 from storage.mongo.documents import (
+    IDS_PER_QUERY,
     WRITES_PER_BULK,
     encode,
     find_by_id,
@@ -17,6 +18,17 @@ from storage.mongo.documents import (
 )
 from storage.mongo.schema import FEEDS
 from storage.records import Cursor, Document, Page, Rev, Unencodable
+
+INSERT_FROM = 20
+"""Of so many documents it is worth a look which are new."""
+
+_Operation = ReplaceOne[Any] | InsertOne[Any]
+
+
+class _Write(NamedTuple):
+    id: str
+    replacing: ReplaceOne[Any]
+    inserting: InsertOne[Any]
 
 
 class MongoSideStore:
@@ -38,7 +50,7 @@ class MongoSideStore:
     async def upsert_many(
         self, collection: str, documents: Sequence[Document], rev: Rev | None = None
     ) -> None:
-        writes: list[ReplaceOne[Any]] = []
+        writes: list[_Write] = []
         refused: list[str] = []
         for document in documents:
             packed = rev.packed() if rev is not None else document.get("rev", 0)
@@ -47,17 +59,38 @@ class MongoSideStore:
             except Unencodable as error:
                 refused += error.ids
                 continue
-            writes.append(replace({"_id": document["_id"], "rev": {"$lte": packed}}, raw))
+            where = {"_id": document["_id"], "rev": {"$lte": packed}}
+            writes.append(_Write(document["_id"], replace(where, raw), InsertOne(raw)))
         if refused:
             raise Unencodable(refused)
         for start in range(0, len(writes), WRITES_PER_BULK):
+            chunk = writes[start : start + WRITES_PER_BULK]
             with guard():
-                try:
-                    chunk = writes[start : start + WRITES_PER_BULK]
-                    await self._database[collection].bulk_write(chunk, ordered=False)
-                except BulkWriteError as error:
-                    if not only_duplicates(error):
-                        raise
+                met = await self._bulk(collection, await self._cheapest(collection, chunk))
+                if met and len(chunk) >= INSERT_FROM:
+                    # Somebody wrote what was to be new: now there is a rev to compare with.
+                    await self._bulk(collection, [chunk[place].replacing for place in met])
+
+    async def _cheapest(self, collection: str, chunk: Sequence["_Write"]) -> list[_Operation]:
+        """A page of a history is mostly new, and inserting costs a fraction of an upsert."""
+        if len(chunk) < INSERT_FROM:
+            return [write.replacing for write in chunk]
+        ids = [write.id for write in chunk]
+        known: set[str] = set()
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            where = {"_id": {"$in": ids[start : start + IDS_PER_QUERY]}}
+            known.update([d["_id"] async for d in self._database[collection].find(where, {"_id": 1})])
+        return [write.replacing if write.id in known else write.inserting for write in chunk]
+
+    async def _bulk(self, collection: str, operations: Sequence[_Operation]) -> list[int]:
+        """Places of those that met a document they could not replace."""
+        try:
+            await self._database[collection].bulk_write(operations, ordered=False)
+        except BulkWriteError as error:
+            if not only_duplicates(error):
+                raise
+            return [fault["index"] for fault in error.details["writeErrors"]]
+        return []
 
     async def page(
         self,

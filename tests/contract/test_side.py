@@ -109,3 +109,18 @@ async def test_comments_are_listed_by_content(stores: Stores) -> None:
 async def test_a_filter_without_an_index_is_refused(stores: Stores) -> None:
     with pytest.raises(KeyError, match="text"):
         await stores.sides.page(CONTENT, "acme", {"text": "x"}, 10)
+
+
+async def test_a_page_of_new_known_and_outdated_documents(stores: Stores) -> None:
+    """So many at once are written another way than a few; the newest rev remains all the same."""
+    names = [f"p{n:02}" for n in range(60)]
+    await stores.sides.upsert_many(CONTENT, [content(n, text="older") for n in names[:20]], Rev(1, 1))
+    await stores.sides.upsert_many(CONTENT, [content(n, text="newest") for n in names[20:40]], Rev(3, 1))
+    page = [content(n, text="page") for n in names]
+    # One comes twice, and the first of the two is the older: the writes of a bulk have no order.
+    page.append(content(names[-1], text="before", rev=Rev(1, 9).packed()))
+    for document in page:
+        document.setdefault("rev", Rev(2, 1).packed())
+    await stores.sides.upsert_many(CONTENT, page)
+    expected = ["page"] * 20 + ["newest"] * 20 + ["page"] * 20
+    assert [await text_of(stores, n) for n in names] == expected
