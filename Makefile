@@ -8,11 +8,13 @@ ALONE := tests/unit tests/contract tests/simulation
 SERVICE := tests/integration tests/chaos
 CODE := actors api bench domain ops platforms sandbox services storage serve_app.py
 # Keep the lock files free of any registry's address.
-LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+LOCKING := --quiet --universal --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
+LOCK := $(BIN)/uv pip compile pyproject.toml $(LOCKING)
+LOCK_PEERS := $(BIN)/uv pip compile bench/requirements-peers.in $(LOCKING)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-demo test-unit simulate lint format lock clean
+.PHONY: bench help install demo test test-demo test-unit simulate lint format lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +44,9 @@ test-demo: $(STAMP) ## Run the demo, as it is and with each protection switched 
 test-unit: $(STAMP) ## Run the tests that need no server
 	$(BIN)/python -m pytest -n 2 tests/unit
 
+bench: $(STAMP) ## Measure everything and write docs/benchmarks.md; half an hour on a quiet machine
+	$(BIN)/python -m bench all
+
 simulate: $(STAMP) ## Simulate crashes by seed; SEEDS=1000000 START=0 for more
 	$(BIN)/python -m tests.simulation.run --processes 2 --start $(or $(START),0) --seeds $(or $(SEEDS),300)
 
@@ -59,6 +64,7 @@ lock: ## Resolve pyproject.toml into the requirements files again
 	test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
 	$(LOCK) --output-file requirements.txt
 	$(LOCK) --extra embedded --extra dev --output-file requirements-dev.txt
+	$(LOCK_PEERS) --output-file bench/requirements-peers.txt
 
 clean: ## Remove .venv and caches; your data in .rookery stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -36,8 +36,8 @@ _CUES = (
     "クーポンコード", "クーポン", "プロモコード", "コード", "쿠폰 코드", "쿠폰코드", "쿠폰", "코드",
 )  # fmt: skip
 _STEMS = (
-    "cod", "cód", "coupon", "voucher", "gut", "cup", "kod", "kupon", "код", "купон", "コード", "クーポン",
-    "쿠폰", "코드",
+    "cod", "cód", "kood", "coupon", "voucher", "gut", "cup", "kod", "kupon", "код", "купон", "コード",
+    "クーポン", "쿠폰", "코드",
 )  # fmt: skip
 """Every cue has one of these in it, and none has a letter that only a regular expression takes for another
 (as it does ſ for s): a text without any need not be searched."""

@@ -14,6 +14,7 @@ from typing import Any
 import bson
 
 from actors.account.handler import AccountHandler
+from actors.account.publisher import Publisher
 from actors.compose import Handlers, build, entities, platform_app
 from actors.runtime.addressing import Addressing
 from actors.runtime.entity import Message
@@ -35,6 +36,7 @@ from storage.crypto import field_aad
 from storage.keys import Keys
 from storage.mongo import client as mongo
 from storage.mongo.apps import AppRecord, Apps
+from storage.objects import MediaObjects
 from storage.ports import SideStore
 from storage.records import ZERO, BusEntry, Cursor, Document, Page, Rev, StreamId
 from storage.settings import Settings
@@ -116,9 +118,10 @@ async def into_nothing(job: Job, keys: Keys) -> Parts:
         pass
 
     http = PlatformHttp(make_client(job.sandbox), clock)
+    publisher = Publisher(http, keys.seal, nothing, MediaObjects(job.folder / "media"))
     handler = AccountHandler(
-        PLATFORMS, http, find_app, keys.seal, nothing, parking, mailboxes, PARTITIONS, "", clock, failpoints,
-        count,
+        PLATFORMS, http, find_app, keys.seal, publisher, nothing, parking, mailboxes, PARTITIONS, "",
+        clock, failpoints, count,
     )  # fmt: skip
     return Parts(
         entities=entities(keys),

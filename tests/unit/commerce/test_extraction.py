@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.commerce import MAX_FOUND, extract, is_affiliate
+from domain.commerce import _CUES, _STEMS, MAX_FOUND, extract, is_affiliate
 from domain.prices import prices
 
 
@@ -171,3 +171,14 @@ def test_time_is_linear(piece: str) -> None:
     started = time.process_time()
     extract(text, [f"https://x.example/?{text}"])
     assert time.process_time() - started < 10
+
+
+@pytest.mark.parametrize("cue", _CUES)
+def test_no_cue_is_passed_over_before_it_is_looked_for(cue: str) -> None:
+    assert any(stem in cue.lower() for stem in _STEMS)
+    for spelt in (cue, cue.upper(), cue.title()):
+        assert extract(f"{spelt}: AB12C")["promotionCodes"] == ["AB12C"]
+
+
+def test_digits_of_other_keyboards_are_looked_for() -> None:
+    assert [p["minor"] for p in prices("１２００円")] == [1200]

@@ -134,3 +134,27 @@ def test_digests_depend_on_values_not_on_order() -> None:
     assert wire.digest("x", one) == wire.digest("x", other)
     assert wire.digest("x", one) != wire.digest("y", one)
     assert not math.isnan(len(wire.digest(one)))
+
+
+@settings(deadline=None)
+@given(VALUES)
+def test_a_packed_value_reads_back(value: object) -> None:
+    try:
+        read = wire.decode(wire.encode(value))
+    except wire.NotJson:  # what no platform can send
+        return
+    assert wire.decode(wire.packed(read)) == read
+
+
+@pytest.mark.parametrize("odd", [2**64, -(2**80), "\ud800x"])
+def test_what_the_fast_encoder_refuses_is_packed_all_the_same(odd: object) -> None:
+    assert wire.decode(wire.packed({"a": odd})) == {"a": odd}
+
+
+@pytest.mark.parametrize("text", ["}]", "[[{{", '"{', "{}[]"])
+def test_brackets_inside_of_texts_are_no_nesting(text: str) -> None:
+    deep = b"[" * wire.MAX_DEPTH + b"1" + b"]" * wire.MAX_DEPTH
+    assert wire.decode(b'{"a":%s}' % wire.encode(text)) == {"a": text}
+    assert wire.decode(deep[1:-1]) is not None
+    with pytest.raises(wire.NotJson):
+        wire.decode(b'{"t":%s,"a":%s}' % (wire.encode(text), deep))
