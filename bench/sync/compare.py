@@ -80,6 +80,8 @@ class Killed:
     doubled: int
     lost: int
     state_bytes: int
+    on_its_way_bytes: int
+    seconds: float  # from the restart to every row
 
 
 @dataclass(slots=True)
@@ -155,7 +157,15 @@ class _Bench:
             pages = _pages(control)
         documents, doubled, lost = self._judge(who, job)
         again = job.written.total() - documents
-        return Killed(pages - self.expected.pages, max(0, again), doubled, lost, pulled.state_bytes)
+        return Killed(
+            pages - self.expected.pages,
+            max(0, again),
+            doubled,
+            lost,
+            pulled.state_bytes,
+            pulled.on_its_way_bytes,
+            round(pulled.seconds, 1),
+        )
 
     def _job(self, control: Control, *, kept: bool) -> Job:
         self._runs += 1
@@ -338,7 +348,7 @@ def _result(options: Options, expected: Expected, found: Mapping[str, Found]) ->
         assert ours_ is not None and theirs_ is not None
         for what, unit in (
             ("pages_again", "pages"), ("documents_again", "documents"), ("doubled", "rows"),
-            ("lost", "rows"), ("state_bytes", "bytes"),
+            ("lost", "rows"), ("state_bytes", "bytes"), ("on_its_way_bytes", "bytes"), ("seconds", "s"),
         ):  # fmt: skip
             a, b = getattr(ours_, what), getattr(theirs_, what)
             rows.append(Row(f"{_WORDS[what]}, beside {peer}", unit, a, b, None))
@@ -372,4 +382,6 @@ _WORDS = {
     "doubled": "Rows that are there twice after it",
     "lost": "Rows missing after it",
     "state_bytes": "Saved state",
+    "on_its_way_bytes": "Rows that lie with it until they are known to be written",
+    "seconds": "From the restart after it to every row",
 }

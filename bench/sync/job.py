@@ -96,23 +96,27 @@ class Written:
 @dataclass(frozen=True)
 class Pulled:
     """`items`: rows the puller believes it pulled in this run. CPU is user and system of the whole process,
-    without and with what it needed to start."""
+    without and with what it needed to start. `on_its_way_bytes`: rows that lie with the state until they are
+    known to be where they belong."""
 
     items: int
     seconds: float
     cpu_s: float
     cpu_with_start_s: float
     state_bytes: int
+    on_its_way_bytes: int = 0
 
 
 class Stopwatch:
     def __init__(self) -> None:
         self._began, self._cpu = time.perf_counter(), _cpu_s()
 
-    def tell(self, items: int, state_bytes: int) -> None:
+    def tell(self, items: int, state_bytes: int, on_its_way_bytes: int = 0) -> None:
         """The puller's last line."""
         used = _cpu_s()
-        pulled = Pulled(items, time.perf_counter() - self._began, used - self._cpu, used, state_bytes)
+        pulled = Pulled(
+            items, time.perf_counter() - self._began, used - self._cpu, used, state_bytes, on_its_way_bytes
+        )
         print(json.dumps(asdict(pulled)), flush=True)
 
 
