@@ -93,6 +93,8 @@ async def _measure(running: Service, options: Options) -> Result:
             round(sum(a.status in (429, 503) for a in refused) / options.flood_s, 1)),
         Row("Refused without Retry-After, or with another status", "events", unkind, target=0),
         Row("Connections closed without an answer", "connections", flood.dropped, target=0),
+        Row("Neighbours' webhooks refused meanwhile", "events",
+            sum(a.status != 200 for a in during.load.answers), target=0),
         Row("Made durable per second before the flood", "events/s", round(capacity, 1)),
     ]  # fmt: skip
     return Result(

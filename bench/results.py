@@ -84,6 +84,9 @@ def machine() -> dict[str, Any]:
         "cpu": model[1] if model else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(int(memory[1]) / 2**20) if memory else None,
+        "load": round(
+            os.getloadavg()[0], 1
+        ),  # with the benchmark's own; far above `cores`: others were at work
         "python": platform.python_version(),
         **{name: version(name) for name in _PACKAGES},
     }

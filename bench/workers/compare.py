@@ -209,8 +209,8 @@ def _await_workers(parent: int, wanted: int) -> None:
 
 
 def _lock_holder(database: Any) -> int:
-    """The process that holds a row, and so is refreshing its account."""
-    row = database.accounts.find_one({"locked_until": {"$gt": time.time()}})
+    """The process that holds a row whose token was not refreshed yet, and so is refreshing it."""
+    row = database.accounts.find_one({"locked_until": {"$gt": time.time()}, "expires_at": 0.0})
     if row is None:
         raise Spoiled("A refresh was under way and no row was locked.")
     return int(row["locked_by"].partition("-")[0])

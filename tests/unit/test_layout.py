@@ -10,7 +10,7 @@ from storage.settings import Settings, variable
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-PACKAGES = {"actors", "api", "bench", "domain", "ops", "platforms", "sandbox", "storage"}
+PACKAGES = {"actors", "api", "bench", "domain", "ops", "platforms", "sandbox", "services", "storage"}
 
 
 def names_of(documents: list[Path]) -> list[str]:
