@@ -8,6 +8,8 @@ from typing import Any
 from actors.account.entity import AccountEntity
 from actors.account.handler import AccountHandler
 from actors.account.publisher import Publisher
+from actors.budget.entity import BudgetEntity
+from actors.budget.leases import Leases
 from actors.campaign.entity import CampaignEntity
 from actors.campaign.history import CampaignHandler
 from actors.consumers import Consumer, consumers
@@ -62,6 +64,7 @@ class Built:
     addressing: Addressing
     consumers: list[Consumer]
     claims: MongoClaims
+    leases: Leases
 
 
 def platform_app(record: AppRecord) -> PlatformApp:
@@ -83,6 +86,7 @@ def entities(keys: Keys) -> dict[Kind, Entity[Any]]:
         Kind.CAMPAIGN: CampaignEntity(),
         Kind.LINK: LinkEntity(),
         Kind.TRANSACTION: TransactionEntity(),
+        Kind.BUDGET: BudgetEntity(PLATFORMS),
     }
 
 
@@ -126,6 +130,7 @@ async def build(settings: Settings, count: Counter) -> Built:
         await cache.set(Cached.CAMPAIGN_METRICS, key.id, sealed)
         await live.publish_live([(org, sealed)])
 
+    leases = Leases(PLATFORMS, clock, count)
     account_handler = AccountHandler(
         PLATFORMS,
         http,
@@ -140,6 +145,7 @@ async def build(settings: Settings, count: Counter) -> Built:
         clock,
         failpoints,
         count,
+        leases,
     )
     claims = MongoClaims(database)
     parts = Parts(
@@ -162,4 +168,4 @@ async def build(settings: Settings, count: Counter) -> Built:
     )
     addressing = Addressing(store, envelope, PLATFORMS)
     readers = consumers(MongoMembers(database), mailboxes, sides, bus, envelope)
-    return Built(parts, addressing, readers, claims)
+    return Built(parts, addressing, readers, claims, leases)

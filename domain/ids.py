@@ -17,6 +17,7 @@ class Kind(StrEnum):
     CAMPAIGN = "campaign"
     LINK = "link"
     TRANSACTION = "transaction"
+    BUDGET = "budget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,11 @@ class AccountId:
         if len(parts) != 3 or not all(_SAFE.fullmatch(p) for p in parts):
             raise ValueError(f"not an account id: {text[:80]!r}")
         return cls(*parts)
+
+
+def budget_key(platform: str, app_id: str) -> EntityKey:
+    """The budget that all accounts of one platform application share."""
+    return EntityKey(Kind.BUDGET, f"{platform}.{app_id}")
 
 
 def external_partition(platform: str, external_id: str, count: int) -> int:

@@ -44,7 +44,8 @@ class Ok(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class RetryAfter:
-    """`rate_limited` tells a limit from a fault; `family` is the window concerned when known."""
+    """`rate_limited` tells a limit from a fault; `family` is the window concerned when known. `held`: nothing
+    was sent, because what all accounts of the application share has no room."""
 
     seconds: float
     scope: LimitScope
@@ -52,6 +53,7 @@ class RetryAfter:
     rate_limited: bool = False
     family: str | None = None
     readings: tuple[LimitReading, ...] = ()
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Facts about a platform as data. Behaviour that is truly different lives in the platform's class."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from domain.quota import Cycle, Period
 from platforms.outcome import LimitScope
 
 
@@ -24,12 +25,31 @@ class TokenRules:
 
 @dataclass(frozen=True, slots=True)
 class RateWindow:
-    """`limit` calls per `seconds` for one API family; F2 as data, corrected by every answer's headers."""
+    """`limit` calls per `seconds` for one API family; F2 as data, corrected by every answer's headers.
+
+    With `scope` APP all accounts of one platform application share it: the window may then span several API
+    families (`costs`: family -> units that one call may cost; empty: `family` itself, one unit), end with a
+    calendar day or month of a time zone (`period`, `zone`; `seconds` is then its usual length), and count
+    what is answered instead of calls (`by_item`: a call's cost is the most it can answer, the rest is given
+    back when the answer is there).
+    """
 
     family: str
     limit: int
     seconds: int
     scope: LimitScope = LimitScope.ACCOUNT
+    period: Period = Period.ROLLING
+    zone: str = "UTC"
+    costs: Mapping[str, int] = field(default_factory=dict)
+    by_item: bool = False
+
+    @property
+    def cycle(self) -> Cycle:
+        return Cycle(self.period, self.seconds, self.zone)
+
+    def cost(self, family: str) -> int:
+        """Units of this window that one call of an API family may cost; 0: it does not count there."""
+        return self.costs.get(family, 0) if self.costs else int(family == self.family)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +86,23 @@ class PlatformSpec:
     upload_hosts: tuple[str, ...] = ()  # get a draft's bytes by an address the platform gave; never a token
 
     def window(self, family: str) -> RateWindow:
-        """The window of an API family; KeyError names the family that the spec lacks."""
+        """The window of this name; KeyError names the one that the spec lacks."""
         for window in self.windows:
             if window.family == family:
                 return window
         raise KeyError(f"{self.name} has no rate window {family!r}")
+
+    def account_window(self, family: str) -> RateWindow | None:
+        """The window that an account has for itself in an API family. None: only its application's counts.
+        KeyError when the spec knows no limit at all for the family: that is a mistake in the spec."""
+        for window in self.windows:
+            if window.family == family and window.scope is LimitScope.ACCOUNT:
+                return window
+        if not any(window.cost(family) for window in self.app_windows):
+            raise KeyError(f"{self.name} has no rate window {family!r}")
+        return None
+
+    @property
+    def app_windows(self) -> tuple[RateWindow, ...]:
+        """The windows that all accounts of one platform application share."""
+        return tuple(window for window in self.windows if window.scope is LimitScope.APP)

@@ -56,6 +56,17 @@ class RefreshRow:
 
 
 @dataclass(slots=True)
+class AppCalls:
+    """Calls that counted in the quota all accounts of one app share; `rate_limited` are the app's 429s of any
+    kind, `refused` those for the sake of that quota."""
+
+    calls: int = 0
+    refused: int = 0
+    rate_limited: int = 0
+    accounts: Counter[str] = field(default_factory=Counter)  # external id -> calls that were answered
+
+
+@dataclass(slots=True)
 class Ledger:
     events: list[EventRow] = field(default_factory=list)
     deliveries: Deliveries = field(default_factory=Deliveries)
@@ -66,6 +77,7 @@ class Ledger:
     double_refreshes: int = 0
     in_doubt_retries: int = 0
     rate_limited: int = 0
+    apps: dict[str, AppCalls] = field(default_factory=dict)
     token_expiries: int = 0
     crc_checks: list[dict[str, Any]] = field(default_factory=list)
     _next_seq: int = 1
@@ -138,6 +150,18 @@ class Ledger:
             self.in_doubt_retries += 1
         elif row.repeated:
             self.double_refreshes += 1
+
+    def limited(self, app_id: str) -> None:
+        self.rate_limited += 1
+        self.apps.setdefault(app_id, AppCalls()).rate_limited += 1
+
+    def shared(self, app_id: str, external_id: str, refused: bool) -> None:
+        of_app = self.apps.setdefault(app_id, AppCalls())
+        of_app.calls += 1
+        if refused:
+            of_app.refused += 1
+        else:
+            of_app.accounts[external_id] += 1
 
     def call(self, operation: str, status: str) -> None:
         self.calls.setdefault(operation, Counter())[status] += 1

@@ -42,6 +42,14 @@ class Limits:
         for key in [key for key in self._windows if key[:2] == (platform, family)]:
             del self._windows[key]
 
+    def rule(self, platform: str, family: str) -> Rule | None:
+        """The rule that was set for a family; None while its default holds."""
+        return self._rules.get((platform, family))
+
+    def window(self, platform: str, family: str, scope: str, subject: str) -> Window | None:
+        """The window open now or last: it goes on counting where it is."""
+        return self._windows.get((platform, family, scope, subject))
+
     def changed(self) -> dict[str, dict[str, int]]:
         return {
             f"{platform} {family}": {"limit": rule.limit, "window_s": rule.window_s}

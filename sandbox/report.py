@@ -104,6 +104,7 @@ def ledger(state: State, since: int, kinds: frozenset[str]) -> dict[str, Any]:
         ],
         "calls": book.calls,
         "rate_limited": book.rate_limited,
+        "apps": book.apps,
         "token_expiries": book.token_expiries,
         "posts_created": book.posts_created,
         "duplicates_refused": book.duplicates_refused,

@@ -2,7 +2,8 @@
 
 Every call to a platform's API is reserved here. Token endpoints (exchange, refresh, revoke) have no window:
 neither X (x-api/fundamentals/rate-limits) nor Instagram (docs/graph-api/overview/rate-limiting) names one.
-Of an app's window an account counts its own calls only.
+What all accounts of an app share is not counted here: each call pays for it before it is sent
+(`actors/budget/leases.py`).
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,10 @@ def reserve(
     """The state with the calls of each API family spent, or when to ask again."""
     budget, refused = dict(state.budget), []
     for family, number in calls.items():
-        taken = _window(state, spec, family).take(priority, now, number)
+        window = _window(state, spec, family)
+        if window is None:
+            continue
+        taken = window.take(priority, now, number)
         if isinstance(taken, datetime):
             refused.append(taken)
         else:
@@ -34,8 +38,9 @@ def believe(state: AccountState, spec: PlatformSpec, readings: tuple[LimitReadin
     budget = dict(state.budget)
     for reading in readings:
         if reading.scope is LimitScope.ACCOUNT:
-            window = budget.get(reading.family) or _window(state, spec, reading.family)
-            budget[reading.family] = window.told(reading.limit, reading.remaining, reading.resets_at)
+            window = _window(state, spec, reading.family)
+            if window is not None:
+                budget[reading.family] = window.told(reading.limit, reading.remaining, reading.resets_at)
     return replace(state, budget=budget)
 
 
@@ -47,9 +52,22 @@ def limited(
     if not outcome.rate_limited or outcome.scope is not LimitScope.ACCOUNT:
         return state
     family = outcome.family or family
-    return replace(state, budget=state.budget | {family: _window(state, spec, family).exhausted(until)})
+    window = _window(state, spec, family)
+    if window is None:
+        return state
+    return replace(state, budget=state.budget | {family: window.exhausted(until)})
 
 
-def _window(state: AccountState, spec: PlatformSpec, family: str) -> Window:
-    told = spec.window(family)
-    return state.budget.get(family) or Window(told.limit, told.seconds)
+def whose(outcome: RetryAfter, family: str) -> str:
+    """Whose limit or trouble holds the work up, and which, as people see it: `app:post_cap`."""
+    if not outcome.rate_limited:
+        return f"platform:{outcome.reason}"
+    return f"{outcome.scope.value}:{outcome.family or family}"
+
+
+def _window(state: AccountState, spec: PlatformSpec, family: str) -> Window | None:
+    """The account's own window of a family; None where only its application's counts."""
+    found = spec.account_window(family)
+    if found is None:
+        return None
+    return state.budget.get(family) or Window(found.limit, found.seconds)

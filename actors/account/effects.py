@@ -6,6 +6,7 @@ from datetime import datetime
 from actors.account.publication import Publication
 from actors.account.state import Call
 from actors.runtime.entity import Effect
+from domain.budget import Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +20,30 @@ class Refresh(Effect):
     not_after: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformCall(Effect):
+    """A call to a platform's API: before it is sent it is paid from what all accounts of the application
+    share."""
+
+    app_id: str
+    priority: Priority
+
+
 @dataclass(frozen=True, slots=True)
-class FetchPage(Effect):
+class FetchPage(PlatformCall):
     call: Call
     source: str
     access: bytes
     cursor: str | None
     since: datetime | None
     newer_than_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recall(Effect):
+    """A call that still waits to be paid comes back unsent: there is something more urgent to do."""
+
+    call_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +58,21 @@ class ChooseRecheck(Effect):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadItems(Effect):
+class ReadItems(PlatformCall):
     call: Call
     ids: tuple[str, ...]
     access: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class FetchProfile(Effect):
+class FetchProfile(PlatformCall):
     call: Call
     access: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribe(Effect):
+class Subscribe(PlatformCall):
     call: Call
-    app_id: str
     access: bytes
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from actors.account import access, connection, errands, hearing, publishing, sync, work
 from actors.account.content import Changes
 from actors.account.documents import CONTENT, REMARKS, Seal, side_id
-from actors.account.effects import ReplayParked, Revoke
+from actors.account.effects import Recall, ReplayParked, Revoke
 from actors.account.publication import PUBLICATIONS, Action
 from actors.account.state import AccountState, Config, Errand, Mode, Status, Wish, dump, load
 from actors.account.view import view
@@ -266,7 +266,9 @@ class AccountEntity:
 
     def _sync(self, key: EntityKey, state: AccountState, message: Message, changes: Changes) -> "_Step":
         self._must_be_connected(state)
-        return work.sync_all(state, self._spec(state), Priority.PERSON), []
+        waiting = state.job.call if state.job is not None else None
+        recalled: list[Effect] = [Recall(waiting.id)] if waiting is not None else []
+        return work.sync_all(state, self._spec(state), Priority.PERSON), recalled
 
     def _backfill(self, key: EntityKey, state: AccountState, message: Message, changes: Changes) -> "_Step":
         self._must_be_connected(state)

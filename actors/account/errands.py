@@ -21,6 +21,8 @@ from domain.tokens import backoff
 from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected, RetryAfter
 from platforms.spec import PlatformSpec
 
+PRIORITY = Priority.WEBHOOK
+
 
 def owe(state: AccountState, errand: Errand) -> AccountState:
     owed = state.errands.get(errand, Owed())
@@ -71,6 +73,9 @@ def answered(
         case RetryAfter():
             until = now + timedelta(seconds=outcome.seconds)
             state = budgets.limited(state, spec, outcome, _family(spec, errand), until)
+            if outcome.held:  # it never came to the call: nothing failed
+                state = _owing(state, errand, replace(owed, call=None, wait_until=until))
+                return _noted(state, errand, outcome.reason), None
             return _failed(state, errand, owed, outcome.reason, now, until), None
         case _:
             return _failed(state, errand, owed, "unknown_outcome", now), None
@@ -88,16 +93,16 @@ def _waited(state: AccountState, errand: Errand, now: datetime) -> AccountState:
 def _call(
     state: AccountState, spec: PlatformSpec, errand: Errand, owed: Owed, now: datetime, make_id: MakeId
 ) -> tuple[AccountState, list[Effect]]:
-    calls = spec.subscribe_calls if errand is Errand.SUBSCRIBE else {spec.profile_family: 1}
-    reserved = budgets.reserve(state, spec, calls, Priority.WEBHOOK, now)
+    calls = calls_of(spec, errand)
+    reserved = budgets.reserve(state, spec, calls, PRIORITY, now)
     if isinstance(reserved, datetime):
         return _owing(state, errand, replace(owed, wait_until=reserved)), []
     call = Call(make_id("call"), now + CALL_TIMEOUT)
     state = _owing(reserved, errand, replace(owed, call=call, again=False))
     access = state.token.access
     if errand is Errand.SUBSCRIBE:
-        return state, [Subscribe(call, state.app_id, access)]
-    return state, [FetchProfile(call, access)]
+        return state, [Subscribe(call, access, app_id=state.app_id, priority=PRIORITY)]
+    return state, [FetchProfile(call, access, app_id=state.app_id, priority=PRIORITY)]
 
 
 def _failed(
@@ -129,6 +134,11 @@ def _noted(state: AccountState, errand: Errand, problem: str | None) -> AccountS
     if errand is not Errand.SUBSCRIBE:
         return state
     return replace(state, subscribed=problem is None, not_subscribed=problem)
+
+
+def calls_of(spec: PlatformSpec, errand: Errand) -> Mapping[str, int]:
+    """API family -> calls that the errand may need."""
+    return spec.subscribe_calls if errand is Errand.SUBSCRIBE else {spec.profile_family: 1}
 
 
 def _family(spec: PlatformSpec, errand: Errand) -> str:

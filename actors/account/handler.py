@@ -5,7 +5,7 @@ Tokens are opened here, for one call, and sealed again before the outcome become
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -16,25 +16,31 @@ from actors.account.effects import (
     FetchProfile,
     LookForPublication,
     PublishStep,
+    PlatformCall,
     ReadItems,
+    Recall,
     Refresh,
     ReplayParked,
     Revoke,
     Subscribe,
 )
+from actors.account.errands import calls_of
 from actors.account.publisher import Publisher
-from actors.account.state import Call
+from actors.account.state import Call, Errand
 from actors.account.work import source_of
+from actors.budget.hand import Held, Paid
 from actors.runtime.entity import Effect, Message
 from actors.runtime.envelope import stream_of
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.metrics import Counter
+from domain.budget import Priority
 from domain.clock import Clock
 from domain.ids import AccountId, EntityKey, Kind, external_partition
 from domain.secrets import Secret
-from platforms.base import Grant, PageQuery, Platform, PlatformApp
+from platforms.base import Grant, ItemReads, Page, PageQuery, Platform, PlatformApp
 from platforms.http import PlatformHttp
-from platforms.outcome import LimitScope, Ok, Outcome, ReauthRequired, RetryAfter, Unknown
+from platforms.outcome import LimitScope, Ok, Outcome, ReauthRequired, Rejected, RetryAfter, Unknown
+from platforms.spec import PlatformSpec
 from storage.crypto import Keyring, field_aad
 from storage.ports import Mailboxes, Parking
 from storage.records import StoreUnavailable
@@ -42,9 +48,41 @@ from storage.records import StoreUnavailable
 log = structlog.get_logger()
 
 _ACCOUNT = LimitScope.ACCOUNT
+MIN_CALL_S = 5.0
+"""What is left of a call's time when it has waited for its turn: not enough, and it is not sent."""
 CALL_MARGIN_S = 5.0
 """A call ends so much earlier than its owner stops waiting: the same call is never under way twice."""
 REPLAY_BATCH = 500
+CONCURRENT = 64
+"""Effects in flight per process: bounds sockets and memory, not correctness. What waits for its turn in a
+shared quota is not in flight: a token is refreshed meanwhile."""
+NAMES: Mapping[type[PlatformCall], str] = {
+    FetchPage: "page_fetched",
+    ReadItems: "items_read",
+    FetchProfile: "profile_fetched",
+    Subscribe: "subscribed",
+}
+"""As which message the outcome of a call comes back."""
+
+
+class Quotas(Protocol):
+    """What all accounts of one platform application share (`actors.budget.leases.Leases`)."""
+
+    async def pay(
+        self,
+        account: AccountId,
+        app_id: str,
+        calls: Mapping[str, int],
+        priority: Priority,
+        call_id: str,
+        patience_s: float,
+    ) -> Paid | Held: ...
+
+    def settle(self, paid: Paid, items: int | None) -> None: ...
+
+    def learn(self, platform: str, app_id: str, outcome: Outcome[Any]) -> None: ...
+
+    def recall(self, call_id: str) -> None: ...
 
 
 FindApp = Callable[[str], Awaitable[PlatformApp | None]]
@@ -66,7 +104,10 @@ class AccountHandler:
         clock: Clock,
         failpoints: Failpoints,
         count: Counter,
+        quotas: Quotas,
     ) -> None:
+        self._quotas = quotas
+        self._slots = asyncio.Semaphore(CONCURRENT)
         self._platforms = platforms
         self._http = http
         self._find_app = find_app
@@ -85,8 +126,14 @@ class AccountHandler:
         account = AccountId.parse(key.id)
         platform = self._platforms[account.platform]
         call: Call | None = getattr(effect, "call", None)
-        if call is not None and self._left_s(call) <= 0:
-            return []  # it waited too long for its turn: its owner asks again, or has done so
+        if isinstance(effect, PlatformCall) and call is not None:
+            return await self._paying(account, platform, effect, call)
+        async with self._slots:
+            if call is not None and self._left_s(call) <= 0:
+                return []  # it waited too long for its turn: its owner asks again, or has done so
+            return await self._run(account, platform, effect)
+
+    async def _run(self, account: AccountId, platform: Platform, effect: Effect) -> list[Message]:
         match effect:
             case Refresh():
                 return [await self._refresh(account, platform, effect)]
@@ -105,6 +152,9 @@ class AccountHandler:
                 return [await self._publish_step(account, platform, effect)]
             case LookForPublication():
                 return [await self._look(account, platform, effect)]
+            case Recall():
+                self._quotas.recall(effect.call_id)
+                return []
             case Revoke():
                 await self._revoke(account, platform, effect)
                 return []
@@ -113,6 +163,34 @@ class AccountHandler:
                 return [Message("replayed", {"again_at": effect.again_at})] if done else []
             case _:
                 raise TypeError(type(effect).__name__)
+
+    # -- paying -------------------------------------------------------------------------------------
+    async def _paying(
+        self, account: AccountId, platform: Platform, effect: PlatformCall, call: Call
+    ) -> list[Message]:
+        """Pay for the call from what all accounts of the application share, make it, and say what it cost."""
+        left = self._left_s(call)
+        if left <= 0:
+            return []
+        paid = await self._quotas.pay(
+            account, effect.app_id, _calls(platform.spec, effect), effect.priority, call.id, left - MIN_CALL_S
+        )
+        if isinstance(paid, Held):
+            now = self._clock.now()
+            data = {"call_id": call.id, "outcome": paid.outcome(), "asked_at": now, "answered_at": now}
+            return [Message(NAMES[type(effect)], data | {"access": getattr(effect, "access", b"")})]
+        items: int | None = None
+        try:
+            async with self._slots:
+                if self._left_s(call) <= 0:
+                    items = 0
+                    return []
+                messages = await self._run(account, platform, effect)
+            items = _items(messages[0].data["outcome"])
+            self._quotas.learn(account.platform, effect.app_id, messages[0].data["outcome"])
+            return messages
+        finally:
+            self._quotas.settle(paid, items)
 
     # -- tokens -------------------------------------------------------------------------------------
     async def _refresh(self, account: AccountId, platform: Platform, effect: Refresh) -> Message:
@@ -315,3 +393,29 @@ class AccountHandler:
         if isinstance(outcome, RetryAfter) and outcome.rate_limited:
             name = "rate_limited"
         self._count("platform_calls", platform=account.platform, family=family, outcome=name)
+
+
+def _calls(spec: PlatformSpec, effect: PlatformCall) -> Mapping[str, int]:
+    """API family -> calls that the effect may need."""
+    match effect:
+        case FetchPage():
+            return {source_of(spec, effect.source).family: 1}
+        case ReadItems():
+            return {spec.batch_read_family: spec.batch_read_calls}
+        case Subscribe():
+            return calls_of(spec, Errand.SUBSCRIBE)
+        case _:
+            return calls_of(spec, Errand.PROFILE)
+
+
+def _items(outcome: Outcome[Any]) -> int | None:
+    """How many things an answer brought; None when the call may have brought some that nobody saw."""
+    match outcome:
+        case Ok(value=Page() | ItemReads() as found):
+            return len(found.items) + len(getattr(found, "remarks", ()))
+        case Ok() | Rejected() | ReauthRequired():
+            return 0
+        case RetryAfter(rate_limited=True):
+            return 0
+        case _:
+            return None

@@ -91,6 +91,7 @@ class Job:
     ids: tuple[str, ...] = ()  # of a recheck: to be read now
     call: Call | None = None
     wait_until: datetime | None = None
+    held_by: str | None = None  # while it waits for a limit: "account", "app" or "platform", and which
 
 
 class Errand(StrEnum):

@@ -176,11 +176,13 @@ def _not_ok(
 ) -> tuple[AccountState, ReauthRequired | None]:
     match outcome:
         case RetryAfter(seconds=seconds):
-            until = now + timedelta(seconds=max(seconds, 1.0))
+            until = now + timedelta(seconds=seconds if outcome.held else max(seconds, 1.0))
             state = budgets.limited(state, spec, outcome, family_of(spec, job), until)
+            held_by = budgets.whose(outcome, family_of(spec, job))
+            job = replace(job, wait_until=until, held_by=held_by)
             if outcome.rate_limited:
-                return replace(state, job=replace(job, call=None, wait_until=until)), None
-            return failed(state, replace(job, wait_until=until), outcome.reason, now), None
+                return replace(state, job=replace(job, call=None)), None
+            return failed(state, job, outcome.reason, now), None
         case ReauthRequired():
             return replace(state, job=replace(job, call=None)), outcome
         case Rejected(code=code):

@@ -63,6 +63,7 @@ def view(key: EntityKey, s: AccountState) -> dict[str, Any]:
             "pages": s.job.pages,
             "failures": s.job.failures,
             "waiting_until": _time(s.job.wait_until),
+            "held_by": _held_by(s.job.held_by) if s.job.wait_until else None,
         }
         if s.job
         else None,
@@ -92,6 +93,15 @@ def view(key: EntityKey, s: AccountState) -> dict[str, Any]:
         "updated_at": _time(s.updated_at),
         "last_sync_at": _time(s.last_sync_at),
     }
+
+
+def _held_by(text: str | None) -> dict[str, str] | None:
+    """Whose limit the work waits for: the account's own, that of all accounts of its app, or trouble of the
+    platform."""
+    if text is None:
+        return None
+    whose, _, which = text.partition(":")
+    return {"whose": whose, "limit": which}
 
 
 def _webhooks(s: AccountState) -> dict[str, Any]:

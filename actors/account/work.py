@@ -202,10 +202,10 @@ def _call(
     state: AccountState, spec: PlatformSpec, job: Job, now: datetime, make_id: MakeId
 ) -> tuple[AccountState, list[Effect]]:
     if job.mode is not Mode.RECHECK or job.ids:
-        calls = {family_of(spec, job): spec.batch_read_calls if job.mode is Mode.RECHECK else 1}
-        reserved = budgets.reserve(state, spec, calls, job.priority, now)
+        reserved = budgets.reserve(state, spec, calls_of(spec, job), job.priority, now)
         if isinstance(reserved, datetime):
-            return replace(state, job=replace(job, wait_until=reserved)), []
+            held_by = f"account:{family_of(spec, job)}"
+            return replace(state, job=replace(job, wait_until=reserved, held_by=held_by)), []
         state = reserved
     call = Call(make_id("call"), now + CALL_TIMEOUT)
     access = state.token.access
@@ -213,13 +213,28 @@ def _call(
     if job.mode is not Mode.RECHECK:
         known = state.sources.get(job.source, Source())
         newest = known.newest_id if job.mode is Mode.INCREMENTAL else None
-        effect = FetchPage(call, job.source, access, job.cursor, job.since, newest)
+        effect = FetchPage(
+            call,
+            job.source,
+            access,
+            job.cursor,
+            job.since,
+            newest,
+            app_id=state.app_id,
+            priority=job.priority,
+        )
     elif job.ids:
-        effect = ReadItems(call, job.ids[: spec.batch_read], access)
+        ids = job.ids[: spec.batch_read]
+        effect = ReadItems(call, ids, access, app_id=state.app_id, priority=job.priority)
     else:
         limit = min(spec.batch_read * RECHECK_CALLS, RECHECK_IDS)
         effect = ChooseRecheck(call, job.id, job.oldest_at, job.newest_at, limit)
-    return replace(state, job=replace(job, call=call, wait_until=None)), [effect]
+    return replace(state, job=replace(job, call=call, wait_until=None, held_by=None)), [effect]
+
+
+def calls_of(spec: PlatformSpec, job: Job) -> dict[str, int]:
+    """API family -> calls that the job's next step may need."""
+    return {family_of(spec, job): spec.batch_read_calls if job.mode is Mode.RECHECK else 1}
 
 
 def family_of(spec: PlatformSpec, job: Job) -> str:

@@ -36,9 +36,9 @@ class DedicatedOwner:
         self._epoch = 0
         self._started = asyncio.Lock()
         self._taken_over = False
-        self._tasks = Tasks()
-        self.owner = Owner(parts, self._tasks, lambda _: self._epoch or None, Placement.DEDICATED)
-        self._tasks.loop(self._tick, "ticks")
+        self.tasks = Tasks()
+        self.owner = Owner(parts, self.tasks, lambda _: self._epoch or None, Placement.DEDICATED)
+        self.tasks.loop(self._tick, "ticks")
 
     async def call(self, payload: dict[str, Any]) -> dict[str, Any]:
         """One request of the partition's host: `deliver`, `ask`, `view`, `inspect` or `release`.

@@ -17,13 +17,11 @@ from storage.records import StoreUnavailable
 
 log = structlog.get_logger()
 
-CONCURRENT = 64
-"""Effects in flight per process: bounds sockets and memory, not correctness."""
-
 
 class EffectHandler(Protocol):
     async def run(self, key: EntityKey, effect: Effect) -> list[Message]:
-        """Do it. Answers outcome messages; what the platform said is data, not an exception."""
+        """Do it, and bound how much is done at once. Answers outcome messages; what the platform said is
+        data, not an exception."""
         ...
 
 
@@ -43,7 +41,6 @@ class EffectRunner:
         self._handler = handler
         self._post = post
         self._tasks = tasks
-        self._slots = asyncio.Semaphore(CONCURRENT)
         self._idle = asyncio.Event()
         self._idle.set()
         self.closing = False
@@ -65,8 +62,7 @@ class EffectRunner:
 
     async def _run(self, key: EntityKey, effect: Effect) -> None:
         try:
-            async with self._slots:
-                outcomes = await self._handler.run(key, effect)
+            outcomes = await self._handler.run(key, effect)
             for message in outcomes:
                 await self._deliver(key, message, uuid.uuid4().hex[:12])
                 self._failpoints.hit(Failpoint.INTENT_RESOLVED)

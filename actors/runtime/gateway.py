@@ -9,7 +9,6 @@ from ray.exceptions import RayError
 
 from actors.runtime.entity import Message
 from actors.runtime.envelope import Envelope, stream_of
-from actors.runtime.ray_actors import NAMESPACE
 from domain.clock import Clock
 from domain.errors import Busy, from_json
 from domain.ids import EntityKey, Kind
@@ -18,6 +17,7 @@ from storage.records import Claim
 
 log = structlog.get_logger()
 
+NAMESPACE = "rookery"
 QUERY_S = 10.0
 STATUS_S = 3.0
 CLAIMS_FRESH_S = 5.0

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from actors.budget.leases import Leases
 from actors.runtime.activation import Placement
 from actors.runtime.addressing import Addressing
 from actors.runtime.entity import TICK, Message
@@ -20,15 +21,17 @@ from actors.runtime.mail import MailLoop
 from actors.runtime.owner import Owner, Parts
 from actors.runtime.ownership import CHECK_INTERVAL_S, Ownership
 from actors.runtime.partitions import Partitions
+from actors.runtime.ports import Owners
 from actors.runtime.tasks import Tasks
 from actors.runtime.verdicts import Elsewhere, NotOwner
-from domain.errors import RookeryError
+from domain.errors import Busy, RookeryError
 from domain.ids import AccountId, EntityKey, Kind
 from storage.records import StoreUnavailable
 
 log = structlog.get_logger()
 
 IDLE_S = 900.0
+BUDGET_S = 5.0
 DRAIN_PATIENCE_S = 25.0
 """Longer than a refresh may take, shorter than the supervisor waits for a drain."""
 WORTH_WATCHING = {Kind.ACCOUNT: "connect", Kind.CAMPAIGN: "launch"}
@@ -58,6 +61,8 @@ class Host:
         consumers: Sequence[BusReader] = (),
         dedicated_share: int = 0,
         on_superseded: Callable[[], None] = lambda: None,
+        leases: Leases | None = None,
+        elsewhere: Owners | None = None,
     ) -> None:
         self.name = name
         self.incarnation = uuid.uuid4().hex
@@ -80,6 +85,8 @@ class Host:
         self._on_superseded = on_superseded
         self._dedicated_share = dedicated_share
         self._placing: set[EntityKey] = set()
+        self._leases = leases
+        self._elsewhere = elsewhere
         self.draining = False
 
     def start(self) -> None:
@@ -91,6 +98,8 @@ class Host:
         self.tasks.loop(self._passivate, "passivation")
         for consumer in self._consumers:
             self.tasks.loop(self._consuming(consumer), f"bus:{consumer.name}")
+        if self._leases is not None:
+            self._leases.bind(f"{self.name}.{self.incarnation[:8]}", self._ask_budget, self.tasks)
 
     async def stop(self) -> None:
         await self.tasks.stop()
@@ -123,6 +132,17 @@ class Host:
         payload = {"do": "ask", "name": message.name, "data": dict(message.data), "id": message.id}
         return await self._forwarder.ask(key, payload)
 
+    async def _ask_budget(self, key: EntityKey, message: Message) -> dict[str, Any]:
+        """A local turn where this host owns the budget, else one call to the host that does."""
+        if self._epoch(key) is not None and not self.draining:
+            try:
+                return await self.ask(key, message)
+            except NotOwner:
+                pass  # lost meanwhile
+        if self._elsewhere is None:
+            raise Busy("owner_unavailable", "The owner of this budget is not known here.")
+        return await self._elsewhere.ask(key, message, timeout_s=BUDGET_S)
+
     async def _isolate(self, key: EntityKey) -> None:
         try:
             await self.place(key, Placement.DEDICATED)
@@ -148,6 +168,8 @@ class Host:
     async def place(self, key: EntityKey, placement: Placement) -> dict[str, Any]:
         """Isolate or release while running. The versioned write makes either side's old activation lose."""
         self._must_own(key)
+        if self._leases is not None:
+            self._leases.give_up(key.id)
         if placement is Placement.DEDICATED:
             await self.owner.place(key, placement)
             self.dedicated.add(key)
@@ -174,6 +196,7 @@ class Host:
             "held": self.mail.held,
             "quarantined": self.owner.quarantined,
             "effects_in_flight": sum(self.owner.effects.in_flight.values()),
+            "budgets": self._leases.status() if self._leases is not None else {},
         }
 
     # -- loops --------------------------------------------------------------------------------------
@@ -222,6 +245,8 @@ class Host:
         """Stop taking work and let what is under way end, so that a platform's answer is saved and not lost
         with the process. The claims stay until another incarnation takes them: nothing is read twice."""
         self._parts.failpoints.hit(Failpoint.DRAIN_STARTED)
+        if self._leases is not None:
+            await self._leases.close()
         self.draining = True
         self._partitions.close()
         await self.owner.effects.close(DRAIN_PATIENCE_S)

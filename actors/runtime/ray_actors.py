@@ -7,6 +7,7 @@ call a plain class, and seal its answer, so no Ray argument or result carries an
 import asyncio
 import contextlib
 import os
+import uuid
 from typing import Any, cast
 
 import ray
@@ -21,6 +22,7 @@ from actors.runtime.entity import Message
 from actors.runtime.envelope import Envelope
 from actors.runtime.failpoints import Failpoint
 from actors.runtime.forwarder import ActorGone
+from actors.runtime.gateway import NAMESPACE, Gateway
 from actors.runtime.host import Host
 from actors.runtime.supervisor import Supervisor
 from actors.runtime.verdicts import Elsewhere, NotOwner
@@ -32,7 +34,6 @@ from storage.settings import Settings
 
 log = structlog.get_logger()
 
-NAMESPACE = "rookery"
 SUPERVISOR = "supervisor"
 _DISTANT_S = 30.0
 
@@ -69,6 +70,11 @@ class Metrics:
             keys = (*sorted(labels), "actor")
             counter = self._counters[name] = RayCounter(f"rookery_{name}", tag_keys=keys)
         counter.inc(value, {**labels, "actor": self._actor})
+
+
+def _gateway(built: Built) -> Gateway:
+    """How a process that owns entities reaches the others': budgets live anywhere."""
+    return Gateway(built.claims, built.parts.mailboxes, built.parts.envelope, built.parts.clock)
 
 
 def _answer(found: dict[str, Any]) -> dict[str, Any]:
@@ -126,6 +132,8 @@ class HostActor:
             self._built.consumers,
             dedicated_share=share,
             on_superseded=_end_replaced,
+            leases=self._built.leases,
+            elsewhere=_gateway(self._built),
         )
         self._host.start()
         log.info("host.started", host=self._name, incarnation=self._host.incarnation)
@@ -190,6 +198,7 @@ class EntityActor:
         built = await _build(settings, str(self._key))
         self._envelope = built.parts.envelope
         self._owner = DedicatedOwner(built.parts, self._key, built.addressing, settings.build)
+        built.leases.bind(f"{self._key}.{uuid.uuid4().hex[:8]}", _gateway(built).ask, self._owner.tasks)
 
     async def request(self, sealed: bytes) -> bytes:
         await asyncio.shield(self._starting)

@@ -2,6 +2,7 @@
 (documentation/instagram-platform, `IGP/` below).
 """
 
+from platforms.outcome import LimitScope
 from platforms.spec import ContentSource, PlatformSpec, RateWindow, TokenModel, TokenRules
 
 VERSION = "v26.0"  # docs/graph-api/changelog/versions: current since July 2026
@@ -28,6 +29,9 @@ SPEC = PlatformSpec(
         # (IGP/overview: 4800 x impressions of the account per 24 hours).
         RateWindow("reading", 240, 3600),
         RateWindow("publishing", 25, 3600),
+        # docs/graph-api/overview/rate-limiting: 200 calls an hour for each user of the app, shared by all of
+        # them. Taken for a hundred users until `x-app-usage` tells how much of the real one is used.
+        RateWindow("app", 20_000, 3600, LimitScope.APP, costs={"reading": 1, "publishing": 1}),
     ),
     sources=(
         # IGP/instagram-graph-api/reference/ig-user/media: the newest 10,000, stories not among them

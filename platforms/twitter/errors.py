@@ -18,7 +18,7 @@ from platforms.outcome import (
     RetryAfter,
     Unknown,
 )
-from platforms.twitter.spec import QUARTER_HOUR_S
+from platforms.twitter.spec import APP_DAY, DAY_S, POST_CAP, QUARTER_HOUR_S
 from platforms.wire import Json, objects, text_at
 
 _FAULT_RETRY_S = 30.0
@@ -97,13 +97,23 @@ def token_outcome_of(result: Answer | NotSent | Broken, *, refreshing: bool) -> 
 
 def readings_of(answer: Answer, family: str, scope: LimitScope) -> tuple[LimitReading, ...]:
     """The rate window that the answer's headers tell; empty when they are absent or malformed."""
-    limit = _number(answer, "x-rate-limit-limit")
-    remaining = _number(answer, "x-rate-limit-remaining")
+    told = (
+        _reading(answer, family, scope, "x-rate-limit", QUARTER_HOUR_S),
+        _reading(answer, APP_DAY, LimitScope.APP, "x-app-limit-24hour", DAY_S),
+    )
+    return tuple(reading for reading in told if reading is not None)
+
+
+def _reading(
+    answer: Answer, family: str, scope: LimitScope, header: str, longest_s: int
+) -> LimitReading | None:
+    limit = _number(answer, f"{header}-limit")
+    remaining = _number(answer, f"{header}-remaining")
     if limit is None or remaining is None:
-        return ()
-    wait = _until_reset(answer)
+        return None
+    wait = _until_reset(answer, header, longest_s)
     resets_at = None if wait is None else answer.received_at + timedelta(seconds=wait)
-    return (LimitReading(family, scope, limit, remaining, resets_at),)
+    return LimitReading(family, scope, limit, remaining, resets_at)
 
 
 def problem_of(document: Json | None) -> str | None:
@@ -131,13 +141,25 @@ def _limited(
             LimitScope.APP,
             "usage_cap",
             rate_limited=True,
-            family=family,
+            family=POST_CAP,
+            readings=readings,
+        )
+    shared = next((r for r in readings if r.family == APP_DAY and not r.remaining), None)
+    if shared is not None:
+        wait = _until_reset(answer, "x-app-limit-24hour", DAY_S)
+        return RetryAfter(
+            _LIMIT_RETRY_S if wait is None else wait,
+            LimitScope.APP,
+            "app_limit",
+            rate_limited=True,
+            family=APP_DAY,
             readings=readings,
         )
     # The account's own window has room left: then it is the app's window that is exhausted.
-    room_left = any(reading.remaining > 0 for reading in readings)
-    scope = LimitScope.APP if room_left else readings[0].scope if readings else LimitScope.ACCOUNT
-    wait = _until_reset(answer)
+    own = [reading for reading in readings if reading.family == family]
+    room_left = any(reading.remaining > 0 for reading in own)
+    scope = LimitScope.APP if room_left else own[0].scope if own else LimitScope.ACCOUNT
+    wait = _until_reset(answer, "x-rate-limit", QUARTER_HOUR_S)
     return RetryAfter(
         _LIMIT_RETRY_S if wait is None else wait,
         scope,
@@ -148,10 +170,10 @@ def _limited(
     )
 
 
-def _until_reset(answer: Answer) -> float | None:
-    """Seconds to the end of the window, between one second and the longest window X has."""
-    reset = _number(answer, "x-rate-limit-reset")
-    return None if reset is None else min(max(answer.seconds_until(reset), 1.0), QUARTER_HOUR_S)
+def _until_reset(answer: Answer, header: str, longest_s: int) -> float | None:
+    """Seconds to the end of a window, between one second and the longest that X has of its kind."""
+    reset = _number(answer, f"{header}-reset")
+    return None if reset is None else min(max(answer.seconds_until(reset), 1.0), longest_s)
 
 
 def _number(answer: Answer, header: str) -> int | None:

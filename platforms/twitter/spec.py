@@ -1,9 +1,13 @@
 """Facts about X as data. Sources are pages of docs.x.com (public repository `xdevplatform/docs`)."""
 
+from domain.quota import Period
 from platforms.outcome import LimitScope
 from platforms.spec import ContentSource, PlatformSpec, RateWindow, TokenModel, TokenRules
 
 API = "https://api.x.com"  # x-api/fundamentals: v2 and the token endpoint
+DAY_S = 86_400
+POST_CAP = "post_cap"
+APP_DAY = "app_day"
 QUARTER_HOUR_S = 900  # x-api/fundamentals/rate-limits: every window is 15 minutes
 
 # x-api/activity: event type -> whether it is private, that is, needs the person's own grant instead of the
@@ -27,6 +31,9 @@ WELCOME_EVENTS = {
     "post.repost.create": True,
     "oauth.revoke": False,
 }
+
+PAGE = 100  # posts in one answer, at most
+_USER_FAMILIES = ("tweets", "mentions", "lookup", "users")
 
 SPEC = PlatformSpec(
     name="twitter",
@@ -58,16 +65,29 @@ SPEC = PlatformSpec(
         # x-api/webhooks, x-api/activity
         RateWindow("webhooks", 450, QUARTER_HOUR_S, LimitScope.APP),
         RateWindow("subscriptions", 500, QUARTER_HOUR_S, LimitScope.APP),
+        # x-api/fundamentals/post-cap: posts read in a month by all accounts of the app; no header tells it
+        RateWindow(
+            POST_CAP,
+            3_000_000,
+            30 * DAY_S,
+            LimitScope.APP,
+            Period.MONTH,
+            costs={"tweets": PAGE, "mentions": PAGE, "lookup": PAGE},
+            by_item=True,
+        ),
+        # What an agreement allows an app in 24 hours over all its users, told by `x-app-limit-24hour-*`
+        # (seen in answers, not in the documentation): far away until a header says otherwise.
+        RateWindow(APP_DAY, 10_000_000, DAY_S, LimitScope.APP, costs=dict.fromkeys(_USER_FAMILIES, 1)),
     ),
     sources=(
         # x-api/posts/timelines: 3,200 newest posts, 800 newest mentions, pages of at most 100
-        ContentSource("posts", "tweets", page_size=100),
-        ContentSource("mentions", "mentions", page_size=100, remarks=True),
+        ContentSource("posts", "tweets", page_size=PAGE),
+        ContentSource("mentions", "mentions", page_size=PAGE, remarks=True),
     ),
     hosts=("api.x.com",),
     webhook_signature_header="x-twitter-webhooks-signature",  # x-api/webhooks
     capabilities=frozenset({"webhooks", "comments", "mentions", "publish", "revoke"}),
-    batch_read=100,  # GET /2/tweets?ids=
+    batch_read=PAGE,  # GET /2/tweets?ids=
     batch_read_family="lookup",
     batch_read_calls=2,  # the newest version of an edited post is a second one
     profile_family="users",

@@ -87,11 +87,13 @@ class Access:
         subject = f"{caller.app.id}:{caller.account.id}"
         business = limits.spend("instagram", "business", "account", subject, rule, now)
         app = limits.spend("instagram", "app", "app", caller.app.id, _APP_RULE, now)
+        ledger = self._state.ledger
+        ledger.shared(caller.app.id, caller.account.id, app.exceeded)
         if app.exceeded:
-            self._state.ledger.rate_limited += 1
+            ledger.limited(caller.app.id)
             raise Refused(errors.app_limit())
         if business.exceeded:
-            self._state.ledger.rate_limited += 1
+            ledger.limited(caller.app.id)
             minutes = -(-(business.ends_ms - now) // 60_000)
             raise Refused(errors.account_limit(caller.account.id, minutes))
         return business, app

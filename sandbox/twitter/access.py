@@ -14,6 +14,8 @@ from sandbox.world import Profile
 
 HOSTS = ("api.x.com", "api.twitter.com")
 WINDOW_S = 900
+APP_FAMILY = "app"
+"""One quota over all users of an app, as agreements have it: none until `PUT /_sandbox/limits` sets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ Handler = Callable[[Call, Caller], Awaitable[Reply]]
 class Access:
     def __init__(self, state: State) -> None:
         self._state = state
-        self.families: list[str] = []
+        self.families: list[str] = [APP_FAMILY]
 
     def operation(
         self,
@@ -57,6 +59,7 @@ class Access:
         async def guarded(call: Call) -> Reply:
             try:
                 caller = self._caller(call, needed, app_only)
+                shared = self._spend_shared(caller)
                 windows = self._spend(f"{method} {template}", caller, per_user, per_app)
                 try:
                     reply = await handler(call, caller)
@@ -69,6 +72,8 @@ class Access:
             tightest = min(windows, key=lambda window: window.remaining / window.limit, default=None)
             if tightest:
                 reply.headers |= errors.rate_headers(tightest.limit, tightest.remaining, tightest.resets_at_s)
+            if shared:
+                reply.headers |= errors.app_headers(shared.limit, shared.remaining, shared.resets_at_s)
             return reply
 
         return Operation("twitter", HOSTS, method, template, guarded)
@@ -97,6 +102,19 @@ class Access:
         account = self._state.world.accounts["twitter", token.grant.external_id]
         return Caller(self._state.app_of(token.grant.app_id), account, scopes)
 
+    def _spend_shared(self, caller: Caller) -> Window | None:
+        """Count a call with a user's token in the quota of its app, if there is one."""
+        rule = self._state.limits.rule("twitter", APP_FAMILY)
+        if caller.account is None or rule is None:
+            return None
+        now, ledger = self._state.clock.now_ms(), self._state.ledger
+        window = self._state.limits.spend("twitter", APP_FAMILY, "app", caller.app.id, rule, now)
+        ledger.shared(caller.app.id, caller.account.id, window.exceeded)
+        if window.exceeded:
+            ledger.limited(caller.app.id)
+            raise Refused(errors.too_many_of_app(window.resets_at_s, window.limit))
+        return window
+
     def _spend(self, family: str, caller: Caller, per_user: int | None, per_app: int | None) -> list[Window]:
         limits, now = self._state.limits, self._state.clock.now_ms()
         windows = []
@@ -109,6 +127,6 @@ class Access:
             )
         for window in windows:
             if window.exceeded:
-                self._state.ledger.rate_limited += 1
+                self._state.ledger.limited(caller.app.id)
                 raise Refused(errors.too_many(window.resets_at_s, window.limit))
         return windows

@@ -64,6 +64,21 @@ def too_many(reset_s: int, limit: int) -> Reply:
     return reply
 
 
+def too_many_of_app(reset_s: int, limit: int) -> Reply:
+    reply = problem(429, "Too Many Requests", "Too Many Requests")
+    reply.headers |= app_headers(limit, 0, reset_s)
+    return reply
+
+
+def app_headers(limit: int, remaining: int, reset_s: int) -> dict[str, str]:
+    """Of what all users of an app share."""
+    return {
+        "x-app-limit-24hour-limit": str(limit),
+        "x-app-limit-24hour-remaining": str(remaining),
+        "x-app-limit-24hour-reset": str(reset_s),
+    }
+
+
 def rate_headers(limit: int, remaining: int, reset_s: int) -> dict[str, str]:
     """`reset_s`: unix seconds at which the window ends."""
     return {

@@ -23,6 +23,7 @@ ENTITIES: Mapping[Kind, str] = {
     Kind.CAMPAIGN: "social_campaigns",
     Kind.TRANSACTION: "social_transactions",
     Kind.LINK: "social_links",
+    Kind.BUDGET: "app_budgets",
 }
 PARTITIONS = "partitions"
 DEAD_LETTERS = "dead_letters"
@@ -62,6 +63,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     "social_campaigns": _EVERY_ENTITY,
     "social_transactions": _EVERY_ENTITY,
     "social_links": _EVERY_ENTITY,
+    "app_budgets": _EVERY_ENTITY,
     "social_content": (
         _index("org", "socialAccountId", "publishedAt", "_id"),
         _index("org", "publishedAt", "_id"),

@@ -13,6 +13,8 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from actors.budget.entity import BudgetEntity
+from actors.budget.leases import Leases
 from actors.campaign.entity import CampaignEntity
 from actors.campaign.history import CampaignHandler
 from actors.compose import Handlers
@@ -211,6 +213,7 @@ class World:
             clock,
             failpoints,
             self.count,
+            Leases(adapters, clock, self.count),  # the platform has no shared window: everything is paid
         )
         return Parts(
             entities={
@@ -218,6 +221,7 @@ class World:
                 Kind.CAMPAIGN: CampaignEntity(),
                 Kind.LINK: LinkEntity(),
                 Kind.TRANSACTION: TransactionEntity(),
+                Kind.BUDGET: BudgetEntity(adapters),
             },
             handler=Handlers(
                 {

@@ -5,15 +5,14 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from actors.account.effects import (
-    Refresh,
-)
-from actors.account.handler import AccountHandler
+from actors.account.effects import FetchPage, Refresh
+from actors.account.handler import AccountHandler, Quotas
 from actors.account.publisher import Publisher
 from actors.account.state import Call
 from actors.account.work import CALL_TIMEOUT
 from actors.runtime.entity import Effect, Message
 from actors.runtime.failpoints import Failpoints
+from domain.budget import Priority
 from domain.clock import ManualClock
 from domain.content import Profile
 from domain.ids import AccountId
@@ -24,6 +23,7 @@ from storage.crypto import Keyring, field_aad
 from storage.ports import Mailboxes, Parking
 from storage.records import Cursor, Document, StoreUnavailable
 from storage.records import Page as Stored
+from tests.fakes.budgets import Unmetered
 from tests.fakes.documents import FakeParking, FakeSideStore
 from tests.fakes.streams import FakeMailboxes, FakeRedis
 from tests.unit.account.driver import TWITTER
@@ -31,6 +31,9 @@ from tests.unit.account.driver import TWITTER
 ACCOUNT = AccountId("twitter", "100", "org_a")
 APP = PlatformApp("app_x", "twitter", "client", Secret("app-secret"), (Secret("app-secret"),))
 GRANT = Grant(Secret("access-new"), Secret("refresh-new"), 7200, ("tweet.read",))
+
+PAID: Any = {"app_id": "app_x", "priority": Priority.SCHEDULED}
+"""Of an effect: from whose shared quotas its call is paid, and how urgent it is."""
 
 
 class FakePlatform:
@@ -115,6 +118,7 @@ class Surroundings:
         self.app: PlatformApp | None = APP
         self.apps_away = False
         self.failpoints = Failpoints()
+        self.quotas: Quotas = Unmetered()
         self.counted: list[dict[str, Any]] = []
 
     async def run(self, effect: Effect) -> list[Message]:
@@ -139,6 +143,7 @@ class Surroundings:
             clock=self.clock,
             failpoints=self.failpoints,
             count=lambda name, n=1, **labels: self.counted.append(labels),
+            quotas=self.quotas,
         )
         return await handler.run(ACCOUNT.key, effect)
 
@@ -152,6 +157,15 @@ class Surroundings:
         not_after = self.clock.now() + timedelta(seconds=left_s)
         access, refresh = self.seal("accessToken", "access-old"), self.seal("refreshToken", "refresh-old")
         return Refresh("int_1", "app_x", access, refresh, not_after)
+
+    def fetch(
+        self,
+        source: str,
+        cursor: str | None = None,
+        since: datetime | None = None,
+        newer_than_id: str | None = None,
+    ) -> FetchPage:
+        return FetchPage(self.call, source, self.access, cursor, since, newer_than_id, **PAID)
 
     @property
     def call(self) -> Call:

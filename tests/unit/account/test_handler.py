@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from actors.account.effects import (
-    FetchPage,
     FetchProfile,
     ReadItems,
     Revoke,
@@ -22,7 +21,7 @@ from platforms.base import Grant, ItemReads, Page, PageQuery
 from platforms.outcome import LimitScope, Ok, Outcome, ReauthRequired, Rejected, RetryAfter, Unknown
 from storage.crypto import SealBroken
 from tests.unit.account.driver import TWITTER, post
-from tests.unit.account.surroundings import GRANT, Surroundings
+from tests.unit.account.surroundings import GRANT, PAID, Surroundings
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ async def test_tokens_are_sealed_for_their_own_record_and_field(around: Surround
 
 async def test_no_token_in_clear_in_any_message_or_effect(around: Surroundings) -> None:
     around.platform.reads = Ok(Page((post(1),)))
-    for effect in (around.refresh(), FetchPage(around.call, "posts", around.access, None, None, None)):
+    for effect in (around.refresh(), around.fetch("posts")):
         messages = await around.run(effect)
         seen = f"{effect!r}{messages!r}{around.counted!r}"
         for token in ("access-old", "refresh-old", "access-new", "refresh-new", "app-secret"):
@@ -114,7 +113,7 @@ async def test_a_page_is_asked_as_decided_and_dated_before_the_call(around: Surr
     since = around.clock.now() - timedelta(hours=1)
     around.platform.reads = Ok(Page((post(1),)))
     asked_at, call = around.clock.now(), around.call
-    (message,) = await around.run(FetchPage(around.call, "posts", around.access, "c1", since, "99"))
+    (message,) = await around.run(around.fetch("posts", "c1", since, "99"))
     ((_, (token, external_id, query)),) = around.platform.asked
     assert (token, external_id) == ("access-old", "100")
     assert query == PageQuery(TWITTER.sources[0], "c1", since, "99")
@@ -126,7 +125,7 @@ async def test_a_page_is_asked_as_decided_and_dated_before_the_call(around: Surr
 
 async def test_reading_by_id(around: Surroundings) -> None:
     around.platform.reads = Ok(ItemReads(gone=frozenset({"2"})))
-    effect = ReadItems(around.call, ("1", "2"), around.access)
+    effect = ReadItems(around.call, ("1", "2"), around.access, **PAID)
     (message,) = await around.run(effect)
     assert around.platform.asked == [("read_items", ("access-old", "100", ("1", "2")))]
     assert (message.name, message.data["access"]) == ("items_read", effect.access)
@@ -134,7 +133,7 @@ async def test_reading_by_id(around: Surroundings) -> None:
 
 async def test_calls_are_counted_by_outcome(around: Surroundings) -> None:
     around.platform.reads = RetryAfter(60, LimitScope.ACCOUNT, "http_429", rate_limited=True)
-    await around.run(FetchPage(around.call, "posts", around.access, None, None, None))
+    await around.run(around.fetch("posts"))
     await around.run(around.refresh())
     assert around.counted == [
         {"platform": "twitter", "family": "tweets", "outcome": "rate_limited"},
@@ -144,7 +143,7 @@ async def test_calls_are_counted_by_outcome(around: Surroundings) -> None:
 
 async def test_a_profile_travels_by_its_own_names(around: Surroundings) -> None:
     around.platform.reads = Ok(Profile("100", "kiln", follower_count=7, alias_ids=("178",)))
-    (message,) = await around.run(FetchProfile(around.call, around.access))
+    (message,) = await around.run(FetchProfile(around.call, around.access, **PAID))
     assert message.name == "profile_fetched"
     profile = message.data["outcome"].value
     assert (profile["username"], profile["follower_count"], profile["alias_ids"]) == ("kiln", 7, ["178"])
@@ -154,10 +153,10 @@ async def test_a_profile_travels_by_its_own_names(around: Surroundings) -> None:
 async def test_a_call_that_waited_too_long_for_its_turn_is_not_made(around: Surroundings, name: str) -> None:
     """Its owner has asked again meanwhile: under load, every call would be made twice."""
     effects: dict[str, Effect] = {
-        "page": FetchPage(around.call, "posts", around.access, None, None, None),
-        "items": ReadItems(around.call, ("1",), around.access),
-        "profile": FetchProfile(around.call, around.access),
-        "subscribe": Subscribe(around.call, "app_x", around.access),
+        "page": around.fetch("posts"),
+        "items": ReadItems(around.call, ("1",), around.access, **PAID),
+        "profile": FetchProfile(around.call, around.access, **PAID),
+        "subscribe": Subscribe(around.call, around.access, **PAID),
     }
     around.clock.advance((CALL_TIMEOUT - timedelta(seconds=CALL_MARGIN_S)).total_seconds())
     assert await around.run(effects[name]) == []
@@ -167,7 +166,7 @@ async def test_a_call_that_waited_too_long_for_its_turn_is_not_made(around: Surr
 async def test_a_call_ends_before_its_owner_stops_waiting(around: Surroundings) -> None:
     around.platform.takes = 60.0
     call = Call("call_1", around.clock.now() + timedelta(seconds=CALL_MARGIN_S + 0.05))
-    (message,) = await around.run(Subscribe(call, "app_x", around.access))
+    (message,) = await around.run(Subscribe(call, around.access, **PAID))
     assert isinstance(message.data["outcome"], RetryAfter)
     assert message.data["outcome"].reason == "timeout"
 
@@ -181,7 +180,7 @@ OUTCOMES = [Ok(None), Unknown("sent"), Rejected("403", "Not for this app."), Rea
 @pytest.mark.parametrize("outcome", OUTCOMES)
 async def test_subscribing_names_the_address_of_the_app(around: Surroundings, outcome: Outcome[None]) -> None:
     around.platform.reads = outcome
-    (message,) = await around.run(Subscribe(around.call, "app_x", around.access))
+    (message,) = await around.run(Subscribe(around.call, around.access, **PAID))
     url = "https://rookery.example/webhooks/twitter/app_x"
     assert around.platform.asked == [("subscribe", ("access-old", "100", url))]
     assert (message.name, message.data["outcome"]) == ("subscribed", outcome)
@@ -195,7 +194,7 @@ async def test_without_its_app_nothing_is_subscribed_yet(
 ) -> None:
     around.app = None
     around.apps_away = missing == "store"
-    (message,) = await around.run(Subscribe(around.call, "app_x", around.access))
+    (message,) = await around.run(Subscribe(around.call, around.access, **PAID))
     assert around.platform.asked == []
     assert message.data["outcome"].reason == reason
 

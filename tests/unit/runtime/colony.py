@@ -62,6 +62,7 @@ class Handler:
             clock=colony.clock,
             failpoints=Failpoints(),
             count=colony.count,
+            quotas=nobody,
         )
 
     async def run(self, key: EntityKey, effect: Effect) -> list[Message]:

@@ -1,0 +1,297 @@
+"""What all accounts of one platform application share: a pool of units, leased in chunks to those who call.
+
+Guarantee: units spent and units leased are together never more than the platform's limit as far as it is
+known. A lease that its holder does not report on in time counts as spent until the window ends.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from domain.budget import SHARES, Priority
+
+LEASE = timedelta(seconds=15)
+"""How long a holder may spend from a chunk without reporting."""
+WAITING = timedelta(seconds=5)
+"""How long a holder that was not given all it wanted counts as waiting, unless it asks again."""
+KEPT_AT_LEAST = 0.05
+"""Of what is kept back for more urgent calls, the part that stays kept until the window ends."""
+REMEMBERED_ORGS = 500
+_STEPS = 200
+_SHORTEST_STEP = timedelta(milliseconds=250)
+_PERCENT_SLACK = 0.02
+
+
+class Period(StrEnum):
+    ROLLING = "rolling"  # so many seconds from the first call
+    DAY = "day"  # from midnight to midnight of a time zone (YouTube: Pacific)
+    MONTH = "month"  # the calendar month of a time zone
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """When a window ends. `seconds` is the length of a rolling one; `zone` an IANA name."""
+
+    period: Period
+    seconds: int
+    zone: str = "UTC"
+
+    def ends(self, now: datetime) -> datetime:
+        """The end of the window that begins or is open now. A rolling one begins with its first call at the
+        platform, which may come as late as the first lease ends."""
+        if self.period is Period.ROLLING:
+            return now + LEASE + timedelta(seconds=self.seconds)
+        midnight = now.astimezone(ZoneInfo(self.zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+        if self.period is Period.DAY:
+            following = midnight + timedelta(days=1)
+        else:
+            following = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+        return following.astimezone(now.tzinfo)
+
+    @property
+    def length(self) -> timedelta:
+        return timedelta(seconds=self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Units that one org's calls of one priority wait for at one holder, or will soon. `calls`: those that
+    wait now, of as many accounts; by them a scarce part is divided between holders."""
+
+    priority: Priority
+    org: str
+    units: int
+    calls: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    units: int  # leased and not reported as spent
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    wants: tuple[Want, ...]
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One shared window. `served` counts what each org was given in it; `refused`: the platform said no."""
+
+    limit: int
+    used: int = 0
+    resets_at: datetime | None = None
+    refused: bool = False
+    leases: Mapping[str, Lease] = field(default_factory=dict)
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    served: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def leased(self) -> int:
+        return sum(lease.units for lease in self.leases.values())
+
+    @property
+    def committed(self) -> int:
+        return self.used + self.leased
+
+    def at(self, now: datetime) -> "Pool":
+        """As it is at this moment: leases that ended count as spent, and a window that ended starts anew."""
+        alive = {holder: lease for holder, lease in self.leases.items() if lease.until > now}
+        lapsed = self.leased - sum(lease.units for lease in alive.values())
+        waiting = {holder: w for holder, w in self.waiting.items() if w.until > now}
+        pool = replace(self, used=self.used + lapsed, leases=alive, waiting=waiting)
+        if self.resets_at is not None and self.resets_at <= now:
+            pool = replace(pool, used=0, resets_at=None, refused=False, served={})
+        return pool
+
+    # -- holders ------------------------------------------------------------------------------------
+    def reported(self, holder: str, spent: int, returned: int) -> "Pool":
+        """What a holder did with its lease since it last said so. What it no longer holds is not believed:
+        it counts as spent already."""
+        lease = self.leases.get(holder)
+        if lease is None:
+            return self
+        spent = min(max(0, spent), lease.units)
+        left = lease.units - spent - min(max(0, returned), lease.units - spent)
+        leases = {h: held for h, held in self.leases.items() if h != holder}
+        if left:
+            leases[holder] = replace(lease, units=left)
+        return replace(self, used=self.used + spent, leases=leases)
+
+    def granted(
+        self, holder: str, wants: Sequence[Want], cycle: Cycle, now: datetime
+    ) -> tuple["Pool", list[Want], dict[tuple[Priority, str], datetime]]:
+        """Lease what is to be had: the pool, what was granted, and when to ask again for what was not.
+
+        The more urgent first, each as far into the window as it may reach; within a priority by `_shares`.
+        What other holders wait for is left for them.
+        """
+        pool = self._waits(holder, wants, now)
+        if wants and pool.resets_at is None:
+            pool = replace(pool, resets_at=cycle.ends(now))
+        given: list[Want] = []
+        again: dict[tuple[Priority, str], datetime] = {}
+        for priority in sorted({want.priority for want in wants}):
+            shares = pool._shares(priority, cycle, now)
+            for want in (w for w in wants if w.priority is priority):
+                units = min(want.units, shares.get((holder, want.org), 0), pool._free(priority, cycle, now))
+                if units:
+                    given.append(replace(want, units=units))
+                    pool = pool._leasing(holder, want.org, units, now)
+                if units < want.units:
+                    again[priority, want.org] = pool._again(cycle, now)
+        lease = pool.leases.get(holder)
+        if lease is not None:
+            ends = min(now + LEASE, pool.resets_at or now + LEASE)
+            pool = replace(pool, leases={**pool.leases, holder: replace(lease, until=ends)})
+        got = {(g.priority, g.org): g.units for g in given}
+        rest = [replace(w, units=w.units - got.get((w.priority, w.org), 0)) for w in wants]
+        return pool._waits(holder, [w for w in rest if w.units], now), given, again
+
+    def reach(self, priority: Priority, cycle: Cycle, now: datetime) -> int:
+        """How far into the window this priority may go: what is kept back for the more urgent shrinks as the
+        window passes, because less of it can still be needed."""
+        left = 1.0
+        if self.resets_at is not None:
+            left = min(1.0, max(KEPT_AT_LEAST, (self.resets_at - now) / cycle.length))
+        return math.floor(self.limit * (1 - (1 - SHARES[priority]) * left))
+
+    def _free(self, priority: Priority, cycle: Cycle, now: datetime) -> int:
+        if self.refused:
+            return 0
+        reach = self.reach(priority, cycle, now)
+        if not self.committed:
+            reach = max(reach, min(1, self.limit))  # a tiny quota must not starve anybody for ever
+        return max(0, reach - self.committed)
+
+    def _shares(self, priority: Priority, cycle: Cycle, now: datetime) -> dict[tuple[str, str], int]:
+        """(holder, org) -> units: the org that was served least comes first until all are level, and an org
+        leaves the others' equal parts alone for as long as they can still use them."""
+        free = self._free(priority, cycle, now)
+        demand: dict[str, dict[str, Want]] = {}
+        for holder, waiting in self.waiting.items():
+            for want in waiting.wants:
+                if want.priority is priority:
+                    demand.setdefault(want.org, {})[holder] = want
+        if not free or not demand:
+            return {}
+        total = {org: sum(want.units for want in wants.values()) for org, wants in demand.items()}
+        if priority > Priority.PUBLISH:
+            total = self._within_equal_parts(total, self.reach(priority, cycle, now), cycle, now)
+        parts = level(free, total, self.served)
+        return {
+            (holder, org): units
+            for org, part in parts.items()
+            for holder, units in _by_calls(part, demand[org]).items()
+        }
+
+    def _within_equal_parts(
+        self, total: Mapping[str, int], reach: int, cycle: Cycle, now: datetime
+    ) -> dict[str, int]:
+        orgs = set(total) | set(self.served)
+        part = -(-reach // len(orgs))
+        behind = {org: max(0, part - self.served.get(org, 0)) for org in orgs}
+        passed = 0.0
+        if self.resets_at is not None:
+            passed = min(1.0, max(0.0, 1 - (self.resets_at - now) / cycle.length))
+        unclaimed = sum(behind.values())
+        return {
+            org: min(units, behind[org] + math.floor(passed * (unclaimed - behind[org])))
+            for org, units in total.items()
+        }
+
+    def _leasing(self, holder: str, org: str, units: int, now: datetime) -> "Pool":
+        lease = self.leases.get(holder, Lease(0, now))
+        served = {**self.served, org: self.served.get(org, 0) + units}
+        if len(served) > REMEMBERED_ORGS:  # to forget the least served favours it
+            del served[min(served, key=served.__getitem__)]
+        leases = {**self.leases, holder: replace(lease, units=lease.units + units)}
+        return replace(self, leases=leases, served=served)
+
+    def _waits(self, holder: str, wants: Sequence[Want], now: datetime) -> "Pool":
+        waiting = {h: w for h, w in self.waiting.items() if h != holder}
+        if wants:
+            waiting[holder] = Waiting(tuple(wants), now + WAITING)
+        return replace(self, waiting=waiting)
+
+    def _again(self, cycle: Cycle, now: datetime) -> datetime:
+        """When a little more of the window may be used, or it is over."""
+        ends = self.resets_at or now + LEASE
+        if self.refused or self.committed >= self.limit:
+            return ends
+        return min(ends, now + max(_SHORTEST_STEP, cycle.length / _STEPS))
+
+    # -- the platform's word ------------------------------------------------------------------------
+    def told(self, limit: int, remaining: int, resets_at: datetime | None, now: datetime) -> "Pool":
+        """Believe what an answer said. Without a reset time the numbers are a share of the limit (percent).
+
+        An answer may be older than what holders spent meanwhile: a count only raises what is used.
+        """
+        if limit <= 0 or (resets_at is not None and resets_at <= now):
+            return self
+        spent = max(0, limit - max(0, remaining))
+        if resets_at is None:
+            least = self.limit * spent // limit
+            most = math.ceil(self.limit * min(1.0, (spent + 1) / limit))
+            used = max(self.used, least - self.leased)
+            if used > most + self.limit * _PERCENT_SLACK:
+                used = most
+            return replace(self, used=used)
+        refused = self.refused and not (limit > self.limit and remaining > 0)
+        used = self.used
+        if self.refused and not refused:
+            used = spent  # the refusal spoke of the quota as it was
+        used = max(used, spent - self.leased)
+        return replace(self, limit=limit, used=used, resets_at=resets_at, refused=refused)
+
+    def exhausted(self, until: datetime, now: datetime) -> "Pool":
+        """The platform refused a call for the application's sake: nothing is left before `until`."""
+        if until <= now:
+            return self
+        return replace(self, used=max(self.used, self.limit - self.leased), resets_at=until, refused=True)
+
+
+def level(free: int, demand: Mapping[str, int], served: Mapping[str, int]) -> dict[str, int]:
+    """Divide `free` units so that the least served come up to the others (max-min fair), never above what
+    each demands. What cannot be divided equally goes, a unit each, to the least served."""
+    free = min(free, sum(demand.values()))
+    low, high = 0, free + max((served.get(name, 0) for name in demand), default=0)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if sum(_up_to(middle, name, demand, served) for name in demand) <= free:
+            low = middle
+        else:
+            high = middle - 1
+    parts = {name: _up_to(low, name, demand, served) for name in demand}
+    left = free - sum(parts.values())
+    for name in sorted(demand, key=lambda n: (served.get(n, 0) + parts[n], n)):
+        if left <= 0:
+            break
+        if parts[name] < demand[name] and served.get(name, 0) + parts[name] <= low:
+            parts[name] += 1
+            left -= 1
+    return parts
+
+
+def _by_calls(units: int, wants: Mapping[str, Want]) -> dict[str, int]:
+    """An org's part divided between holders, as many units to each waiting call; rounded up."""
+    parts: dict[str, int] = {}
+    left = dict(wants)
+    while left:
+        calls = sum(max(1, want.calls) for want in left.values())
+        fits = [h for h, want in left.items() if want.units * calls <= units * max(1, want.calls)]
+        if not fits:
+            return parts | {h: -(-units * max(1, want.calls) // calls) for h, want in left.items()}
+        for holder in fits:
+            parts[holder] = left.pop(holder).units
+            units -= parts[holder]
+    return parts
+
+
+def _up_to(height: int, name: str, demand: Mapping[str, int], served: Mapping[str, int]) -> int:
+    return min(demand[name], max(0, height - served.get(name, 0)))
