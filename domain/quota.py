@@ -183,7 +183,7 @@ class Pool:
         total = {org: sum(want.units for want in wants.values()) for org, wants in demand.items()}
         if priority > Priority.PUBLISH:
             total = self._within_equal_parts(total, self.reach(priority, cycle, now), cycle, now)
-        parts = level(free, total, self.served)
+        parts = level(free, total, self._kept())
         return {
             (holder, org): units
             for org, part in parts.items()
@@ -193,9 +193,10 @@ class Pool:
     def _within_equal_parts(
         self, total: Mapping[str, int], reach: int, cycle: Cycle, now: datetime
     ) -> dict[str, int]:
-        orgs = set(total) | set(self.served)
-        part = -(-reach // len(orgs))
-        behind = {org: max(0, part - self.served.get(org, 0)) for org in orgs}
+        served = self._kept()
+        orgs = set(total) | set(served)
+        part = max(1, -(-reach // len(orgs)))
+        behind = {org: max(0, part - served.get(org, 0)) for org in orgs}
         passed = 0.0
         if self.resets_at is not None:
             passed = min(1.0, max(0.0, 1 - (self.resets_at - now) / cycle.length))
@@ -204,6 +205,13 @@ class Pool:
             org: min(units, behind[org] + math.floor(passed * (unclaimed - behind[org])))
             for org, units in total.items()
         }
+
+    def _kept(self) -> Mapping[str, int]:
+        """`served` less what was given back: by whom is not known, so that all lose the same share of it."""
+        given = sum(self.served.values())
+        if given <= self.committed:
+            return self.served
+        return {org: units * self.committed // given for org, units in self.served.items()}
 
     def _leasing(self, holder: str, org: str, units: int, now: datetime) -> "Pool":
         lease = self.leases.get(holder, Lease(0, now))
