@@ -23,6 +23,7 @@ REMEMBERED_ORGS = 500
 _STEPS = 200
 _SHORTEST_STEP = timedelta(milliseconds=250)
 _PERCENT_SLACK = 0.02
+_SAME_END = timedelta(seconds=1)  # platforms tell whole seconds
 
 
 class Period(StrEnum):
@@ -51,20 +52,18 @@ class Cycle:
             following = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
         return following.astimezone(now.tzinfo)
 
-    @property
-    def length(self) -> timedelta:
-        return timedelta(seconds=self.seconds)
-
 
 @dataclass(frozen=True, slots=True)
 class Want:
     """Units that one org's calls of one priority wait for at one holder, or will soon. `calls`: those that
-    wait now, of as many accounts; by them a scarce part is divided between holders."""
+    wait now, of as many accounts; by them a scarce part is divided between holders. `step`: what one call
+    costs; less than that is of no use."""
 
     priority: Priority
     org: str
     units: int
     calls: int = 1
+    step: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +84,7 @@ class Pool:
 
     limit: int
     used: int = 0
+    opened_at: datetime | None = None  # when we first heard of the window, by a call or a header
     resets_at: datetime | None = None
     refused: bool = False
     leases: Mapping[str, Lease] = field(default_factory=dict)
@@ -106,8 +106,20 @@ class Pool:
         waiting = {holder: w for holder, w in self.waiting.items() if w.until > now}
         pool = replace(self, used=self.used + lapsed, leases=alive, waiting=waiting)
         if self.resets_at is not None and self.resets_at <= now:
-            pool = replace(pool, used=0, resets_at=None, refused=False, served={})
+            pool = replace(pool, used=0, opened_at=None, resets_at=None, refused=False, served={})
         return pool
+
+    def left(self, now: datetime) -> float:
+        """The share of the window that is still to come."""
+        if self.resets_at is None or self.opened_at is None or self.opened_at >= self.resets_at:
+            return 1.0
+        return min(1.0, max(0.0, (self.resets_at - now) / (self.resets_at - self.opened_at)))
+
+    def length(self, cycle: Cycle) -> timedelta:
+        """As far as it is known: a header may tell another one than the spec."""
+        if self.resets_at is None or self.opened_at is None or self.opened_at >= self.resets_at:
+            return timedelta(seconds=cycle.seconds)
+        return self.resets_at - self.opened_at
 
     # -- holders ------------------------------------------------------------------------------------
     def reported(self, holder: str, spent: int, returned: int) -> "Pool":
@@ -133,18 +145,21 @@ class Pool:
         """
         pool = self._waits(holder, wants, now)
         if wants and pool.resets_at is None:
-            pool = replace(pool, resets_at=cycle.ends(now))
+            pool = replace(pool, opened_at=now, resets_at=cycle.ends(now))
         given: list[Want] = []
         again: dict[tuple[Priority, str], datetime] = {}
         for priority in sorted({want.priority for want in wants}):
-            shares = pool._shares(priority, cycle, now)
+            shares = pool._shares(priority, now)
             for want in (w for w in wants if w.priority is priority):
-                units = min(want.units, shares.get((holder, want.org), 0), pool._free(priority, cycle, now))
+                units = min(want.units, shares.get((holder, want.org), 0))
                 if units:
+                    # Whole calls, if only one: fragments would lie about at several holders.
+                    units = min(want.units, max(want.step, units // want.step * want.step))
+                if units and units <= pool._free(priority, now):
                     given.append(replace(want, units=units))
                     pool = pool._leasing(holder, want.org, units, now)
                 if units < want.units:
-                    again[priority, want.org] = pool._again(cycle, now)
+                    again[priority, want.org] = pool._again(want, cycle, now)
         lease = pool.leases.get(holder)
         if lease is not None:
             ends = min(now + LEASE, pool.resets_at or now + LEASE)
@@ -153,26 +168,23 @@ class Pool:
         rest = [replace(w, units=w.units - got.get((w.priority, w.org), 0)) for w in wants]
         return pool._waits(holder, [w for w in rest if w.units], now), given, again
 
-    def reach(self, priority: Priority, cycle: Cycle, now: datetime) -> int:
+    def reach(self, priority: Priority, now: datetime) -> int:
         """How far into the window this priority may go: what is kept back for the more urgent shrinks as the
         window passes, because less of it can still be needed."""
-        left = 1.0
-        if self.resets_at is not None:
-            left = min(1.0, max(KEPT_AT_LEAST, (self.resets_at - now) / cycle.length))
-        return math.floor(self.limit * (1 - (1 - SHARES[priority]) * left))
+        return math.floor(self.limit * (1 - (1 - SHARES[priority]) * max(KEPT_AT_LEAST, self.left(now))))
 
-    def _free(self, priority: Priority, cycle: Cycle, now: datetime) -> int:
+    def _free(self, priority: Priority, now: datetime) -> int:
         if self.refused:
             return 0
-        reach = self.reach(priority, cycle, now)
+        reach = self.reach(priority, now)
         if not self.committed:
             reach = max(reach, min(1, self.limit))  # a tiny quota must not starve anybody for ever
         return max(0, reach - self.committed)
 
-    def _shares(self, priority: Priority, cycle: Cycle, now: datetime) -> dict[tuple[str, str], int]:
+    def _shares(self, priority: Priority, now: datetime) -> dict[tuple[str, str], int]:
         """(holder, org) -> units: the org that was served least comes first until all are level, and an org
         leaves the others' equal parts alone for as long as they can still use them."""
-        free = self._free(priority, cycle, now)
+        free = self._free(priority, now)
         demand: dict[str, dict[str, Want]] = {}
         for holder, waiting in self.waiting.items():
             for want in waiting.wants:
@@ -182,7 +194,7 @@ class Pool:
             return {}
         total = {org: sum(want.units for want in wants.values()) for org, wants in demand.items()}
         if priority > Priority.PUBLISH:
-            total = self._within_equal_parts(total, self.reach(priority, cycle, now), cycle, now)
+            total = self._within_equal_parts(total, self.reach(priority, now), now)
         parts = level(free, total, self._kept())
         return {
             (holder, org): units
@@ -190,16 +202,12 @@ class Pool:
             for holder, units in _by_calls(part, demand[org]).items()
         }
 
-    def _within_equal_parts(
-        self, total: Mapping[str, int], reach: int, cycle: Cycle, now: datetime
-    ) -> dict[str, int]:
+    def _within_equal_parts(self, total: Mapping[str, int], reach: int, now: datetime) -> dict[str, int]:
         served = self._kept()
         orgs = set(total) | set(served)
         part = max(1, -(-reach // len(orgs)))
         behind = {org: max(0, part - served.get(org, 0)) for org in orgs}
-        passed = 0.0
-        if self.resets_at is not None:
-            passed = min(1.0, max(0.0, 1 - (self.resets_at - now) / cycle.length))
+        passed = 1 - self.left(now)
         unclaimed = sum(behind.values())
         return {
             org: min(units, behind[org] + math.floor(passed * (unclaimed - behind[org])))
@@ -227,18 +235,26 @@ class Pool:
             waiting[holder] = Waiting(tuple(wants), now + WAITING)
         return replace(self, waiting=waiting)
 
-    def _again(self, cycle: Cycle, now: datetime) -> datetime:
-        """When a little more of the window may be used, or it is over."""
+    def _again(self, want: Want, cycle: Cycle, now: datetime) -> datetime:
+        """When this priority may use enough of the window for one more call, or when it is over."""
         ends = self.resets_at or now + LEASE
-        if self.refused or self.committed >= self.limit:
+        wanted = self.committed + want.step
+        kept = 1 - SHARES[want.priority]
+        if self.refused or wanted > self.limit * (1 - kept * KEPT_AT_LEAST):
             return ends
-        return min(ends, now + max(_SHORTEST_STEP, cycle.length / _STEPS))
+        length = self.length(cycle)
+        soon = now + max(_SHORTEST_STEP, length / _STEPS)
+        if kept and wanted > self.reach(want.priority, now):
+            left = (1 - wanted / self.limit) / kept
+            soon = max(soon, ends - left * length)
+        return min(ends, soon)
 
     # -- the platform's word ------------------------------------------------------------------------
     def told(self, limit: int, remaining: int, resets_at: datetime | None, now: datetime) -> "Pool":
         """Believe what an answer said. Without a reset time the numbers are a share of the limit (percent).
 
-        An answer may be older than what holders spent meanwhile: a count only raises what is used.
+        An answer may be older than what holders spent meanwhile: a count of the same window only raises what
+        is used.
         """
         if limit <= 0 or (resets_at is not None and resets_at <= now):
             return self
@@ -250,18 +266,20 @@ class Pool:
             if used > most + self.limit * _PERCENT_SLACK:
                 used = most
             return replace(self, used=used)
-        refused = self.refused and not (limit > self.limit and remaining > 0)
-        used = self.used
-        if self.refused and not refused:
-            used = spent  # the refusal spoke of the quota as it was
-        used = max(used, spent - self.leased)
-        return replace(self, limit=limit, used=used, resets_at=resets_at, refused=refused)
+        pool = replace(self, limit=limit, resets_at=resets_at, opened_at=self.opened_at or now)
+        if self.resets_at is not None and resets_at > self.resets_at + _SAME_END:
+            # The platform has begun a new window. What is leased may have been spent in either.
+            pool = replace(pool, used=0, opened_at=now, refused=False, served={})
+        elif self.refused and limit > self.limit and remaining > 0:
+            pool = replace(pool, used=0, refused=False)  # the refusal spoke of the quota as it was
+        return replace(pool, used=max(pool.used, spent - pool.leased))
 
     def exhausted(self, until: datetime, now: datetime) -> "Pool":
         """The platform refused a call for the application's sake: nothing is left before `until`."""
         if until <= now:
             return self
-        return replace(self, used=max(self.used, self.limit - self.leased), resets_at=until, refused=True)
+        used, opened = max(self.used, self.limit - self.leased), self.opened_at or now
+        return replace(self, used=used, opened_at=opened, resets_at=until, refused=True)
 
 
 def level(free: int, demand: Mapping[str, int], served: Mapping[str, int]) -> dict[str, int]:

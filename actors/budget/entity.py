@@ -101,7 +101,7 @@ class BudgetEntity:
 
     def _lease(self, state: BudgetState, data: Mapping[str, Any], now: datetime) -> Turn[BudgetState]:
         """`data`: holder, number (rising with each request of the holder), pools: name -> {spent, returned,
-        wants: [[priority, org, units, calls]], told: [[limit, remaining, resets_at]], refused_until}.
+        wants: [[priority, org, units, calls, step]], told: [[limit, remaining, resets_at]], refused_until}.
 
         The answer has for each of these pools what was granted as [priority, org, units] and for how many
         seconds, and for what was not: [priority, org, seconds after which to ask again].
@@ -116,7 +116,7 @@ class BudgetEntity:
             if name not in windows:
                 continue  # the asker runs another release
             pool = _informed(pools[name].reported(holder, asked["spent"], asked["returned"]), asked, now)
-            wants = [Want(Priority(p), org, u, n) for p, org, u, n in asked["wants"] if u > 0]
+            wants = [Want(Priority(p), *row) for p, *row in asked["wants"]]
             wants = wants[:WANTS_AT_MOST]
             pools[name], given, again = pool.granted(holder, wants, windows[name].cycle, now)
             answers[name] = _answer(pools[name], holder, given, again, windows[name], now)
@@ -166,7 +166,8 @@ def _answer(
         "lease_s": ((lease.until - now) if lease else LEASE).total_seconds(),
         "again_s": [[int(p), org, (at - now).total_seconds()] for (p, org), at in again.items()],
         "limit": pool.limit,
-        "per_second": pool.limit / window.seconds,
+        "per_second": pool.limit / pool.length(window.cycle).total_seconds(),
+        "to_the_end": lease is not None and lease.until == pool.resets_at,
         "over": pool.refused or pool.committed >= pool.limit,
     }
 

@@ -15,6 +15,7 @@ class Paid:
 
     budget: EntityKey
     priority: Priority
+    org: str
     needs: Mapping[str, int]
     lives: Mapping[str, int]  # pool -> which lease paid
 
@@ -40,6 +41,7 @@ class Hand:
 
     units: list[int] = field(default_factory=lambda: [0] * len(Priority))
     ends: float = 0.0  # monotonic
+    renews: float = 0.0  # monotonic: when to have it prolonged, if it is still needed
     life: int = 0  # a lease that lapsed, or that may have, ends one
     spent: int = 0
     open: int = 0
@@ -61,17 +63,20 @@ class Hand:
 
     def take(self, priority: Priority, org: str, units: int, now: float, by_item: bool) -> None:
         """Spend; what counts by item stays open until the answer says how many there were."""
+        self.paid_at = now
         if by_item:
             self.open += units
         else:
-            self.spent += units
-        self.fade(now)
-        self.recent[priority, org] = self.recent.get((priority, org), 0.0) + units
-        self.paid_at = now
+            self.spend(priority, org, units, now)
         for p in reversed(Priority):
             taken = min(units, self.units[p])
             self.units[p] -= taken
             units -= taken
+
+    def spend(self, priority: Priority, org: str, units: int, now: float) -> None:
+        self.spent += units
+        self.fade(now)
+        self.recent[priority, org] = self.recent.get((priority, org), 0.0) + units
 
     def fade(self, now: float) -> None:
         """`recent` counts what was spent about one second ago."""

@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import inf
 from typing import Any, Protocol
 
 import structlog
@@ -25,7 +26,7 @@ from actors.budget.queue import Queue, Ticket
 from actors.runtime.entity import Message
 from actors.runtime.metrics import Counter
 from actors.runtime.tasks import Tasks
-from domain.budget import Priority
+from domain.budget import SHARES, Priority
 from domain.clock import Clock
 from domain.errors import RookeryError
 from domain.ids import AccountId, EntityKey, budget_key
@@ -102,7 +103,7 @@ class Leases:
         spec = self._platforms[account.platform].spec
         needs = _needs(spec, calls)
         if not needs:
-            return Paid(budget_key(account.platform, app_id), priority, {}, {})
+            return Paid(budget_key(account.platform, app_id), priority, account.org, {}, {})
         if self.closing:
             return Held(1.0, None)
         app = self._app(account.platform, app_id)
@@ -117,7 +118,7 @@ class Leases:
             async with asyncio.timeout(max(0.0, patience_s)):
                 result = await asyncio.shield(future)
         except TimeoutError:
-            late = Held(1.0, next(iter(self._short_of(app, ticket)), None))
+            late = self._too_late(app, ticket)
             result = future.result() if future.done() else late
         finally:
             app.queue.remove(ticket)
@@ -136,7 +137,7 @@ class Leases:
             if app.windows[pool].by_item and hand.life == paid.lives[pool]:
                 cost = units if items is None else min(items, units)
                 hand.open -= units
-                hand.spent += cost
+                hand.spend(paid.priority, paid.org, cost, self._clock.monotonic())
                 hand.units[paid.priority] += units - cost
         self._serve(app)
 
@@ -213,7 +214,9 @@ class Leases:
         costs = {pool: self._cost(app, pool, units) for pool, units in ticket.needs.items()}
         for pool, units in costs.items():
             app.hands[pool].take(ticket.priority, ticket.org, units, now, app.windows[pool].by_item)
-        return Paid(app.key, ticket.priority, costs, {pool: app.hands[pool].life for pool in costs})
+        return Paid(
+            app.key, ticket.priority, ticket.org, costs, {pool: app.hands[pool].life for pool in costs}
+        )
 
     def _cost(self, app: App, pool: str, units: int) -> int:
         """A call that may cost more than the whole window is paid with all of it."""
@@ -228,6 +231,13 @@ class Leases:
             if app.hands[pool].room(ticket.priority) < self._cost(app, pool, units)
             or app.hands[pool].refused_until is not None
         ]
+
+    def _too_late(self, app: App, ticket: Ticket) -> Held:
+        now, pause, pool = self._clock.monotonic(), 1.0, None
+        for pool in self._short_of(app, ticket):
+            again = app.hands[pool].again.get((ticket.priority, ticket.org), now)
+            pause = max(pause, again - now)
+        return Held(pause, pool)
 
     # -- the owner ----------------------------------------------------------------------------------
     async def _step(self) -> float:
@@ -249,9 +259,15 @@ class Leases:
             return True
         if any(hand.again.get((t.priority, t.org), 0.0) <= now for t in self._short(app, pool)):
             return True
-        if now - hand.paid_at > IDLE_S and (hand.held() or hand.spent):
+        if (hand.held() or hand.spent) and self._idle(app, pool, now):
             return True
-        return bool(hand.held() or hand.open) and hand.ends - now < RENEW_S
+        return bool(hand.held() or hand.open) and hand.renews <= now
+
+    def _idle(self, app: App, pool: str, now: float) -> bool:
+        """Nothing was paid from it for a while, and nothing waits for it."""
+        if now - app.hands[pool].paid_at <= IDLE_S:
+            return False
+        return not any(pool in ticket.needs for ticket in app.queue.heads())
 
     def _short(self, app: App, pool: str) -> Iterable[Ticket]:
         """Tickets that this pool holds up. The first of an org stands for those behind it."""
@@ -297,40 +313,44 @@ class Leases:
 
     def _asked(self, app: App, pool: str, now: float) -> dict[str, Any]:
         hand = app.hands[pool]
-        wants = {} if self.closing else self._wants(app, pool, now)
-        idle = now - hand.paid_at > IDLE_S and not wants
+        wants: list[list[Any]] = []
+        idle = self._idle(app, pool, now)
         returned = hand.drop() if self.closing or idle or hand.refused_until is not None else 0
+        if not self.closing:
+            wants = self._wants(app, pool, now)
         return {
             "spent": hand.spent,
             "returned": returned,
-            "wants": [[int(p), org, units, calls] for (p, org), (units, calls) in wants.items()],
+            "wants": wants,
             "told": [
                 [r.limit, r.remaining, r.resets_at and r.resets_at.isoformat()] for r in hand.told.values()
             ],
             "refused_until": hand.refused_until and hand.refused_until.isoformat(),
         }
 
-    def _wants(self, app: App, pool: str, now: float) -> dict[tuple[Priority, str], tuple[int, int]]:
-        """By priority and org: units for what waits and will soon come, and the calls that wait."""
+    def _wants(self, app: App, pool: str, now: float) -> list[list[Any]]:
+        """Rows of priority, org, units (for what waits and will soon come, less what is in hand), calls that
+        wait, and what one of them costs."""
         hand = app.hands[pool]
-        waiting: dict[tuple[Priority, str], tuple[int, int]] = {}
+        rows: dict[tuple[Priority, str], list[int]] = {}
         for ticket in app.queue.all():
             if pool in ticket.needs:
-                row = ticket.priority, ticket.org
-                units, calls = waiting.get(row, (0, 0))
-                waiting[row] = units + self._cost(app, pool, ticket.needs[pool]), calls + 1
+                cost = self._cost(app, pool, ticket.needs[pool])
+                row = rows.setdefault((ticket.priority, ticket.org), [0, 0, cost])
+                row[:] = row[0] + cost, row[1] + 1, min(row[2], cost)
         hand.fade(now)
-        wants = dict(waiting)
-        cost = max(app.windows[pool].costs.values(), default=1)
-        idle = now - hand.paid_at > IDLE_S
-        for row in {*waiting, *(() if idle else hand.recent)}:
-            if row[0] > Priority.PUBLISH:  # what is kept back for people is not taken before they come
-                units, calls = waiting.get(row, (0, 0))
-                ahead = max(int(hand.recent.get(row, 0.0) * AHEAD_S), SMALLEST_CHUNK * cost)
-                # What is in hand is for what comes; without anybody waiting it lasts for a while.
-                more = ahead if units else ahead - hand.held()
-                if more > 0:
-                    wants[row] = units + more, calls
+        if not self._idle(app, pool, now):
+            for known in hand.recent:
+                rows.setdefault(known, [0, 0, 1])
+        in_hand = hand.held()
+        wants: list[list[Any]] = []
+        for (priority, org), (units, calls, cost) in sorted(rows.items()):
+            if priority > Priority.PUBLISH:  # what is kept back for people is not taken before they come
+                units += max(int(hand.recent.get((priority, org), 0.0) * AHEAD_S), SMALLEST_CHUNK * cost)
+            covered = min(units, in_hand)
+            in_hand -= covered
+            if units > covered:
+                wants.append([int(priority), org, units - covered, calls, cost])
         return wants
 
     def _granted(self, app: App, answers: Mapping[str, Any], sent_at: float) -> None:
@@ -343,22 +363,24 @@ class Leases:
                 hand.units[priority] += units
             app.queue.credit(pool, [(org, units) for _, org, units in answer["granted"]])
             hand.ends = sent_at + answer["lease_s"] - min(END_MARGIN_S, answer["lease_s"] / 4)
+            hand.renews = inf if answer["to_the_end"] else hand.ends - RENEW_S
             hand.again = {(Priority(p), org): now + pause for p, org, pause in answer["again_s"]}
             self._hold_back(app, pool, now)
 
     def _hold_back(self, app: App, pool: str, now: float) -> None:
-        """Calls whose turn will not come while they may wait learn when to come again, one by one."""
+        """Calls whose turn will not come while they may wait learn when it may, one after the other."""
         hand = app.hands[pool]
         ahead: dict[Priority, int] = {}
         for ticket in app.queue.all():
             again = hand.again.get((ticket.priority, ticket.org))
-            if again is None or pool not in ticket.needs or again <= ticket.deadline:
+            if again is None or pool not in ticket.needs:
                 continue
             units = ahead.get(ticket.priority, 0)
             ahead[ticket.priority] = units + ticket.needs[pool]
-            pause = units / hand.per_second
-            at = again + (min(pause, SPREAD_S) if hand.over else pause)
-            ticket.answer(Held(max(1.0, at - now), pool))
+            freed = hand.per_second * (1 - SHARES[ticket.priority]) or hand.per_second
+            at = again + (min(units / hand.per_second, SPREAD_S) if hand.over else units / freed)
+            if at > ticket.deadline:
+                ticket.answer(Held(max(1.0, at - now), pool))
 
 
 class _Stale(Exception):

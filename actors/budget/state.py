@@ -59,11 +59,16 @@ def _pool_out(name: str, pool: Pool) -> Document:
         "name": name,
         "limit": pool.limit,
         "used": pool.used,
+        "openedAt": pool.opened_at,
         "resetsAt": pool.resets_at,
         "refused": pool.refused,
         "leases": [[holder, lease.units, lease.until] for holder, lease in pool.leases.items()],
         "waiting": [
-            [holder, [[int(w.priority), w.org, w.units, w.calls] for w in waiting.wants], waiting.until]
+            [
+                holder,
+                [[int(w.priority), w.org, w.units, w.calls, w.step] for w in waiting.wants],
+                waiting.until,
+            ]
             for holder, waiting in pool.waiting.items()
         ],
         "served": [[org, units] for org, units in pool.served.items()],
@@ -74,6 +79,7 @@ def _pool_in(d: Document) -> Pool:
     return Pool(
         limit=d["limit"],
         used=d["used"],
+        opened_at=d["openedAt"],
         resets_at=d["resetsAt"],
         refused=d["refused"],
         leases={holder: Lease(units, until) for holder, units, until in d["leases"]},

@@ -52,7 +52,7 @@ class Leasing(RuleBasedStateMachine):
     def ask(self, holder: str, wants: list[tuple[Priority, str, int, int]], returned: int) -> None:
         self._at()
         rows = {(p, org): Want(p, org, units, calls) for p, org, units, calls in wants}
-        units, until = self.hands.get(holder, (0, self.now))
+        units, _ = self.hands.get(holder, (0, self.now))
         back = min(returned, units)
         self.pool = self.pool.reported(holder, self.unreported.pop(holder, 0), back)
         before = self.pool.committed
@@ -101,12 +101,11 @@ class Leasing(RuleBasedStateMachine):
     def a_header_says(self, limit: int, used: int, seconds: int) -> None:
         self._at()
         ends = self.now + timedelta(seconds=seconds)
-        refused = self.pool.refused
         self.pool = self.pool.told(limit, limit - used, ends, self.now)
         if seconds > 0:
             self.window_ends, self.told = ends, True
             assert self.pool.limit == limit
-            assert self.pool.committed >= min(used, limit) or refused
+            assert self.pool.committed >= min(used, limit)
 
     @rule(percent=st.integers(0, 130))
     def a_percentage_says(self, percent: int) -> None:
@@ -157,7 +156,11 @@ TestLeasing.settings = settings(max_examples=150, stateful_step_count=40, deadli
         (DAY, "2026-07-01T06:59:00+00:00", "2026-07-01T07:00:00+00:00"),  # summer
         (DAY, "2026-03-08T12:00:00+00:00", "2026-03-09T07:00:00+00:00"),  # the day has 23 hours
         (Cycle(Period.MONTH, 30 * 86_400), "2026-12-31T23:59:00+00:00", "2027-01-01T00:00:00+00:00"),
-        (Cycle(Period.MONTH, 30 * 86_400, "Asia/Tokyo"), "2026-01-31T15:30:00+00:00", "2026-02-28T15:00:00+00:00"),
+        (
+            Cycle(Period.MONTH, 30 * 86_400, "Asia/Tokyo"),
+            "2026-01-31T15:30:00+00:00",
+            "2026-02-28T15:00:00+00:00",
+        ),
     ],
 )
 def test_a_calendar_window_ends_at_midnight_of_its_zone(cycle: Cycle, now: str, ends: str) -> None:
@@ -232,7 +235,7 @@ def test_an_org_with_many_accounts_gets_no_more_than_one_with_few() -> None:
     """One call at a time for each account, over a whole window, 300 accounts against 3."""
     pool, now, got = Pool(600), NOW, {"many": 0, "few": 0}
     step = timedelta(seconds=5)
-    for _ in range(int(QUARTER.length / step)):
+    for _ in range(int(timedelta(seconds=900) / step)):
         pool = pool.at(now)
         wants = [backfill("many", 300, 300), backfill("few", 3, 3)]
         pool, given, _ = pool.granted("h", wants, QUARTER, now)
@@ -240,7 +243,7 @@ def test_an_org_with_many_accounts_gets_no_more_than_one_with_few() -> None:
             got[want.org] += want.units
         pool = pool.reported("h", sum(g.units for g in given), 0)
         now += step
-    assert got["few"] >= 0.45 * sum(got.values())
+    assert got["few"] >= 0.43 * sum(got.values())
     assert sum(got.values()) >= 0.95 * 600
 
 
@@ -253,7 +256,7 @@ def test_what_one_org_does_not_use_goes_to_the_others_before_the_window_ends() -
 
 
 def test_a_scarce_part_is_divided_between_hosts_by_the_calls_that_wait_there() -> None:
-    pool = replace(Pool(100), resets_at=NOW + QUARTER.length)
+    pool = Pool(100)
     pool, _, _ = pool.granted("h", [Want(Priority.PERSON, "a", 100, 1)], QUARTER, NOW)
     pool, _, _ = pool.granted("g", [backfill("a", 30, 30)], QUARTER, NOW)
     pool, _, _ = pool.granted("k", [backfill("a", 500, 10)], QUARTER, NOW)
