@@ -1,10 +1,12 @@
 """Two hosts in this process with the real handlers, and the sandbox behind the real HTTP client: what the
 budgets are measured with. Stores are the tests' fakes; a call between the hosts is sealed and takes as long
-as one over Ray."""
+as one over Ray. Time is the simulation's: it jumps from one thing to do to the next, so that the figures do
+not depend on what else the machine does."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -22,7 +24,7 @@ from actors.runtime.forwarder import ActorGone
 from actors.runtime.host import Host
 from actors.runtime.owner import Parts
 from actors.runtime.verdicts import NotOwner
-from domain.clock import SystemClock
+from domain.clock import truncate_ms
 from domain.errors import Busy
 from domain.ids import AccountId, EntityKey, Kind
 from domain.secrets import Secret
@@ -30,18 +32,49 @@ from platforms.base import PlatformApp
 from platforms.http import PlatformHttp, make_client
 from platforms.registry import PLATFORMS
 from sandbox.app import Sandbox
+from sandbox.clock import SandboxClock
 from storage.crypto import Keyring, field_aad
 from storage.records import Cursor, Page
 from tests.fakes.documents import FakeClaims, FakeDeadLetters, FakeEntityStore, FakeParking, FakeSideStore
 from tests.fakes.streams import FakeEventBus, FakeLiveFeed, FakeMailboxes, FakeRedis
 
 PARTITIONS = 8
+START = datetime(2026, 11, 2, 9, tzinfo=UTC)
+PLATFORM_S = 0.1
 RAY_S = 0.003  # one way; a small call over Ray takes 6 ms there and back
 
 
 async def until(condition: Callable[[], bool], pause_s: float = 0.01) -> None:
     while not condition():  # noqa: ASYNC110  # what it looks at tells nobody of its changes
         await asyncio.sleep(pause_s)
+
+
+def _nobody(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(404)
+
+
+class LoopClock:
+    def now(self) -> datetime:
+        return truncate_ms(START + timedelta(seconds=self.monotonic()))
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def ms(self) -> int:
+        return int(self.now().timestamp() * 1000)
+
+
+class Distant(httpx.AsyncBaseTransport):
+    """The platform is so far away."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(PLATFORM_S / 2)
+        response = await self._inner.handle_async_request(request)
+        await asyncio.sleep(PLATFORM_S / 2)
+        return response
 
 
 class NoActors:
@@ -62,8 +95,10 @@ class NoContent:
 
 class Flock:
     def __init__(self) -> None:
-        self.clock = SystemClock()
-        self.sandbox = Sandbox(seed="flock")
+        self.clock = LoopClock()
+        self.sandbox = Sandbox(
+            seed="flock", clock=SandboxClock(self.clock.ms), webhook_transport=httpx.MockTransport(_nobody)
+        )
         self.asgi = httpx.ASGITransport(self.sandbox)
         self.control = httpx.AsyncClient(transport=self.asgi, base_url="http://sandbox/_sandbox")
         self.app_id = self.sandbox.state.apps.defaults["twitter"]
@@ -162,7 +197,7 @@ class Flock:
         mailboxes, parking = FakeMailboxes(self._redis), FakeParking()
         handler = AccountHandler(
             PLATFORMS,
-            PlatformHttp(make_client("http://sandbox", self.asgi), self.clock),
+            PlatformHttp(make_client("http://sandbox", Distant(self.asgi)), self.clock),
             find_app,
             self._keyring,
             NoContent(),

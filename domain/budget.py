@@ -52,6 +52,12 @@ class Window:
             return replace(self, used=used + calls, resets_at=resets_at)
         return resets_at
 
+    def returned(self, calls: int, reserved_at: datetime) -> "Window":
+        """Calls that were reserved then and never sent, if that was in the window now open."""
+        if self.resets_at is None or reserved_at < self.resets_at - timedelta(seconds=self.seconds):
+            return self
+        return replace(self, used=max(0, self.used - calls))
+
     def told(self, limit: int, remaining: int, resets_at: datetime | None) -> "Window":
         """Believe the platform. Without a reset time the numbers are a share of the limit (percent)."""
         if limit <= 0:

@@ -40,11 +40,11 @@ class Cycle:
     seconds: int
     zone: str = "UTC"
 
-    def ends(self, now: datetime) -> datetime:
+    def ends(self, now: datetime, told_s: float = 0.0) -> datetime:
         """The end of the window that begins or is open now. A rolling one begins with its first call at the
-        platform, which may come as late as the first lease ends."""
+        platform, which may come as late as the first lease ends; it is `told_s` long if that is known."""
         if self.period is Period.ROLLING:
-            return now + LEASE + timedelta(seconds=self.seconds)
+            return now + LEASE + timedelta(seconds=told_s or self.seconds)
         midnight = now.astimezone(ZoneInfo(self.zone)).replace(hour=0, minute=0, second=0, microsecond=0)
         if self.period is Period.DAY:
             following = midnight + timedelta(days=1)
@@ -87,6 +87,7 @@ class Pool:
     opened_at: datetime | None = None  # when we first heard of the window, by a call or a header
     resets_at: datetime | None = None
     refused: bool = False
+    told_s: float = 0.0  # the longest that headers said a window is; 0: none said
     leases: Mapping[str, Lease] = field(default_factory=dict)
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     served: Mapping[str, int] = field(default_factory=dict)
@@ -118,7 +119,7 @@ class Pool:
     def length(self, cycle: Cycle) -> timedelta:
         """As far as it is known: a header may tell another one than the spec."""
         if self.resets_at is None or self.opened_at is None or self.opened_at >= self.resets_at:
-            return timedelta(seconds=cycle.seconds)
+            return timedelta(seconds=self.told_s or cycle.seconds)
         return self.resets_at - self.opened_at
 
     # -- holders ------------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ class Pool:
         """
         pool = self._waits(holder, wants, now)
         if wants and pool.resets_at is None:
-            pool = replace(pool, opened_at=now, resets_at=cycle.ends(now))
+            pool = replace(pool, opened_at=now, resets_at=cycle.ends(now, pool.told_s))
         given: list[Want] = []
         again: dict[tuple[Priority, str], datetime] = {}
         for priority in sorted({want.priority for want in wants}):
@@ -272,7 +273,8 @@ class Pool:
             pool = replace(pool, used=0, opened_at=now, refused=False, served={})
         elif self.refused and limit > self.limit and remaining > 0:
             pool = replace(pool, used=0, refused=False)  # the refusal spoke of the quota as it was
-        return replace(pool, used=max(pool.used, spent - pool.leased))
+        told_s = max(pool.told_s, (resets_at - (pool.opened_at or now)).total_seconds())
+        return replace(pool, used=max(pool.used, spent - pool.leased), told_s=told_s)
 
     def exhausted(self, until: datetime, now: datetime) -> "Pool":
         """The platform refused a call for the application's sake: nothing is left before `until`."""

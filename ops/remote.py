@@ -41,6 +41,9 @@ class Remote:
     def post(self, path: str, body: Json | None = None) -> Json:
         return self._ask("POST", path, json=body or {}, headers={"Idempotency-Key": new_id("cli")})
 
+    def put(self, path: str, body: Json) -> Json:
+        return self._ask("PUT", path, json=body, headers={"Idempotency-Key": new_id("cli")})
+
     def patch(self, path: str, body: Json) -> Json:
         return self._ask("PATCH", path, json=body)
 

@@ -33,6 +33,18 @@ def reserve(
     return max(refused) if refused else replace(state, budget=budget)
 
 
+def returned(
+    state: AccountState, spec: PlatformSpec, calls: Mapping[str, int], reserved_at: datetime
+) -> AccountState:
+    """The calls were reserved and never sent: they waited for what all accounts of the app share."""
+    budget = dict(state.budget)
+    for family, number in calls.items():
+        window = _window(state, spec, family)
+        if window is not None:
+            budget[family] = window.returned(number, reserved_at)
+    return replace(state, budget=budget)
+
+
 def believe(state: AccountState, spec: PlatformSpec, readings: tuple[LimitReading, ...]) -> AccountState:
     """Correct the windows by what the platform says."""
     budget = dict(state.budget)

@@ -74,6 +74,8 @@ def answered(
             until = now + timedelta(seconds=outcome.seconds)
             state = budgets.limited(state, spec, outcome, _family(spec, errand), until)
             if outcome.held:  # it never came to the call: nothing failed
+                reserved_at = owed.call.until - CALL_TIMEOUT
+                state = budgets.returned(state, spec, calls_of(spec, errand), reserved_at)
                 state = _owing(state, errand, replace(owed, call=None, wait_until=until))
                 return _noted(state, errand, outcome.reason), None
             return _failed(state, errand, owed, outcome.reason, now, until), None

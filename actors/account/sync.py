@@ -14,7 +14,16 @@ from actors.account import budgets
 from actors.account.content import Changes
 from actors.account.documents import side_id
 from actors.account.state import AccountState, Job, Mode, Source
-from actors.account.work import MAX_FAILURES, failed, family_of, given_up, interval, source_of
+from actors.account.work import (
+    CALL_TIMEOUT,
+    MAX_FAILURES,
+    calls_of,
+    failed,
+    family_of,
+    given_up,
+    interval,
+    source_of,
+)
 from domain.content import ContentItem
 from domain.engagement import Reading
 from domain.events import Event, EventType
@@ -178,6 +187,9 @@ def _not_ok(
         case RetryAfter(seconds=seconds):
             until = now + timedelta(seconds=seconds if outcome.held else max(seconds, 1.0))
             state = budgets.limited(state, spec, outcome, family_of(spec, job), until)
+            if outcome.held and job.call is not None:
+                reserved_at = job.call.until - CALL_TIMEOUT
+                state = budgets.returned(state, spec, calls_of(spec, job), reserved_at)
             held_by = budgets.whose(outcome, family_of(spec, job))
             job = replace(job, wait_until=until, held_by=held_by)
             if outcome.rate_limited:

@@ -49,6 +49,9 @@ SMALLEST_CHUNK = 5
 """Calls: a chunk for work that has only begun, so that a request to the owner is not made for each."""
 AWAY_S = 1.0
 SPREAD_S = 2.0
+LONGEST_PACE_S = 900.0
+LONGEST_HOLD_S = 3600.0
+"""After so long an account looks again, because a quota may have grown meanwhile."""
 
 
 class Ask(Protocol):
@@ -201,6 +204,10 @@ class Leases:
 
     def _serve(self, app: App) -> None:
         """Pay for what can be paid, then ask for the rest."""
+        self._pay_waiting(app)
+        self._kick(app)
+
+    def _pay_waiting(self, app: App) -> None:
         now = self._clock.monotonic()
         for hand in app.hands.values():
             if (hand.held() or hand.open) and hand.ends <= now:
@@ -208,7 +215,6 @@ class Leases:
         if not self.closing:
             for ticket in app.queue.payable(lambda t: self._short_of(app, t)):
                 ticket.answer(self._paid(app, ticket, now))
-        self._kick(app)
 
     def _paid(self, app: App, ticket: Ticket, now: float) -> Paid:
         costs = {pool: self._cost(app, pool, units) for pool, units in ticket.needs.items()}
@@ -365,6 +371,8 @@ class Leases:
             hand.ends = sent_at + answer["lease_s"] - min(END_MARGIN_S, answer["lease_s"] / 4)
             hand.renews = inf if answer["to_the_end"] else hand.ends - RENEW_S
             hand.again = {(Priority(p), org): now + pause for p, org, pause in answer["again_s"]}
+        self._pay_waiting(app)
+        for pool in answers:
             self._hold_back(app, pool, now)
 
     def _hold_back(self, app: App, pool: str, now: float) -> None:
@@ -380,7 +388,8 @@ class Leases:
             freed = hand.per_second * (1 - SHARES[ticket.priority]) or hand.per_second
             at = again + (min(units / hand.per_second, SPREAD_S) if hand.over else units / freed)
             if at > ticket.deadline:
-                ticket.answer(Held(max(1.0, at - now), pool))
+                longest = LONGEST_HOLD_S if hand.over else LONGEST_PACE_S
+                ticket.answer(Held(min(max(1.0, at - now), longest), pool))
 
 
 class _Stale(Exception):

@@ -62,6 +62,7 @@ def _pool_out(name: str, pool: Pool) -> Document:
         "openedAt": pool.opened_at,
         "resetsAt": pool.resets_at,
         "refused": pool.refused,
+        "toldS": pool.told_s,
         "leases": [[holder, lease.units, lease.until] for holder, lease in pool.leases.items()],
         "waiting": [
             [
@@ -82,6 +83,7 @@ def _pool_in(d: Document) -> Pool:
         opened_at=d["openedAt"],
         resets_at=d["resetsAt"],
         refused=d["refused"],
+        told_s=d["toldS"],
         leases={holder: Lease(units, until) for holder, units, until in d["leases"]},
         waiting={
             holder: Waiting(tuple(Want(Priority(p), org, *rest) for p, org, *rest in wants), until)

@@ -7,14 +7,16 @@ import structlog
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
+from actors.budget.entity import LARGEST_LIMIT
 from actors.runtime.entity import Message
 from actors.runtime.envelope import stream_of
 from api.access import Caller, Svc, entity_key, kind_of, own_dead_letter, own_view
 from api.auth import Principal
 from api.commands import Command, with_etag
-from api.paging import Limit, cursor_invalid
+from api.paging import CursorText, Limit, cursor_invalid, decode_cursor
 from api.schemas import Body, Json
 from api.services import Services
+from api.views import entity_page
 from domain.errors import Conflict, Invalid, RookeryError
 from domain.ids import EntityKey, Kind, external_partition
 from storage.mongo.schema import ENTITIES
@@ -44,6 +46,34 @@ async def list_parked(services: Svc, limit: Limit = 50) -> Json:
     """External accounts that webhooks arrive for although nobody connected them, and how many."""
     counts = await services.parking.counts(limit)
     return {"items": [{"target": target, "parked": n} for target, n in counts.items()]}
+
+
+class SharedLimit(Body):
+    """A limit that the platform gave to the application, where no header tells it."""
+
+    pool: str = Field(max_length=64)
+    limit: int = Field(ge=1, le=LARGEST_LIMIT)
+
+
+@router.get("/budgets")
+async def list_app_budgets(services: Svc, limit: Limit = 50, cursor: CursorText = None) -> Json:
+    """What all accounts of a platform application share: limits, what is used, leased to whom, resets."""
+    return await entity_page(services, Kind.BUDGET, "", limit, decode_cursor(cursor))
+
+
+@router.get("/budgets/{id}")
+async def get_app_budget(id: str, services: Svc) -> Json:
+    """One application's, by `platform.application id`."""
+    return await services.owners.view(entity_key(Kind.BUDGET, id))
+
+
+@router.put("/budgets/{id}/limits")
+async def set_app_limit(
+    id: str, body: SharedLimit, response: Response, services: Svc, command: Command
+) -> Json:
+    """Tell a limit that no header tells: it holds from the next lease on."""
+    key = entity_key(Kind.BUDGET, id)
+    return with_etag(response, await command.send(key, "set_limit", body.model_dump()))
 
 
 @router.get("/entities/{kind}/{id}")

@@ -58,6 +58,34 @@ def partitions(
 
 
 @app.command()
+def budgets(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
+    """What all accounts of a platform application share, and which process has leased how much of it."""
+    with remote(url, api_key) as api:
+        found = list(api.pages("/v1/ops/budgets"))
+    if as_json:
+        print_json(found)
+        return
+    columns = ("application", "limit of", "limit", "used", "leased", "leased to", "waiting", "resets at")
+    rows = (_pool(one["id"], name, pool) for one in found for name, pool in one["pools"].items())
+    print_rows(columns, rows, none="No application has been asked for anything yet.")
+
+
+@app.command("set-limit")
+def set_limit(
+    budget: Annotated[str, typer.Argument(metavar="APPLICATION", help="As `ops budgets` shows it.")],
+    pool: Annotated[str, typer.Argument(metavar="LIMIT-OF", help="As `ops budgets` shows it.")],
+    limit: Annotated[int, typer.Argument(min=1)],
+    url: Url = DEFAULT_URL,
+    api_key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell a quota that the platform gave to an application and no header tells."""
+    with remote(url, api_key) as api:
+        view = api.put(f"/v1/ops/budgets/{segment(budget)}/limits", {"pool": pool, "limit": limit})
+    print_json(view) if as_json else print(f"{budget}: {pool} is {view['pools'][pool]['limit']} now.")
+
+
+@app.command()
 def entity(kind: Kind, id_: Id, url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
     """Where an entity lives, its state, budget, version and reminders."""
     with remote(url, api_key) as api:
@@ -135,6 +163,19 @@ def _place(kind: ids.Kind, id_: str, name: str, url: str, api_key: str | None, a
 
 def _path(kind: ids.Kind, id_: str) -> str:
     return f"/v1/ops/entities/{kind}/{segment(id_)}"
+
+
+def _pool(budget: str, name: str, pool: Json) -> tuple[object, ...]:
+    return (
+        budget,
+        name + (" (refused)" if pool["refused"] else ""),
+        pool["limit"],
+        pool["used"],
+        pool["leased"],
+        ", ".join(f"{holder} {lease['units']}" for holder, lease in pool["leased_to"].items()) or None,
+        sum(pool["waiting"].values()) or None,
+        pool["resets_at"],
+    )
 
 
 def _lag(lag: dict[str, int]) -> str | None:
