@@ -29,7 +29,7 @@ class Unmetered:
         patience_s: float,
     ) -> Paid | Held:
         self.paid.append((app_id, calls, priority))
-        return self.held or Paid(budget_key(account.platform, app_id), priority, {}, {})
+        return self.held or Paid(budget_key(account.platform, app_id), priority, account.org, {}, {})
 
     def settle(self, paid: Paid, items: int | None) -> None:
         self.settled.append(items)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -14,12 +15,15 @@ from actors.account.effects import (
 from actors.account.handler import CALL_MARGIN_S
 from actors.account.state import Call
 from actors.account.work import CALL_TIMEOUT
+from actors.budget.hand import Held
 from actors.runtime.entity import Effect
 from actors.runtime.failpoints import Failpoint
+from domain.budget import Priority
 from domain.content import Profile
 from platforms.base import Grant, ItemReads, Page, PageQuery
 from platforms.outcome import LimitScope, Ok, Outcome, ReauthRequired, Rejected, RetryAfter, Unknown
 from storage.crypto import SealBroken
+from tests.fakes.budgets import Unmetered
 from tests.unit.account.driver import TWITTER, post
 from tests.unit.account.surroundings import GRANT, PAID, Surroundings
 
@@ -209,3 +213,42 @@ async def test_revoking_gives_the_platform_both_tokens(around: Surroundings) -> 
 async def test_nothing_is_revoked_where_there_is_nothing(around: Surroundings) -> None:
     await around.run(Revoke("app_x", b"", None))
     assert around.platform.asked == []
+
+
+# -- what all accounts of an application share ------------------------------------------------------
+
+
+async def test_pain_06_a_call_is_paid_from_the_applications_quota_before_it_is_sent(
+    around: Surroundings,
+) -> None:
+    around.platform.reads = Ok(Page(items=(post(1), post(2))))
+    await around.run(around.fetch("posts"))
+    await around.run(Subscribe(around.call, around.access, **PAID))
+    quotas: Any = around.quotas
+    assert quotas.paid == [
+        ("app_x", {"tweets": 1}, Priority.SCHEDULED),
+        ("app_x", TWITTER.subscribe_calls, Priority.SCHEDULED),
+    ]
+    assert quotas.settled[0] == 2  # what counts by item costs what came
+
+
+async def test_pain_07_a_call_that_is_held_back_is_not_sent_and_says_whose_limit_it_was(
+    around: Surroundings,
+) -> None:
+    around.quotas = Unmetered(Held(33.0, "post_cap"))
+    (message,) = await around.run(around.fetch("posts"))
+    assert not around.platform.asked
+    assert message.name == "page_fetched"
+    outcome = message.data["outcome"]
+    assert (outcome.scope, outcome.family, outcome.seconds) == (LimitScope.APP, "post_cap", 33.0)
+    assert outcome.held and outcome.rate_limited
+
+
+async def test_pain_07_what_an_answer_tells_of_the_application_reaches_its_budget(
+    around: Surroundings,
+) -> None:
+    refusal = RetryAfter(60.0, LimitScope.APP, "app_limit", rate_limited=True, family="app_day")
+    around.platform.reads = refusal
+    await around.run(around.fetch("posts"))
+    quotas: Any = around.quotas
+    assert quotas.learned == [refusal] and quotas.settled == [0]
