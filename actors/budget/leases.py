@@ -181,7 +181,13 @@ class Leases:
         for app in self._apps.values():
             for ticket in app.queue.all():
                 ticket.answer(Held(1.0, None))
-        await asyncio.gather(*(self._request(app) for app in self._apps.values() if not app.asking))
+        if self._ask is not None:
+            await asyncio.gather(*(self._last_request(app) for app in self._apps.values()))
+
+    async def _last_request(self, app: App) -> None:
+        while app.asking:  # noqa: ASYNC110  # at most as long as a request may take
+            await asyncio.sleep(0.02)
+        await self._request(app)
 
     def status(self) -> dict[str, Any]:
         """What this process holds, and how many calls wait, by budget."""
