@@ -28,6 +28,7 @@ BENCHMARKS = {
     "durable": "bench.durable:durable",
     "freshness": "bench.freshness:freshness",
     "overload": "bench.overload:overload",
+    "budgets": "bench.budgets:budgets",
 }
 """Name -> module and function. The module has `Options`, whose fields are the command line's options, and
 `SMALL`, the options of the smallest form."""

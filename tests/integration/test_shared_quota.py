@@ -1,6 +1,7 @@
 """One quota of a platform application, shared by the accounts of several orgs, on the running service.
 
-06 rate limits met only by 429 and blind sleeps      07 app-wide caps starve everyone and are blamed on the tool
+06 rate limits met only by 429 and blind sleeps
+07 app-wide caps starve everyone and are blamed on the tool
 """
 
 import asyncio
