@@ -194,12 +194,14 @@ class Flock:
 
         async def show(key: EntityKey, org: str, snapshot: dict[str, Any]) -> None: ...
 
+        nobody: Any = None  # who publishes
         mailboxes, parking = FakeMailboxes(self._redis), FakeParking()
         handler = AccountHandler(
             PLATFORMS,
             PlatformHttp(make_client("http://sandbox", Distant(self.asgi)), self.clock),
             find_app,
             self._keyring,
+            nobody,
             NoContent(),
             parking,
             mailboxes,
