@@ -125,7 +125,6 @@ POLICY: Final[dict[str, Access]] = {
     "list_parked": _OPERATOR,
     "reseal_entities": _OPERATOR,
     "list_app_budgets": _OPERATOR,
-    "get_app_budget": _OPERATOR,
     "set_app_limit": _OPERATOR,
     "inspect_entity": Access(_ADMINS, Thing.ENTITY),
     "isolate_entity": Access(_ADMINS, Thing.ENTITY),

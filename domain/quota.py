@@ -153,7 +153,7 @@ class Pool:
             shares = pool._shares(priority, now)
             for want in (w for w in wants if w.priority is priority):
                 units = min(want.units, shares.get((holder, want.org), 0))
-                if units:
+                if 0 < units < want.units:
                     # Whole calls, if only one: fragments would lie about at several holders.
                     units = min(want.units, max(want.step, units // want.step * want.step))
                 if units and units <= pool._free(priority, now):

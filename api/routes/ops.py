@@ -51,6 +51,7 @@ async def list_parked(services: Svc, limit: Limit = 50) -> Json:
 class SharedLimit(Body):
     """A limit that the platform gave to the application, where no header tells it."""
 
+    budget: str = Field(max_length=128, description="As the list names it: `platform.application id`.")
     pool: str = Field(max_length=64)
     limit: int = Field(ge=1, le=LARGEST_LIMIT)
 
@@ -61,19 +62,11 @@ async def list_app_budgets(services: Svc, limit: Limit = 50, cursor: CursorText 
     return await entity_page(services, Kind.BUDGET, "", limit, decode_cursor(cursor))
 
 
-@router.get("/budgets/{id}")
-async def get_app_budget(id: str, services: Svc) -> Json:
-    """One application's, by `platform.application id`."""
-    return await services.owners.view(entity_key(Kind.BUDGET, id))
-
-
-@router.put("/budgets/{id}/limits")
-async def set_app_limit(
-    id: str, body: SharedLimit, response: Response, services: Svc, command: Command
-) -> Json:
+@router.put("/budgets")
+async def set_app_limit(body: SharedLimit, response: Response, services: Svc, command: Command) -> Json:
     """Tell a limit that no header tells: it holds from the next lease on."""
-    key = entity_key(Kind.BUDGET, id)
-    return with_etag(response, await command.send(key, "set_limit", body.model_dump()))
+    key = entity_key(Kind.BUDGET, body.budget)
+    return with_etag(response, await command.send(key, "set_limit", body.model_dump(exclude={"budget"})))
 
 
 @router.get("/entities/{kind}/{id}")

@@ -81,7 +81,7 @@ def set_limit(
 ) -> None:
     """Tell a quota that the platform gave to an application and no header tells."""
     with remote(url, api_key) as api:
-        view = api.put(f"/v1/ops/budgets/{segment(budget)}/limits", {"pool": pool, "limit": limit})
+        view = api.put("/v1/ops/budgets", {"budget": budget, "pool": pool, "limit": limit})
     print_json(view) if as_json else print(f"{budget}: {pool} is {view['pools'][pool]['limit']} now.")
 
 

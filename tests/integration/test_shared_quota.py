@@ -64,9 +64,8 @@ async def test_pain_06_and_07_a_shared_quota_is_spent_before_calling_in_fair_sha
 async def known(world: World, caller: Caller) -> Json | None:
     """The pool, once the budget has heard of the quota from an answer."""
     id_ = budget_key("twitter", world.apps["twitter"]).id
-    pool: Json = (await caller.get(f"/v1/ops/budgets/{id_}"))["pools"]["app_day"]
-    listed = await caller.all("/v1/ops/budgets")
-    assert id_ in {one["id"] for one in listed}
+    listed = {one["id"]: one for one in await caller.all("/v1/ops/budgets")}
+    pool: Json = listed[id_]["pools"]["app_day"]
     return pool if pool["limit"] == QUOTA and pool["resets_at"] else None
 
 
@@ -74,7 +73,8 @@ async def test_pain_07_an_account_says_whose_limit_holds_it_up(world: World) -> 
     caller = await world.org("Held")
     _, view = await connected(world, caller, "twitter", posts=2)
     id_ = budget_key("twitter", world.apps["twitter"]).id
-    await caller.request("PUT", f"/v1/ops/budgets/{id_}/limits", json={"pool": "post_cap", "limit": 1})
+    body = {"budget": id_, "pool": "post_cap", "limit": 1}
+    await caller.request("PUT", "/v1/ops/budgets", json=body)
     await caller.post(f"/v1/accounts/{view['id']}/backfill")
 
     async def held() -> bool:
@@ -84,6 +84,5 @@ async def test_pain_07_an_account_says_whose_limit_holds_it_up(world: World) -> 
     try:
         await eventually(held, 80)
     finally:
-        body = {"pool": "post_cap", "limit": 3_000_000}
-        answer = await caller.request("PUT", f"/v1/ops/budgets/{id_}/limits", json=body)
+        answer = await caller.request("PUT", "/v1/ops/budgets", json=body | {"limit": 3_000_000})
         assert answer.status_code == 200, answer.text

@@ -28,6 +28,7 @@ ROUTES = [
 PROTECTED = sorted((r for r in ROUTES if not POLICY[r[2]].public), key=lambda r: r[2] == "remove_user")
 
 BODIES: dict[str, Any] = {
+    "set_app_limit": {"budget": "twitter.app_1", "pool": "post_cap", "limit": 1000},
     "revoke_token": {},
     "create_user": {"email": "new@example.org", "role": "analyst"},
     "change_user": {"role": "manager"},

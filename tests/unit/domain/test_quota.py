@@ -264,3 +264,15 @@ def test_a_scarce_part_is_divided_between_hosts_by_the_calls_that_wait_there() -
     _, of_k, _ = pool.granted("k", [backfill("a", 500, 10)], QUARTER, NOW)
     _, of_g, _ = pool.granted("g", [backfill("a", 30, 30)], QUARTER, NOW)
     assert [g.units for g in of_k] == [10] and [g.units for g in of_g] == [30]
+
+
+def test_who_can_have_all_gets_all_also_what_is_no_whole_number_of_calls() -> None:
+    want = Want(Priority.BACKFILL, "a", 653, calls=6, step=100)
+    _, given, again = Pool(1_000_000).granted("h", [want], QUARTER, NOW)
+    assert [g.units for g in given] == [653] and not again
+
+
+def test_of_a_scarce_part_only_whole_calls_are_granted() -> None:
+    want = Want(Priority.PERSON, "a", 653, calls=6, step=100)
+    _, given, again = Pool(250).granted("h", [want], QUARTER, NOW)
+    assert [g.units for g in given] == [200] and again
