@@ -20,7 +20,7 @@ import structlog
 
 from actors.runtime.entity import Message
 from bench.flock import Flock, until
-from bench.results import Result
+from bench.results import Result, Row
 from domain.ids import AccountId, budget_key
 from sandbox.limits import Window
 from tests.simulation.loop import SimLoop
@@ -55,24 +55,32 @@ class Seen:
     changes: list[dict[str, int]] = field(default_factory=list)
 
 
-def budgets() -> Result:
+@dataclass(frozen=True, slots=True)
+class Options:
+    windows: int = WINDOWS  # measured, each of `WINDOW_S`
+
+
+SMALL = Options(windows=1)
+
+
+def budgets(options: Options) -> Result:
     """In simulated time: a minute of it takes a few seconds."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     loop = SimLoop(Random(7))  # type: ignore[abstract]
     loop.shuffled = False
-    return loop.run(_measure(), limit_s=3600.0, limit_steps=100_000_000)
+    return loop.run(_measure(options), limit_s=3600.0, limit_steps=100_000_000)
 
 
-async def _measure() -> Result:
+async def _measure(options: Options) -> Result:
     flock = Flock()
     await flock.start()
     try:
-        return await _measured(flock)
+        return await _measured(flock, options.windows)
     finally:
         await flock.stop()
 
 
-async def _measured(flock: Flock) -> Result:
+async def _measured(flock: Flock, windows: int) -> Result:
     people = [await flock.connect("org_people", f"person-{n}", 2) for n in range(PEOPLE)]
     await _until_idle(flock, people)
     await _set_quota(flock, QUOTA)
@@ -90,8 +98,8 @@ async def _measured(flock: Flock) -> Result:
     before, began = Counter(flock.counted), asyncio.get_running_loop().time()
     first = len(seen.windows) - 1
     background.append(asyncio.create_task(_people(flock, people, seen)))
-    await until(lambda: len(seen.windows) > first + WINDOWS)
-    steady = seen.windows[first : first + WINDOWS]
+    await until(lambda: len(seen.windows) > first + windows)
+    steady = seen.windows[first : first + windows]
     of_app = ledger.apps[flock.app_id]
     refused_steady, calls_steady = of_app.rate_limited, sum(of_app.accounts.values())
     by_account = Counter(of_app.accounts)
@@ -151,6 +159,27 @@ async def _measured(flock: Flock) -> Result:
         theirs=0.95,
         ratio=round(used / 0.95, 3),
         detail=detail,
+        target=1.0,
+        rows=[
+            Row("calls answered 429, of all", "", detail["refused_share"], target=0.001),
+            Row("a person waits, p99", "ms", detail["person_ms"]["p99"], target=5000.0),
+            Row("people unanswered", "", float(seen.unanswered), target=0.0),
+            Row(
+                "Jain's index over orgs, beside equal shares",
+                "",
+                detail["jain_orgs"],
+                1.0,
+                detail["jain_orgs"],
+            ),
+            Row(
+                "the same over an org's accounts, of the best possible, at least",
+                "",
+                (least := min(f["of_the_best_possible"] for f in detail["jain_accounts"].values())),
+                1.0,
+                least,
+            ),
+            Row("calls for each request to the owner", "", detail["calls_per_request"]),
+        ],
     )
 
 
