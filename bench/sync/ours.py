@@ -40,6 +40,7 @@ from storage.objects import MediaObjects
 from storage.ports import SideStore
 from storage.records import ZERO, BusEntry, Cursor, Document, Page, Rev, StreamId
 from storage.settings import Settings
+from tests.fakes.budgets import Unmetered
 from tests.fakes.documents import FakeClaims, FakeDeadLetters, FakeEntityStore, FakeParking
 from tests.fakes.streams import FakeMailboxes, FakeRedis
 
@@ -121,7 +122,7 @@ async def into_nothing(job: Job, keys: Keys) -> Parts:
     publisher = Publisher(http, keys.seal, nothing, MediaObjects(job.folder / "media"))
     handler = AccountHandler(
         PLATFORMS, http, find_app, keys.seal, publisher, nothing, parking, mailboxes, PARTITIONS, "",
-        clock, failpoints, count,
+        clock, failpoints, count, Unmetered(),
     )  # fmt: skip
     return Parts(
         entities=entities(keys),
