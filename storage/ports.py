@@ -184,8 +184,23 @@ class Claims(Protocol):
 
     async def claim(self, partition: int, host: str, incarnation: str, build: str) -> Claim | None:
         """Take a partition assigned to `host` with epoch + 1; None when it is assigned elsewhere or lost
-        to a concurrent claim."""
+        to a concurrent claim. `released_at` of the answer is that of before; in the store it is gone."""
         ...
+
+    async def release(self, claim: Claim, to: str, at: datetime) -> bool:
+        """Give up this claim in good order: the partition is assigned to `to`, which may claim it at once.
+        False when the claim is gone already."""
+        ...
+
+    async def note_pause(self, claim: Claim, pause_ms: int) -> None:
+        """Record what the move to this claim took."""
+        ...
+
+    async def wish(self) -> int | None:
+        """How many hosts an operator wants; None when nobody has said."""
+        ...
+
+    async def set_wish(self, hosts: int) -> None: ...
 
     async def note_high(self, claim: Claim, high: Mapping[str, StreamId], generation: int) -> bool:
         """Record the highest applied ids and generation under this claim; False when the claim is gone.

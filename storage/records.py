@@ -120,6 +120,10 @@ class Claim:
     build: str
     generation: int = 0
     high: dict[str, str] = field(default_factory=dict)  # stream -> highest applied id
+    released_at: datetime | None = None
+    """When the owner before gave it up in good order; None: it ended, or the partition was taken from it."""
+    pause_ms: int | None = None
+    """Of its last move in good order: from the release to the first turn saved by the new owner."""
 
 
 @dataclass(frozen=True, slots=True)

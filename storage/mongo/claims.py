@@ -1,14 +1,18 @@
 """Who owns which partition."""
 
 from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
 
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from storage.mongo.client import Database, guard
 from storage.mongo.documents import only_duplicates
-from storage.mongo.schema import PARTITIONS
+from storage.mongo.schema import META, PARTITIONS
 from storage.records import OVERFLOW, Claim, Document, StreamId
+
+_WISH = "hosts"
 
 
 class MongoClaims:
@@ -19,6 +23,7 @@ class MongoClaims:
 
     def __init__(self, database: Database) -> None:
         self._partitions = database[PARTITIONS]
+        self._meta = database[META]
 
     async def all(self) -> list[Claim]:
         with guard():
@@ -31,7 +36,7 @@ class MongoClaims:
             UpdateOne(
                 {"_id": partition, "host": {"$ne": host}},
                 {
-                    "$set": {"host": host, "incarnation": "", "build": build},
+                    "$set": {"host": host, "incarnation": "", "build": build, "released_at": None},
                     "$setOnInsert": {"epoch": 0, "generation": 0, "high": {}},
                 },
                 upsert=True,
@@ -54,26 +59,61 @@ class MongoClaims:
                 return None
             taken = await self._partitions.find_one_and_update(
                 {"_id": partition, "host": host, "epoch": seen["epoch"]},
-                {"$set": {"incarnation": incarnation, "build": build, "epoch": seen["epoch"] + 1}},
+                {
+                    "$set": {
+                        "incarnation": incarnation,
+                        "build": build,
+                        "epoch": seen["epoch"] + 1,
+                        "released_at": None,
+                    }
+                },
                 return_document=ReturnDocument.AFTER,
             )
-        return _claim(taken) if taken is not None else None
+        if taken is None:
+            return None
+        return _claim(taken | {"released_at": seen.get("released_at")})
+
+    async def release(self, claim: Claim, to: str, at: datetime) -> bool:
+        with guard():
+            result = await self._partitions.update_one(
+                _held_by(claim), {"$set": {"host": to, "incarnation": "", "released_at": at}}
+            )
+        return bool(result.matched_count)
+
+    async def note_pause(self, claim: Claim, pause_ms: int) -> None:
+        with guard():
+            await self._partitions.update_one(_held_by(claim), {"$set": {"pause_ms": pause_ms}})
+
+    async def wish(self) -> int | None:
+        with guard():
+            found = await self._meta.find_one({"_id": _WISH})
+        return int(found["wanted"]) if found is not None else None
+
+    async def set_wish(self, hosts: int) -> None:
+        with guard():
+            await self._meta.update_one({"_id": _WISH}, {"$set": {"wanted": hosts}}, upsert=True)
 
     async def note_high(self, claim: Claim, high: Mapping[str, StreamId], generation: int) -> bool:
         applied = {f"high.{stream}": str(id_) for stream, id_ in high.items() if OVERFLOW not in stream}
         with guard():
             result = await self._partitions.update_one(
-                {
-                    "_id": claim.partition,
-                    "host": claim.host,
-                    "incarnation": claim.incarnation,
-                    "epoch": claim.epoch,
-                },
-                {"$set": {**applied, "generation": generation}},
+                _held_by(claim), {"$set": {**applied, "generation": generation}}
             )
         return bool(result.matched_count)
 
 
+def _held_by(claim: Claim) -> Document:
+    return {
+        "_id": claim.partition,
+        "host": claim.host,
+        "incarnation": claim.incarnation,
+        "epoch": claim.epoch,
+    }
+
+
+_KNOWN = {field.name for field in fields(Claim)}
+
+
 def _claim(document: Document) -> Claim:
-    fields = {name: value for name, value in document.items() if name != "_id"}
-    return Claim(partition=document["_id"], **fields)
+    """Without fields that a newer build may have added: both live side by side while one replaces the other."""
+    return Claim(partition=document["_id"], **{n: v for n, v in document.items() if n in _KNOWN})

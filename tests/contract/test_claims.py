@@ -1,4 +1,5 @@
 import asyncio
+from datetime import UTC, datetime
 
 from storage.records import Claim, StreamId
 from tests.contract.conftest import Stores
@@ -77,3 +78,55 @@ async def test_a_superseded_claim_cannot_note(stores: Stores) -> None:
     assert old is not None
     await stores.claims.claim(1, "host-a", "inc-2", "build1")
     assert not await stores.claims.note_high(old, {"s": StreamId(1, 0)}, 0)
+
+
+AT = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+
+
+async def test_a_released_partition_is_the_next_hosts_at_once_and_says_when(stores: Stores) -> None:
+    await stores.claims.assign({1: "host-a"}, "build1")
+    old = await stores.claims.claim(1, "host-a", "inc-a", "build1")
+    assert old is not None
+    assert await stores.claims.release(old, "host-b", AT)
+    assert await stores.claims.claim(1, "host-a", "inc-a", "build1") is None
+    new = await stores.claims.claim(1, "host-b", "inc-b", "build2")
+    assert new == Claim(1, "host-b", "inc-b", 2, "build2", released_at=AT)
+    (held,) = await stores.claims.all()
+    assert held.released_at is None, "a later claim did not follow a release"
+
+
+async def test_only_the_holder_releases(stores: Stores) -> None:
+    await stores.claims.assign({1: "host-a"}, "build1")
+    old = await stores.claims.claim(1, "host-a", "inc-1", "build1")
+    new = await stores.claims.claim(1, "host-a", "inc-2", "build1")
+    assert old is not None and new is not None
+    assert not await stores.claims.release(old, "host-b", AT)
+    assert await stores.claims.all() == [new]
+    assert await stores.claims.release(new, "host-b", AT)
+    assert not await stores.claims.release(new, "host-c", AT)
+
+
+async def test_a_partition_that_is_taken_away_was_not_released(stores: Stores) -> None:
+    await stores.claims.assign({1: "host-a"}, "build1")
+    old = await stores.claims.claim(1, "host-a", "inc-a", "build1")
+    assert old is not None and await stores.claims.release(old, "host-b", AT)
+    await stores.claims.assign({1: "host-c"}, "build1")
+    taken = await stores.claims.claim(1, "host-c", "inc-c", "build1")
+    assert taken is not None and taken.released_at is None
+
+
+async def test_the_pause_of_a_move_is_noted_by_the_holder_only(stores: Stores) -> None:
+    await stores.claims.assign({1: "host-a"}, "build1")
+    old = await stores.claims.claim(1, "host-a", "inc-1", "build1")
+    new = await stores.claims.claim(1, "host-a", "inc-2", "build1")
+    assert old is not None and new is not None
+    await stores.claims.note_pause(old, 9)
+    await stores.claims.note_pause(new, 42)
+    assert [claim.pause_ms for claim in await stores.claims.all()] == [42]
+
+
+async def test_the_wish_for_hosts_is_kept(stores: Stores) -> None:
+    before = await stores.claims.wish()
+    await stores.claims.set_wish(4)
+    await stores.claims.set_wish(3)
+    assert (before, await stores.claims.wish()) == (None, 3)

@@ -159,6 +159,7 @@ class FakeMembers:
 class FakeClaims:
     def __init__(self) -> None:
         self._claims: dict[int, Claim] = {}
+        self._wish: int | None = None
 
     async def all(self) -> list[Claim]:
         return [self._claims[partition] for partition in sorted(self._claims)]
@@ -167,23 +168,47 @@ class FakeClaims:
         for partition, host in assignment.items():
             old = self._claims.get(partition, Claim(partition, "", "", 0, ""))
             if old.host != host:
-                self._claims[partition] = replace(old, host=host, incarnation="", build=build)
+                self._claims[partition] = replace(
+                    old, host=host, incarnation="", build=build, released_at=None
+                )
 
     async def claim(self, partition: int, host: str, incarnation: str, build: str) -> Claim | None:
         old = self._claims.get(partition)
         if old is None or old.host != host:
             return None
         taken = replace(old, incarnation=incarnation, build=build, epoch=old.epoch + 1)
-        self._claims[partition] = taken
+        self._claims[partition] = replace(taken, released_at=None)
         return taken
 
-    async def note_high(self, claim: Claim, high: Mapping[str, StreamId], generation: int) -> bool:
+    def _holds(self, claim: Claim) -> Claim | None:
         held = self._claims.get(claim.partition)
         if held is None or (held.host, held.incarnation, held.epoch) != (
             claim.host,
             claim.incarnation,
             claim.epoch,
         ):
+            return None
+        return held
+
+    async def release(self, claim: Claim, to: str, at: datetime) -> bool:
+        held = self._holds(claim)
+        if held is not None:
+            self._claims[claim.partition] = replace(held, host=to, incarnation="", released_at=at)
+        return held is not None
+
+    async def note_pause(self, claim: Claim, pause_ms: int) -> None:
+        if (held := self._holds(claim)) is not None:
+            self._claims[claim.partition] = replace(held, pause_ms=pause_ms)
+
+    async def wish(self) -> int | None:
+        return self._wish
+
+    async def set_wish(self, hosts: int) -> None:
+        self._wish = hosts
+
+    async def note_high(self, claim: Claim, high: Mapping[str, StreamId], generation: int) -> bool:
+        held = self._holds(claim)
+        if held is None:
             return False
         applied = {stream: str(id_) for stream, id_ in high.items() if OVERFLOW not in stream}
         self._claims[claim.partition] = replace(held, high=held.high | applied, generation=generation)
