@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 from actors.account.publication import Publication
 from actors.account.state import Call
@@ -18,6 +19,7 @@ class Refresh(Effect):
     access: bytes
     refresh: bytes | None
     not_after: datetime
+    once: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

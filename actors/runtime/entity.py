@@ -7,7 +7,7 @@ from it. Raising leaves the old state. The host saves, then lets the rest happen
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from domain.events import Event
 from domain.ids import EntityKey, Kind
@@ -55,6 +55,9 @@ class Effect:
 
     Effects are not durable: the state says what is pending and a reminder drives it again after a crash.
     """
+
+    once: ClassVar[bool] = False
+    """Whether its intent is saved, and nobody but its outcome can tell whether it happened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class Failpoint(StrEnum):
     INTENT_RESOLVED = "intent.resolved"
     PLACEMENT_SAVED = "placement.saved"
     CLAIMED = "claim.taken"
+    RELEASE_STARTED = "release.started"
+    RELEASE_SAVED = "release.saved"
     DRAIN_STARTED = "drain.started"
     DRAIN_DONE = "drain.done"
 

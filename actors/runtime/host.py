@@ -5,8 +5,9 @@ the versioned write lets one of them win. After a crash the successor reads the 
 outboxes, and ends where this one would have.
 """
 
+import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -14,7 +15,7 @@ import structlog
 from actors.budget.leases import Leases
 from actors.runtime.activation import Placement
 from actors.runtime.addressing import Addressing
-from actors.runtime.entity import TICK, Message
+from actors.runtime.entity import TICK, Effect, Message
 from actors.runtime.failpoints import Failpoint
 from actors.runtime.forwarder import DedicatedActors, Forwarder
 from actors.runtime.mail import MailLoop
@@ -34,6 +35,10 @@ IDLE_S = 900.0
 BUDGET_S = 5.0
 DRAIN_PATIENCE_S = 25.0
 """Longer than a refresh may take, shorter than the supervisor waits for a drain."""
+OTHERS_PATIENCE_S = 2.0
+"""For effects that are no intents. Most answer sooner; the outcome of a slow one is handed over."""
+QUIET_PATIENCE_S = 5.0
+"""For turns under way in a partition that takes nothing new any more."""
 WORTH_WATCHING = {Kind.ACCOUNT: "connect", Kind.CAMPAIGN: "launch"}
 """Commands after which an entity gets an actor of its own, while this host's share of them lasts."""
 
@@ -59,7 +64,7 @@ class Host:
         addressing: Addressing,
         actors: DedicatedActors,
         consumers: Sequence[BusReader] = (),
-        dedicated_share: int = 0,
+        dedicated: int = 0,
         on_superseded: Callable[[], None] = lambda: None,
         leases: Leases | None = None,
         elsewhere: Owners | None = None,
@@ -71,7 +76,7 @@ class Host:
         self._addressing = addressing
         self.tasks = Tasks()
         self.ownership = Ownership(parts.claims, name, self.incarnation, build, parts.failpoints)
-        self.owner = Owner(parts, self.tasks, self._epoch, Placement.SHARED)
+        self.owner = Owner(parts, self.tasks, self._epoch, Placement.SHARED, self._turn_saved)
         self.dedicated: set[EntityKey] = set()
         """Entities known to have an actor of their own."""
         self._forwarder = Forwarder(actors, self.owner, self.dedicated, self._must_own, parts.clock, build)
@@ -79,11 +84,13 @@ class Host:
             parts, addressing, self.owner.turns, self._forwarder.deliver, self.dedicated, self.tasks
         )
         self._partitions = Partitions(
-            parts, self.ownership, self.owner, self.mail, addressing, self.tasks, self.ask
+            parts, self.ownership, self.owner, self.mail, addressing, self.tasks, self.ask, self._left
         )
         self._consumers = consumers
         self._on_superseded = on_superseded
-        self._dedicated_share = dedicated_share
+        self._dedicated_in_all = dedicated
+        self._rounds = 0  # of the mail loop
+        self._retiring = False
         self._placing: set[EntityKey] = set()
         self._leases = leases
         self._elsewhere = elsewhere
@@ -92,7 +99,7 @@ class Host:
     def start(self) -> None:
         """Begin all loops; called once, inside the event loop that will run them."""
         self.tasks.loop(self._own, "ownership")
-        self.tasks.loop(self.mail.step, "mail")
+        self.tasks.loop(self._read, "mail")
         self.tasks.loop(self._tick, "ticks")
         self.tasks.loop(self._scan, "scans")
         self.tasks.loop(self._passivate, "passivation")
@@ -118,7 +125,7 @@ class Host:
             await self._confirm(key, epoch)
         taken = len(self.dedicated | self._placing)
         wanted = WORTH_WATCHING.get(key.kind) == message.name and key not in self.dedicated
-        if wanted and taken < self._dedicated_share:
+        if wanted and taken < self._dedicated_share():
             self._placing.add(key)
             self.tasks.spawn(self._isolate(key), f"isolate:{key}")
         return answer
@@ -142,6 +149,10 @@ class Host:
         if self._elsewhere is None:
             raise Busy("owner_unavailable", "The owner of this budget is not known here.")
         return await self._elsewhere.ask(key, message, timeout_s=BUDGET_S)
+
+    def _dedicated_share(self) -> int:
+        """By the partitions held, because hosts come and go."""
+        return -(-self._dedicated_in_all * len(self.ownership.held) // self._parts.envelope.partitions)
 
     async def _isolate(self, key: EntityKey) -> None:
         try:
@@ -190,6 +201,7 @@ class Host:
             "incarnation": self.incarnation,
             "build": self.build,
             "partitions": sorted(self.ownership.held),
+            "releasing": sorted(self._partitions.suspended),
             "activations": len(self.owner.turns.active),
             "applied": self.owner.turns.applied,
             "dedicated": sorted(str(k) for k in self.dedicated),
@@ -204,9 +216,21 @@ class Host:
         try:
             await self._partitions.check()
         finally:
-            if self.ownership.superseded:
-                self._on_superseded()
+            if self.ownership.superseded and not self._retiring:
+                self._retiring = True
+                self.tasks.spawn(self._retire(), "retirement")
         return CHECK_INTERVAL_S
+
+    async def _retire(self) -> None:
+        """What its platform calls still bring goes to the successor first."""
+        await self.owner.effects.close(DRAIN_PATIENCE_S)
+        self._on_superseded()
+
+    async def _read(self) -> float:
+        try:
+            return await self.mail.step()
+        finally:
+            self._rounds += 1
 
     async def _scan(self) -> float:
         await self._partitions.scan()
@@ -231,7 +255,7 @@ class Host:
 
     def _consuming(self, consumer: BusReader) -> Callable[[], Awaitable[float]]:
         async def step() -> float:
-            if self.draining or self.ownership.epoch(consumer.partition) is None:
+            if not self._takes(consumer.partition):
                 return 0.5
             return await consumer.step()
 
@@ -240,6 +264,81 @@ class Host:
     async def _passivate(self) -> float:
         self.owner.turns.active.passivate(IDLE_S)
         return 5.0
+
+    # -- moves --------------------------------------------------------------------------------------
+    async def take(self, partition: int) -> bool:
+        """Claim what was assigned here just now. True when it is read."""
+        return await self._partitions.take(partition)
+
+    async def release(self, partition: int, to: str) -> bool:
+        """Hand a partition to another host, in this order: begin no effects but intents, and let what is
+        under way end (bounded); take no more mail and commands; let the turns end; give up the claim.
+
+        False when it is not served here, or its turns did not end: then it is served on. Whatever its
+        effects bring later is handed to its new owner, and so is what was decided and not begun.
+        """
+
+        def concerns(key: EntityKey) -> bool:
+            return self._partition(key) == partition
+
+        effects = self.owner.effects
+        bar = effects.bar(concerns)
+        released = False
+        try:
+            await effects.settle(bar, DRAIN_PATIENCE_S, OTHERS_PATIENCE_S)
+            if self.draining or not await self._partitions.suspend(partition):
+                return False
+            bar.closed = True
+            await self._mail_round()
+            released = await self._released(partition, to, concerns)
+            if not released:
+                await self._partitions.resume(partition)
+        finally:
+            effects.lift(bar, lambda key: self._epoch(key) is not None)
+        log.info("partition.released" if released else "partition.kept", partition=partition, to=to)
+        return released
+
+    async def _released(self, partition: int, to: str, concerns: Callable[[EntityKey], bool]) -> bool:
+        locks = self.owner.turns.locks
+        try:
+            async with asyncio.timeout(QUIET_PATIENCE_S):
+                while locks.any_held(concerns):
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            return False
+        return await self._partitions.release(partition, to, lambda: not locks.any_held(concerns))
+
+    async def _mail_round(self) -> None:
+        """Until the mail loop carries nothing that it took from a partition before it was suspended."""
+        begun = self._rounds
+        try:
+            async with asyncio.timeout(QUIET_PATIENCE_S):
+                while self._rounds == begun:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            return  # a store is away, or a turn takes long; the locks tell
+
+    async def outcome(self, key: EntityKey, message: Message, outcome: str) -> None:
+        """Of an effect that another host began before the entity moved here."""
+        self._must_own(key, moving=True)
+        try:
+            await self.owner.post(key, message, outcome)
+        except Elsewhere:
+            log.warning("effect.outcome_without_owner", entity=str(key), outcome=message.name)
+
+    def begin(self, key: EntityKey, effect: Effect) -> None:
+        """An effect that another host decided and did not begin before the entity moved here."""
+        self._must_own(key, moving=True)
+        self.owner.effects.start(key, effect)
+
+    def _left(self, partitions: Collection[int]) -> None:
+        """What is known of dedicated actors is learned again by whoever serves the partition next."""
+        for key in [k for k in self.dedicated | self.owner.turns.adopted if self._partition(k) in partitions]:
+            self.dedicated.discard(key)
+            self._forwarder.disown(key)
+
+    def _turn_saved(self, key: EntityKey) -> None:
+        self._partitions.turn_saved(self._partition(key))
 
     async def drain(self) -> None:
         """Stop taking work and let what is under way end, so that a platform's answer is saved and not lost
@@ -271,8 +370,14 @@ class Host:
         if not await self._parts.mailboxes.fence(self._partition(key), epoch):
             raise NotOwner(str(key))
 
-    def _must_own(self, key: EntityKey) -> int:
+    def _takes(self, partition: int) -> bool:
+        """Whether anything new is taken for it: it is owned, and not about to be released."""
+        held = self.ownership.epoch(partition) is not None
+        return held and not self.draining and partition not in self._partitions.suspended
+
+    def _must_own(self, key: EntityKey, *, moving: bool = False) -> int:
+        """The epoch; NotOwner otherwise. `moving`: what was decided before is still taken while it leaves."""
         epoch = self._epoch(key)
-        if epoch is None or self.draining:
+        if epoch is None or not (moving or self._takes(self._partition(key))):
             raise NotOwner(str(key))
         return epoch

@@ -1,7 +1,7 @@
 """One lock per entity key: the turn lock. It outlives the activation and costs nothing while unused."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from domain.ids import EntityKey
@@ -13,6 +13,9 @@ class TurnLocks:
 
     def is_held(self, key: EntityKey) -> bool:
         return key in self._locks
+
+    def any_held(self, concerns: Callable[[EntityKey], bool]) -> bool:
+        return any(map(concerns, self._locks))
 
     @asynccontextmanager
     async def holding(self, keys: Iterable[EntityKey]) -> AsyncIterator[None]:

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from actors.runtime.activation import Activation, Placement
-from actors.runtime.effects import EffectHandler, EffectRunner
+from actors.runtime.effects import EffectHandler, EffectRunner, Handover
 from actors.runtime.entity import TICK, Entity, Message
 from actors.runtime.envelope import Envelope
 from actors.runtime.failpoints import Failpoints
@@ -51,6 +51,8 @@ class Parts:
     claims: Claims
     dead_letters: DeadLetters
     parking: Parking
+    handover: Handover | None = None
+    """None where nothing moves: in actors of a single entity."""
 
 
 class Owner:
@@ -63,10 +65,14 @@ class Owner:
         tasks: Tasks,
         epoch_of: Callable[[EntityKey], int | None],
         serves: Placement,
+        after_save: Callable[[EntityKey], None] = lambda _: None,
     ) -> None:
         self._parts = parts
+        self._after_save = after_save
         self.reminders = Reminders(parts.store, parts.clock)
-        self.effects = EffectRunner(parts.handler, self.post, tasks, parts.failpoints)
+        self.effects = EffectRunner(
+            parts.handler, self.post, tasks, parts.failpoints, parts.count, parts.handover
+        )
         self._snapshots = Snapshots(parts.show, tasks)
         self.turns = Turns(
             parts.entities,
@@ -209,6 +215,7 @@ class Owner:
         return verdicts
 
     def _saved(self, saved: Saved) -> None:
+        self._after_save(saved.key)
         self.reminders.note(saved.key, saved.next_due_at)
         for effect in saved.effects:
             self.effects.start(saved.key, effect)

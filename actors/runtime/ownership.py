@@ -6,6 +6,7 @@ gone stops acting within one check (2 s). It is an optimisation: the versioned w
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
@@ -32,6 +33,9 @@ class Ownership:
         self._failpoints = failpoints
         self._held: dict[int, Claim] = {}
         self.superseded = False
+        self.arrived: dict[int, datetime] = {}
+        """Partitions claimed after a release, and since when nobody took their mail; whoever begins one
+        removes it."""
 
     @property
     def held(self) -> Mapping[int, Claim]:
@@ -63,13 +67,24 @@ class Ownership:
                 lost += 1
                 held = None
             if held is None and row.host == self._host:
-                claim = await self._claims.claim(row.partition, self._host, self._incarnation, self._build)
-                if claim is not None:
-                    self._held[row.partition] = claim
-                    gained += 1
-                    self._failpoints.hit(Failpoint.CLAIMED)
+                gained += await self.claim(row.partition) is not None
         if gained or lost:
             log.info("ownership.changed", host=self._host, gained=gained, lost=lost)
+
+    async def claim(self, partition: int) -> Claim | None:
+        """Take a partition that is assigned here, under a new epoch; None when it is not."""
+        claim = await self._claims.claim(partition, self._host, self._incarnation, self._build)
+        if claim is not None:
+            self._held[partition] = replace(claim, released_at=None)
+            self.arrived.pop(partition, None)
+            if claim.released_at is not None:
+                self.arrived[partition] = claim.released_at
+            self._failpoints.hit(Failpoint.CLAIMED)
+        return claim
+
+    def give_up(self, partition: int) -> Claim | None:
+        """From now on nothing is saved for it; in the store it is still held."""
+        return self._held.pop(partition, None)
 
     def _is_replaced(self, rows: list[Claim]) -> bool:
         return any(

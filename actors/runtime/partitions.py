@@ -1,14 +1,17 @@
 """What a host does with the partitions it gains and loses, and when Redis has lost their mail."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from actors.runtime.addressing import Addressing
 from actors.runtime.entity import Message
+from actors.runtime.failpoints import Failpoint
 from actors.runtime.mail import MailLoop
 from actors.runtime.owner import Owner, Parts
 from actors.runtime.ownership import Ownership
@@ -18,7 +21,7 @@ from actors.runtime.tasks import Tasks
 from actors.runtime.verdicts import NotOwner
 from domain.errors import RookeryError
 from domain.ids import EntityKey, Kind
-from storage.records import Claim, StoreUnavailable, StreamId
+from storage.records import ZERO, Claim, StoreUnavailable, StreamId
 
 log = structlog.get_logger()
 
@@ -40,6 +43,7 @@ class Partitions:
         addressing: Addressing,
         tasks: Tasks,
         ask: Callable[[EntityKey, Message], Awaitable[Any]],
+        left: Callable[[Collection[int]], None],
     ) -> None:
         self._parts = parts
         self._ownership = ownership
@@ -48,14 +52,22 @@ class Partitions:
         self._addressing = addressing
         self._tasks = tasks
         self._ask = ask
+        self._left = left  # told of partitions that are not served here any more
         self._begun: dict[int, int] = {}  # partition -> epoch
         self._scans: dict[int, float] = {}  # partition -> monotonic time of its next scan
         self._closed = False
+        self._changing = asyncio.Lock()  # whoever changes what is held sees the claims as they are
+        self.suspended: dict[int, datetime] = {}
+        """Partitions that are about to be released, and since when nothing new is taken for them."""
+        self._arrived: dict[int, datetime] = {}  # moved here in good order and without a turn yet: since
 
     async def check(self) -> None:
         """Re-read the claims and follow them; look for lost mail; note how far the mail is applied."""
-        if self._closed:
-            return
+        async with self._changing:
+            if not self._closed:
+                await self._check()
+
+    async def _check(self) -> None:
         held = self._ownership.held
         try:
             await self._ownership.check()
@@ -71,6 +83,70 @@ class Partitions:
         for partition, applied in self._mail.streams.applied_ids().items():
             if partition in held:
                 await self._ownership.note_high(held[partition], applied, held[partition].generation)
+
+    # -- moves --------------------------------------------------------------------------------------
+    async def take(self, partition: int) -> bool:
+        """Claim what was just assigned here, without waiting for the next check."""
+        async with self._changing:
+            if self._closed or self._ownership.superseded:
+                return False
+            if self._ownership.epoch(partition) is None:
+                claim = await self._ownership.claim(partition)
+                if claim is not None:
+                    await self._begin(claim)
+            return partition in self._begun
+
+    async def suspend(self, partition: int) -> bool:
+        """Take nothing more for a partition that shall be released; False when it is not served here."""
+        claim = self._ownership.held.get(partition)
+        if claim is None or partition not in self._begun or partition in self.suspended:
+            return False
+        applied = self._mail.streams.applied_ids().get(partition, {})
+        kept = await self._ownership.note_high(claim, applied, claim.generation)
+        if not kept or partition in self.suspended or self._begun.get(partition) != claim.epoch:
+            return False
+        self.suspended[partition] = self._parts.clock.now()
+        self._mail.remove([partition])
+        self._parts.failpoints.hit(Failpoint.RELEASE_STARTED)
+        return True
+
+    async def release(self, partition: int, to: str, quiet: Callable[[], bool]) -> bool:
+        """Give a suspended partition to another host, unless it is not `quiet`. What is not saved by then is
+        not saved here."""
+        async with self._changing:
+            claim = self._ownership.held.get(partition)
+            if claim is None or partition not in self.suspended or not quiet():
+                return False
+            stopped_at = self.suspended[partition]
+            self._ownership.give_up(partition)
+            self._let_go({partition})
+            released = await self._parts.claims.release(claim, to, stopped_at)
+            self._parts.failpoints.hit(Failpoint.RELEASE_SAVED)
+            return released
+
+    async def resume(self, partition: int) -> None:
+        """It was not released after all: read it from the beginning."""
+        async with self._changing:
+            self.suspended.pop(partition, None)
+            claim = self._ownership.held.get(partition)
+            if claim is not None and self._begun.pop(partition, None) is not None:
+                await self._begin(claim)
+
+    def turn_saved(self, partition: int) -> None:
+        """The first one after a move ends its pause."""
+        stopped_at = self._arrived.pop(partition, None)
+        claim = self._ownership.held.get(partition)
+        if stopped_at is None or claim is None:
+            return
+        pause_s = (self._parts.clock.now() - stopped_at).total_seconds()
+        pause_ms = max(0, round(pause_s * 1000))  # by the clocks of two machines
+        self._parts.count("partition_pause_ms", pause_ms)
+        self._parts.count("partition_pauses")
+        self._tasks.spawn(self._note_pause(claim, pause_ms), f"pause:{partition}")
+
+    async def _note_pause(self, claim: Claim, pause_ms: int) -> None:
+        with contextlib.suppress(StoreUnavailable):
+            await self._parts.claims.note_pause(claim, pause_ms)
 
     def close(self) -> None:
         """Let everything go and begin nothing more; the claims stay."""
@@ -88,12 +164,15 @@ class Partitions:
     def _let_go(self, partitions: Collection[int]) -> None:
         if not partitions:
             return
+        self._left(partitions)
         self._mail.remove(partitions)
         self._forget(partitions)
         self._addressing.forget_all()
         for partition in partitions:
-            del self._begun[partition]
+            self._begun.pop(partition, None)
             self._scans.pop(partition, None)
+            self.suspended.pop(partition, None)
+            self._arrived.pop(partition, None)
 
     def _forget(self, partitions: Collection[int]) -> None:
         total = self._parts.envelope.partitions
@@ -114,6 +193,9 @@ class Partitions:
             return
         self._mail.remove([claim.partition])
         self._forget([claim.partition])
+        if (stopped_at := self._ownership.arrived.pop(claim.partition, None)) is not None:
+            last_ids = dict.fromkeys(last_ids, ZERO)  # what is pending there has ended no process
+            self._arrived[claim.partition] = stopped_at
         self._mail.streams.add(claim.partition, claim.epoch, claim.generation, last_ids)
         self._begun[claim.partition] = claim.epoch
         self._scans[claim.partition] = 0.0
