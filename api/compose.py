@@ -96,7 +96,7 @@ async def build_api(settings: Settings, metrics: Metrics) -> FastAPI:
         clock=clock,
         keys=stores.keys,
         envelope=envelope,
-        owners=Gateway(MongoClaims(database), stores.mailboxes, envelope, clock),
+        owners=Gateway(MongoClaims(database), stores.mailboxes, envelope, clock, settings.hosts),
         entities=entities(stores.keys),
         entity_store=store,
         side_store=MongoSideStore(database),

@@ -122,6 +122,8 @@ POLICY: Final[dict[str, Access]] = {
     # Operating
     "list_hosts": _OPERATOR,
     "list_partitions": _OPERATOR,
+    "get_scale": _OPERATOR,
+    "scale_hosts": _OPERATOR,
     "list_parked": _OPERATOR,
     "reseal_entities": _OPERATOR,
     "list_app_budgets": _OPERATOR,

@@ -92,7 +92,8 @@ class EffectRunner:
                 bar.kept.append((key, effect))
                 return
         self.in_flight[key] = self.in_flight.get(key, 0) + 1
-        self._once[key] += effect.once
+        if effect.once:
+            self._once[key] += 1
         self._tasks.spawn(self._run(key, effect), f"effect:{type(effect).__name__}:{key}")
 
     async def close(self, patience_s: float) -> None:
@@ -108,7 +109,9 @@ class EffectRunner:
 
     async def settle(self, bar: Bar, intents_s: float, others_s: float) -> None:
         """Let what is under way for its entities end: intents first, then the rest."""
-        await self._until(lambda: not any(self._once[k] and bar.concerns(k) for k in self.in_flight), intents_s)
+        await self._until(
+            lambda: not any(self._once[k] and bar.concerns(k) for k in self.in_flight), intents_s
+        )
         await self._until(lambda: not any(bar.concerns(k) for k in self.in_flight), others_s)
 
     def lift(self, bar: Bar, owns: Callable[[EntityKey], bool]) -> None:
@@ -141,9 +144,8 @@ class EffectRunner:
                 await self._deliver(key, message, uuid.uuid4().hex[:12])
                 self._failpoints.hit(Failpoint.INTENT_RESOLVED)
         finally:
-            self._once[key] -= effect.once
-            if not self._once[key]:
-                del self._once[key]
+            if effect.once:
+                self._once -= Tally([key])  # which forgets those at zero
             self.in_flight[key] -= 1
             if not self.in_flight[key]:
                 del self.in_flight[key]

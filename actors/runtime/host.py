@@ -37,8 +37,8 @@ DRAIN_PATIENCE_S = 25.0
 """Longer than a refresh may take, shorter than the supervisor waits for a drain."""
 OTHERS_PATIENCE_S = 2.0
 """For effects that are no intents. Most answer sooner; the outcome of a slow one is handed over."""
-QUIET_PATIENCE_S = 5.0
-"""For turns under way in a partition that takes nothing new any more."""
+QUIET_PATIENCE = 500
+"""For turns under way in a partition that takes nothing new any more, in hundredths of a second."""
 WORTH_WATCHING = {Kind.ACCOUNT: "connect", Kind.CAMPAIGN: "launch"}
 """Commands after which an entity gets an actor of its own, while this host's share of them lasts."""
 
@@ -300,23 +300,20 @@ class Host:
 
     async def _released(self, partition: int, to: str, concerns: Callable[[EntityKey], bool]) -> bool:
         locks = self.owner.turns.locks
-        try:
-            async with asyncio.timeout(QUIET_PATIENCE_S):
-                while locks.any_held(concerns):
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            return False
+        for _ in range(QUIET_PATIENCE):
+            if not locks.any_held(concerns):
+                break
+            await asyncio.sleep(0.01)
         return await self._partitions.release(partition, to, lambda: not locks.any_held(concerns))
 
     async def _mail_round(self) -> None:
-        """Until the mail loop carries nothing that it took from a partition before it was suspended."""
+        """Until the mail loop carries nothing that it took from a partition before it was suspended. If that
+        takes too long (a store is away), the locks have the last word."""
         begun = self._rounds
-        try:
-            async with asyncio.timeout(QUIET_PATIENCE_S):
-                while self._rounds == begun:
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            return  # a store is away, or a turn takes long; the locks tell
+        for _ in range(QUIET_PATIENCE):
+            if self._rounds != begun:
+                return
+            await asyncio.sleep(0.01)
 
     async def outcome(self, key: EntityKey, message: Message, outcome: str) -> None:
         """Of an effect that another host began before the entity moved here."""

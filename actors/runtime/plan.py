@@ -1,7 +1,7 @@
 """Which hosts there shall be, and which partition moves next: decided from what is seen, without memory.
 
 Hosts are `host-0` to `host-{N-1}`. One that has to be replaced (other code, or crowded while a node stands
-empty) is emptied first; meanwhile `host-{N}` stands in for it, so the deployment never has fewer than N hosts.
+empty) is emptied first; meanwhile `host-{N}` stands in for it, so there are never fewer than N hosts.
 """
 
 from collections import Counter
@@ -11,6 +11,11 @@ from dataclasses import dataclass, field
 
 def host_name(n: int) -> str:
     return f"host-{n}"
+
+
+def is_host(name: str) -> bool:
+    kind, _, number = name.partition("-")
+    return kind == "host" and number.isdecimal()
 
 
 def host_names(count: int) -> list[str]:

@@ -35,7 +35,15 @@ class Owners(Protocol):
         ...
 
     async def partitions(self) -> list[dict[str, Any]]:
-        """Per partition: host, epoch, claimed, lag per kind."""
+        """Per partition: host, epoch, claimed, lag per kind, and the pause of its last move."""
+        ...
+
+    async def scale(self, hosts: int) -> dict[str, Any]:
+        """Wish for so many hosts from now on; answers `scaling`. Invalid for more than partitions."""
+        ...
+
+    async def scaling(self) -> dict[str, Any]:
+        """How many hosts are wanted, how many own something, and how many partitions have yet to move."""
         ...
 
     async def ready(self) -> bool:

@@ -8,23 +8,27 @@ import asyncio
 import contextlib
 import os
 import uuid
+import pickle
+from dataclasses import replace
 from typing import Any, cast
 
 import ray
 import structlog
 from ray.exceptions import RayActorError, RayError
 from ray.util.metrics import Counter as RayCounter
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.compose import Built, build
 from actors.runtime.activation import Placement
 from actors.runtime.dedicated import DedicatedOwner
-from actors.runtime.entity import Message
+from actors.runtime.entity import Effect, Message
 from actors.runtime.envelope import Envelope
 from actors.runtime.failpoints import Failpoint
 from actors.runtime.forwarder import ActorGone
 from actors.runtime.gateway import NAMESPACE, Gateway
 from actors.runtime.host import Host
-from actors.runtime.supervisor import Supervisor
+from actors.runtime.plan import is_host
+from actors.runtime.supervisor import HostAway, Supervisor
 from actors.runtime.verdicts import Elsewhere, NotOwner
 from domain.errors import Busy, RookeryError
 from domain.ids import EntityKey
@@ -35,15 +39,17 @@ from storage.settings import Settings
 log = structlog.get_logger()
 
 SUPERVISOR = "supervisor"
+HOST_CPUS = 0.1
 _DISTANT_S = 30.0
+_STATUS_S = 3.0
+_MOVE_S = 40.0
+"""Longer than a host takes to let a partition go, or to find out that it cannot."""
 
 
-def host_name(n: int) -> str:
-    return f"host-{n}"
-
-
-def _options(name: str, *, cpus: float, concurrency: int = 1000) -> dict[str, Any]:
+def _options(name: str, *, cpus: float, node: str | None = None) -> dict[str, Any]:
     """Every option spelled out: none of Ray's defaults is right for an owner."""
+    # Soft: an owner on the wrong node is better than none, and a node may be gone when it is restarted.
+    strategy: Any = "SPREAD" if node is None else NodeAffinitySchedulingStrategy(node, soft=True)
     return {
         "name": name,
         "namespace": NAMESPACE,
@@ -51,9 +57,9 @@ def _options(name: str, *, cpus: float, concurrency: int = 1000) -> dict[str, An
         "get_if_exists": True,
         "max_restarts": -1,  # an owner comes back; its state is in MongoDB
         "max_task_retries": 0,  # a silent second execution would not carry the caller's command id
-        "max_concurrency": concurrency,
+        "max_concurrency": 1000,
         "num_cpus": cpus,
-        "scheduling_strategy": "SPREAD",
+        "scheduling_strategy": strategy,
     }
 
 
@@ -93,6 +99,16 @@ async def _guarded(work: Any) -> dict[str, Any]:
         return {"refused": Busy("store_unavailable", "The data stores are away: try again.").to_json()}
 
 
+async def _done(work: Any) -> dict[str, Any]:
+    await work
+    return {}
+
+
+async def _begun(host: Host, key: EntityKey, effect: Effect) -> dict[str, Any]:
+    host.begin(key, effect)
+    return {}
+
+
 async def _build(settings: Settings, actor: str) -> Built:
     """As soon as the stores let it: an actor that gave up would stay, and never answer."""
     while True:
@@ -121,16 +137,16 @@ class HostActor:
         settings = Settings.load()
         configure(settings.log_level)
         self._built = await _build(settings, self._name)
-        envelope = self._built.parts.envelope
-        share = -(-settings.dedicated // settings.hosts)
+        parts = self._built.parts
+        others = Gateway(parts.claims, parts.mailboxes, parts.envelope, parts.clock, settings.hosts)
         self._host = Host(
             self._name,
             settings.build,
-            self._built.parts,
+            replace(parts, handover=others),
             self._built.addressing,
-            RayDedicatedActors(envelope),
+            RayDedicatedActors(parts.envelope),
             self._built.consumers,
-            dedicated_share=share,
+            dedicated=settings.dedicated,
             on_superseded=_end_replaced,
             leases=self._built.leases,
             elsewhere=_gateway(self._built),
@@ -157,14 +173,20 @@ class HostActor:
                 return await _guarded(host.inspect(key))
             case "place":
                 return await _guarded(host.place(key, Placement(asked["placement"])))
+            case "outcome":  # sealed by one of our own processes, like everything that is opened here
+                message: Message = pickle.loads(asked["message"])  # noqa: S301
+                return await _guarded(_done(host.outcome(key, message, asked["id"])))
+            case "effect":
+                return await _guarded(_begun(host, key, pickle.loads(asked["effect"])))  # noqa: S301
             case other:
                 raise ValueError(other)
 
     async def status(self) -> dict[str, Any]:
         """Numbers and names of entities; nothing personal."""
+        node = ray.get_runtime_context().get_node_id()
         if self._host is None:
-            return {"name": self._name, "starting": True, "partitions": []}
-        return self._host.status() | {"pid": os.getpid()}
+            return {"name": self._name, "starting": True, "partitions": [], "node": node}
+        return self._host.status() | {"pid": os.getpid(), "node": node}
 
     async def arm(self, point: str, after: int) -> None:
         """Tests only: end this process at the `after`-th pass of a failpoint."""
@@ -177,6 +199,14 @@ class HostActor:
     async def drain(self) -> None:
         if self._host is not None:
             await self._host.drain()
+
+    async def take(self, partition: int) -> None:
+        """Claim it now, instead of at the next look at the claims."""
+        if self._host is not None:
+            await self._host.take(partition)
+
+    async def release(self, partition: int, to: str) -> bool:
+        return self._host is not None and await self._host.release(partition, to)
 
 
 @ray.remote
@@ -257,7 +287,7 @@ class SupervisorActor:
         settings = Settings.load()
         built = await _build(settings, SUPERVISOR)
         self._supervisor = Supervisor(
-            built.claims, RayHosts(), settings.hosts, settings.partitions, settings.build
+            built.claims, RayHosts(), settings.hosts, settings.partitions, settings.build, built.parts.clock
         )
         self._supervisor.start()
 
@@ -268,31 +298,51 @@ class SupervisorActor:
 
 
 class RayHosts:
-    """What the supervisor does with hosts, over Ray."""
+    """`supervisor.Hosts` over Ray. Look-ups and creations block, so they run in a thread."""
 
-    async def ensure(self, name: str) -> None:
-        await asyncio.to_thread(_host_actor, name)
+    async def nodes(self) -> list[str]:
+        """The nodes that can run a host."""
+        found: list[dict[str, Any]] = await asyncio.to_thread(ray.nodes)
+        return [n["NodeID"] for n in found if n["Alive"] and n["Resources"].get("CPU", 0) >= HOST_CPUS]
+
+    async def names(self) -> list[str]:
+        """The hosts that exist, whether or not they answer."""
+        named = await asyncio.to_thread(ray.util.list_named_actors, all_namespaces=True)
+        mine = [actor["name"] for actor in named if actor["namespace"] == NAMESPACE]
+        return [name for name in mine if is_host(name)]
+
+    async def start(self, name: str, node: str | None) -> None:
+        await asyncio.to_thread(_host_actor, name, node)
 
     async def status(self, name: str) -> dict[str, Any] | None:
         try:
-            async with asyncio.timeout(_DISTANT_S):
-                handle = await asyncio.to_thread(ray.get_actor, name, namespace=NAMESPACE)
-                return cast(dict[str, Any], await handle.status.remote())
-        except (RayError, TimeoutError, ValueError):
+            return cast(dict[str, Any], await self._call(name, _STATUS_S, "status"))
+        except HostAway:
             return None
 
-    async def replace(self, name: str) -> None:
-        """End a host that runs another build, then start it from today's code."""
-        with contextlib.suppress(RayError, TimeoutError, ValueError):
-            async with asyncio.timeout(_DISTANT_S):
-                handle = await asyncio.to_thread(ray.get_actor, name, namespace=NAMESPACE)
-                await handle.drain.remote()
+    async def release(self, name: str, partition: int, to: str) -> bool:
+        return bool(await self._call(name, _MOVE_S, "release", partition, to))
+
+    async def take(self, name: str, partition: int) -> None:
+        await self._call(name, _MOVE_S, "take", partition)
+
+    async def end(self, name: str) -> None:
+        """Let what its platform calls still bring go where it belongs, then end it."""
+        with contextlib.suppress(HostAway):
+            await self._call(name, _DISTANT_S, "drain")
         await asyncio.to_thread(_kill, name)
-        await asyncio.to_thread(_host_actor, name)
+
+    async def _call(self, name: str, timeout_s: float, method: str, *arguments: Any) -> Any:
+        try:
+            async with asyncio.timeout(timeout_s):
+                handle = await asyncio.to_thread(ray.get_actor, name, namespace=NAMESPACE)
+                return await getattr(handle, method).remote(*arguments)
+        except (RayError, TimeoutError, ValueError) as error:
+            raise HostAway(name) from error
 
 
-def _host_actor(name: str) -> Any:
-    return HostActor.options(**_options(name, cpus=0.1)).remote(name)  # type: ignore[attr-defined]
+def _host_actor(name: str, node: str | None) -> Any:
+    return HostActor.options(**_options(name, cpus=HOST_CPUS, node=node)).remote(name)  # type: ignore[attr-defined]
 
 
 async def ensure_supervisor(build: str) -> None:

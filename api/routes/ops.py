@@ -41,6 +41,22 @@ async def list_partitions(services: Svc) -> Json:
     return {"items": await services.owners.partitions()}
 
 
+class Scale(Body):
+    hosts: int = Field(ge=1, le=1024, description="At most one per partition.")
+
+
+@router.get("/scale")
+async def get_scale(services: Svc) -> Json:
+    """How many hosts are wanted, how many own something, and how many partitions have yet to move."""
+    return await services.owners.scaling()
+
+
+@router.post("/scale", status_code=202)
+async def scale_hosts(body: Scale, services: Svc) -> Json:
+    """Have so many hosts from now on. Partitions move one by one, while everything goes on."""
+    return await services.owners.scale(body.hosts)
+
+
 @router.get("/parked")
 async def list_parked(services: Svc, limit: Limit = 50) -> Json:
     """External accounts that webhooks arrive for although nobody connected them, and how many."""

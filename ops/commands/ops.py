@@ -45,16 +45,36 @@ def partitions(
     api_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Every partition: its host, epoch, and the messages that wait (lag)."""
+    """Every partition: its host, epoch, what its last move took, and the messages that wait (lag)."""
     with remote(url, api_key) as api:
         found = api.all("/v1/ops/partitions")
     found = [row for row in found if not busy or any(row["lag"].values())]
     if as_json:
         print_json(found)
         return
-    rows = ((r["partition"], r["host"], r["epoch"], r["mailbox_generation"], _lag(r["lag"])) for r in found)
+    shown = ("partition", "host", "epoch", "mailbox_generation", "last_pause_ms")
+    rows = ((*(r[name] for name in shown), _lag(r["lag"])) for r in found)
     none = "No message waits anywhere." if busy else "No partition has a host yet: see `rookery doctor`."
-    print_rows(("partition", "host", "epoch", "generation", "lag"), rows, none=none)
+    columns = ("partition", "host", "epoch", "generation", "last move, ms", "lag")
+    print_rows(columns, rows, none=none)
+
+
+@app.command()
+def scale(
+    hosts: Annotated[int | None, typer.Option(help="How many there shall be from now on.")] = None,
+    url: Url = DEFAULT_URL,
+    api_key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """How many hosts there are and shall be; with --hosts change it. Partitions move one by one."""
+    with remote(url, api_key) as api:
+        found = api.get("/v1/ops/scale") if hosts is None else api.post("/v1/ops/scale", {"hosts": hosts})
+    if as_json:
+        print_json(found)
+        return
+    moving = found["partitions_to_move"]
+    left = f"{moving} partitions have yet to move" if moving else "every partition is where it belongs"
+    print(f"{found['hosts']} hosts are wanted; {found['owning']} own partitions, and {left}.")
 
 
 @app.command()

@@ -115,5 +115,5 @@ _KNOWN = {field.name for field in fields(Claim)}
 
 
 def _claim(document: Document) -> Claim:
-    """Without fields that a newer build may have added: both live side by side while one replaces the other."""
+    """Without fields that a newer build may have added: it lives beside this one while it replaces it."""
     return Claim(partition=document["_id"], **{n: v for n, v in document.items() if n in _KNOWN})

@@ -93,6 +93,8 @@ GET    /v1/transactions/{id}                        amn
 GET    /v1/events                                   amn
 GET    /v1/ops/hosts                                o
 GET    /v1/ops/partitions                           o
+GET    /v1/ops/scale                                o
+POST   /v1/ops/scale                                o
 GET    /v1/ops/parked                               o
 GET    /v1/ops/entities/{kind}/{id}                 a
 POST   /v1/ops/entities/{kind}/{id}/isolate         a
@@ -118,6 +120,7 @@ BODIES: dict[tuple[str, str], Json] = {
     ("PATCH", "/v1/campaigns/{id}"): {"description": "swept"},
     ("POST", "/v1/campaigns/{id}/costs"): {"amount_minor": 1},
     ("POST", "/v1/links"): {"url": "https://shop.example/sweep"},
+    ("POST", "/v1/ops/scale"): {"hosts": 2},  # as it is
     ("POST", "/v1/ops/keys/reseal"): {"kind": "account", "ids": ["twitter:1:sweep"], "key": "00000000"},
     ("POST", "/v1/transactions"): {
         "order_id": "sweep",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from actors.account.handler import AccountHandler
 from actors.account.state import AccountState
 from actors.runtime.entity import Effect, Message, SideView, Turn
 from actors.runtime.forwarder import ActorGone
+from actors.runtime.supervisor import HostAway
 from domain.clock import truncate_ms
 from domain.ids import EntityKey
 from tests.simulation.loop import Process, SimLoop
@@ -112,7 +114,14 @@ class Hosts:
     def __init__(self, world: "World") -> None:
         self._world = world
 
-    async def ensure(self, name: str) -> None:
+    async def nodes(self) -> list[str]:
+        return []
+
+    async def names(self) -> list[str]:
+        await asyncio.sleep(0)
+        return sorted(self._world.hosts)
+
+    async def start(self, name: str, node: str | None) -> None:
         await asyncio.sleep(0)
         if name not in self._world.hosts:
             self._world.loop.outside(0.0, self._start, name)
@@ -122,22 +131,33 @@ class Hosts:
             self._world.start_host(name)
 
     async def status(self, name: str) -> dict[str, Any] | None:
-        process = self._world.hosts.get(name)
-        if process is None:
-            return None
-
-        async def status() -> dict[str, Any]:
-            found: dict[str, Any] = process.host.status()
+        async def status(host: Any) -> dict[str, Any]:
+            found: dict[str, Any] = host.status()
             return found
 
         try:
-            answer: dict[str, Any] = await self._world.call(process, status, 30.0)
-        except ProcessGone:
+            answer: dict[str, Any] = await self._call(name, status)
+        except HostAway:
             return None
         return answer
 
-    async def replace(self, name: str) -> None:
+    async def release(self, name: str, partition: int, to: str) -> bool:
+        return bool(await self._call(name, lambda host: host.release(partition, to)))
+
+    async def take(self, name: str, partition: int) -> None:
+        await self._call(name, lambda host: host.take(partition))
+
+    async def end(self, name: str) -> None:
         await asyncio.sleep(0)
-        process = self._world.hosts.get(name)
+        process = self._world.hosts.pop(name, None)
         if process is not None:
             self._world.loop.outside(0.0, self._world.crash, process)
+
+    async def _call(self, name: str, do: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+        process = self._world.hosts.get(name)
+        if process is None:
+            raise HostAway(name)
+        try:
+            return await self._world.call(process, lambda: do(process.host), 30.0)
+        except Exception as gone:  # Ray tells every failure over there as one of its own
+            raise HostAway(name) from gone

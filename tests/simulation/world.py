@@ -170,7 +170,9 @@ class World:
     def start_supervisor(self) -> None:
         def boot(process: Process) -> None:
             claims = self.network.view(process, "claims")
-            Supervisor(claims, Hosts(self), self.host_count, PARTITIONS, BUILD).start()
+            Supervisor(
+                claims, Hosts(self), self.host_count, PARTITIONS, BUILD, Time(self.loop, process)
+            ).start()
 
         self.supervisor = self.spawn("supervisor", boot)
 

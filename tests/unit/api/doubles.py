@@ -10,7 +10,7 @@ from actors.runtime.activation import Activation, Runtime, to_document
 from actors.runtime.entity import Entity, Message
 from domain.clock import Clock
 from domain.content import Profile
-from domain.errors import Busy, NotFound
+from domain.errors import Busy, Invalid, NotFound
 from domain.ids import EntityKey, Kind
 from domain.publishing import Draft, Refusal
 from domain.secrets import Secret
@@ -39,6 +39,7 @@ class InProcessOwners:
         self._clock = clock
         self.asked: list[tuple[EntityKey, Message]] = []
         self.is_ready = True
+        self.wish = 1
         self.away = False
         self.placed: dict[EntityKey, str] = {}
 
@@ -84,6 +85,15 @@ class InProcessOwners:
 
     async def partitions(self) -> list[dict[str, Any]]:
         return [{"partition": 0, "host": "host-0"}]
+
+    async def scale(self, hosts: int) -> dict[str, Any]:
+        if hosts > PARTITIONS:
+            raise Invalid("too_many_hosts", "A host needs a partition.", field="hosts")
+        self.wish = hosts
+        return await self.scaling()
+
+    async def scaling(self) -> dict[str, Any]:
+        return {"hosts": self.wish, "owning": 1, "partitions_to_move": 0 if self.wish == 1 else 32}
 
     async def ready(self) -> bool:
         return self.is_ready

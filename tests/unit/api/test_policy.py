@@ -43,6 +43,7 @@ BODIES: dict[str, Any] = {
     "record_transaction": sale_body("order-sweep"),
     "edit_content": {"text": "New words"},
     "fetch_media": {"url": "https://pictures.example/p.png"},
+    "scale_hosts": {"hosts": 1},
 }
 
 

@@ -247,7 +247,7 @@ async def test_the_deployment_is_for_its_operators(
         ]
 
     async def partitions() -> list[dict[str, Any]]:
-        row = {"host": "host-0", "epoch": 1, "mailbox_generation": 0}
+        row = {"host": "host-0", "epoch": 1, "mailbox_generation": 0, "last_pause_ms": 40}
         return [row | {"partition": n, "lag": {"account": n, "link": 0}} for n in (0, 3)]
 
     monkeypatch.setattr(world.owners, "hosts", hosts)
@@ -255,12 +255,19 @@ async def test_the_deployment_is_for_its_operators(
     rows = [row.split() for row in (await ask("ops", "hosts", by=operator)).stdout.splitlines()]
     assert rows[1] == ["host-0", "77", "b", "2", "5", "9", "campaign/c", "account/a", "3", "-"]
     assert rows[2][:4] == ["host-1", "does", "not", "answer"] and rows[3][:2] == ["host-2", "starting"]
+    scaled = await ask("ops", "scale", "--hosts", "2", by=operator)
+    assert scaled.stdout == "2 hosts are wanted; 1 own partitions, and 32 partitions have yet to move.\n"
+    assert (await ask("ops", "scale", by=operator)).stdout == scaled.stdout
+    assert sentence(await ask("ops", "scale", "--hosts", "65", by=operator)) == "A host needs a partition."
+    assert sentence(await ask("ops", "scale", "--hosts", "3")).startswith(
+        "This wants an admin of an org that"
+    )
     rows = [row.split() for row in (await ask("ops", "partitions", by=operator)).stdout.splitlines()]
-    assert rows[1:] == [["0", "host-0", "1", "0", "-"], ["3", "host-0", "1", "0", "account", "3"]]
+    assert rows[1:] == [["0", "host-0", "1", "0", "40", "-"], ["3", "host-0", "1", "0", "40", "account", "3"]]
     rows = [
         row.split() for row in (await ask("ops", "partitions", "--busy", by=operator)).stdout.splitlines()
     ]
-    assert rows[1:] == [["3", "host-0", "1", "0", "account", "3"]]
+    assert rows[1:] == [["3", "host-0", "1", "0", "40", "account", "3"]]
     await world.parking.park([Mail("twitter:9", f"e{n}", b"b") for n in range(3)], world.clock.now())
     assert ["twitter:9", "3"] in [
         row.split() for row in (await ask("ops", "parked", by=operator)).stdout.splitlines()
