@@ -197,7 +197,10 @@ class MailLoop:
         """`failures`: how often the first message has failed, when it is tried again."""
         work: dict[EntityKey, list[Delivery]] = {}
         for key, queue in local.items():
-            now, later = self._owed.without_repeats(key, queue)
+            # What is not owed any more may have had earlier mail of its entity before it, which is gone from
+            # memory as well: applied now, it would pass that. Whoever reads the partition next reads both.
+            owed = [d for d in queue if self._owed.holds(d)]
+            now, later = self._owed.without_repeats(key, owed)
             if later:
                 self._held.hold(key, later, wait_s=0.0)
             if now:
