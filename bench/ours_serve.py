@@ -8,7 +8,7 @@ import tempfile
 import threading
 
 from bench.processes import free_port, keep_orphans
-from ops.service import SERVE_ENV
+from ops.ray_settings import RAY_ENV
 from storage.settings import Settings
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     settings = Settings.load()
     # A short path: Unix sockets allow 107 characters.
     with tempfile.TemporaryDirectory(prefix="rookery-") as scratch:
-        os.environ |= SERVE_ENV | {
+        os.environ |= RAY_ENV | {
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{scratch}/haproxy.cfg",
             "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{scratch}/admin.sock",
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": scratch,

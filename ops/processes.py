@@ -50,6 +50,13 @@ class ProcessId:
     def runs(self) -> bool:
         return ProcessId.of(self.pid) == self
 
+    def name(self) -> str | None:
+        """As the kernel shows it, up to 15 characters; None when it ended."""
+        try:
+            return Path(f"/proc/{self.pid}/comm").read_text().strip()
+        except OSError:
+            return None
+
     def folder(self) -> Path | None:
         """Its working folder; None when it ended or belongs to somebody else."""
         try:

@@ -5,12 +5,9 @@
 
 import asyncio
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -24,7 +21,9 @@ import httpx
 from api.compose import connect, verify_stores
 from ops.embedded import DataPlane
 from ops.facts import is_taken
-from ops.processes import children, leashed
+from ops.leftovers import Scratch
+from ops.processes import ProcessId, children, leashed
+from ops.ray_settings import RAY_ENV
 from storage.keys import Keys
 from storage.settings import Settings, variable
 
@@ -32,25 +31,8 @@ READY_S = 180.0
 _RAY_ATTEMPTS = 2
 _END_S = 5.0
 _LOOPBACK = "127.0.0.1"
+_HEAD = ("gcs_server", "raylet")
 _QUIET = {"enable_access_log": False}
-
-# Measured: without the first two Serve's proxy handles a tenth of the requests; the next three are decision
-# 0017. They, and how fast HAProxy's and a node's death are noticed, are read when Ray starts.
-SERVE_ENV = {
-    "RAY_SERVE_ENABLE_HA_PROXY": "1",
-    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "api.serve_http:middlewares",
-    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
-    "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
-    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "3",
-    "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "2000",
-    "RAY_health_check_failure_threshold": "3",
-    "RAY_worker_niceness": "0",  # 15 otherwise: the service would stand behind everything else on its machine
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "0",
-}
 
 Progress = Callable[[str], None]
 
@@ -78,7 +60,8 @@ class Service:
         self._failpoints = failpoints
         self._plane = DataPlane(settings.data_dir)
         self._sandbox: subprocess.Popen[bytes] | None = None
-        self._scratch: str | None = None
+        self._scratch = Scratch(settings.data_dir)
+        self._head: list[ProcessId] = []
         self._environment: dict[str, str | None] = {}
         self.settings = settings
         self.log = settings.data_dir / "service.log"
@@ -95,6 +78,7 @@ class Service:
             raise ServiceFailed(
                 f"The data folder {settings.data_dir} cannot be used: {error.strerror}."
             ) from None
+        self._scratch.clear_former()
         self._check_ports(settings)
         self._ensure_keys(settings, say)
         say("data plane")
@@ -131,7 +115,6 @@ class Service:
             # Without serve.shutdown: draining replicas takes half a minute and protects nothing here, since
             # everything accepted is on disk.
             ray.shutdown()
-        self._end_haproxy()
         if self._sandbox is not None:
             self._sandbox.terminate()
             self._sandbox.wait(10)
@@ -141,17 +124,11 @@ class Service:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.clear()
 
-    def _end_haproxy(self) -> None:
-        """HAProxy outlives the actor that started it; its configuration's path tells which one is ours."""
-        if self._scratch is None:
-            return
-        for process in Path("/proc").iterdir():
-            with suppress(OSError, ValueError):
-                if self._scratch in (process / "cmdline").read_text() and int(process.name) != os.getpid():
-                    os.kill(int(process.name), signal.SIGKILL)
+    def runs(self) -> bool:
+        """Whether Ray's head still runs; if not, nothing does."""
+        return all(process.runs() for process in self._head)
 
     def _check_ports(self, settings: Settings) -> None:
         for name in ("http_port", "dashboard_port"):
@@ -179,14 +156,13 @@ class Service:
         return line[line.index("http://") :]
 
     def _prepare_ray(self) -> None:
-        # A folder of its own with a short name: Unix sockets allow 107 characters.
-        self._scratch = tempfile.mkdtemp(prefix="rookery-")
-        environment = SERVE_ENV | self.settings.env()
+        scratch = self._scratch.make()
+        environment = RAY_ENV | self.settings.env()
         environment |= {
-            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{self._scratch}/haproxy.cfg",
-            "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{self._scratch}/admin.sock",
-            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": self._scratch,
-            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{self._scratch}/server-state",
+            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{scratch}/haproxy.cfg",
+            "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{scratch}/admin.sock",
+            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": scratch,
+            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{scratch}/server-state",
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
         }
@@ -213,6 +189,7 @@ class Service:
                     object_store_memory=150 * 1024 * 1024,
                     log_to_driver=False,
                 )
+                self._head = [p for p in set(children()) - before if p.name() in _HEAD]
                 return
             except Exception as error:
                 ray.shutdown()

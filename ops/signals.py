@@ -1,7 +1,8 @@
 """SIGINT and SIGTERM as one way to end a command that started other processes."""
 
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -30,9 +31,10 @@ def until_signal() -> Iterator[None]:
         return
 
 
-def wait() -> None:
-    while True:
-        signal.pause()
+def wait(while_: Callable[[], bool]) -> None:
+    """Until a signal, or until `while_` is no longer true."""
+    while while_():
+        time.sleep(1.0)
 
 
 def ignore_signals() -> None:

@@ -103,6 +103,7 @@ class PublishStep(Effect):
     record: Publication
     app_id: str
     access: bytes
+    once: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def demo(
                 if not once:
                     with until_signal():
                         console.print("Everything stays up until Ctrl-C.")
-                        wait()
+                        wait(service.runs)
         except Refused as refused:
             raise CommandFailed(str(refused)) from None
         finally:

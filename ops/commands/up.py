@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
+from ops.commands import CommandFailed
 from ops.service import Addresses, Service
 from ops.signals import ignore_signals, stop_on_signals, until_signal, wait
 from ops.terminal import printing_into
@@ -33,7 +34,10 @@ def up(
                 addresses = service.start(lambda what: live.update(Spinner("dots", f"Starting: {what}")))
             with until_signal():
                 print(_told(addresses, service), file=terminal, flush=True)
-                wait()
+                wait(service.runs)
+                raise CommandFailed(
+                    f"Ray has ended: see {service.log}, and start again. What was accepted is not lost."
+                )
         finally:
             ignore_signals()
             with _spinner(errors, "Stopping"):

@@ -11,7 +11,7 @@ from ray._common.utils import import_attr
 from ray.autoscaler._private.util import prepare_config, validate_config, with_head_node_ip
 from ray.serve.schema import ServeDeploySchema
 
-from ops.service import SERVE_ENV
+from ops.ray_settings import CLUSTER_ENV
 from storage.settings import Settings, variable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +80,7 @@ def test_every_node_starts_ray_with_the_whole_environment(
     (stopped, _), (ended, _), (started, environment) = calls_on(node, cluster[start])
     assert (stopped, ended) == (["ray", "stop"], ["pkill", "-x", "haproxy"])
     assert started[:2] == ["ray", "start"]
-    for name, value in (SERVE_ENV | {"RAY_AUTH_MODE": "token"}).items():
+    for name, value in CLUSTER_ENV.items():
         assert environment.get(name) == value, name
     for name in ("MONGODB_URL", "REDIS_URL", "ROOKERY_KEYS", "ROOKERY_PUBLIC_URL", "ROOKERY_HOSTS"):
         assert environment.get(name), name

@@ -1,7 +1,9 @@
 """The start of the service when something is in its way, and what the terminal shows of it."""
 
 import io
+import json
 import logging
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from rich.console import Console
 
 from ops.commands import CommandFailed, demo
 from ops.demo.screen import Screen
+from ops.leftovers import Scratch
 from ops.processes import ProcessId, children
 from ops.service import Addresses, Service, ServiceFailed, free_port
 from ops.terminal import printing_into
@@ -146,8 +149,26 @@ class NoisyService:
         make_noise()
         return Addresses("http://127.0.0.1:8000", "http://127.0.0.1:8265", "http://127.0.0.1:8910")
 
+    def runs(self) -> bool:
+        return False
+
     def stop(self) -> None:
         make_noise()
+
+
+def interrupted(while_: Callable[[], bool]) -> None:
+    make_noise()
+    raise KeyboardInterrupt
+
+
+def test_up_ends_with_a_sentence_when_ray_has_ended(
+    rookery: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.commands.up.Service", NoisyService)
+    shown = rookery("up")
+    log = tmp_path / ".rookery" / "service.log"
+    assert shown.returncode == 1
+    assert f"Ray has ended: see {log}, and start again. What was accepted is not lost." in shown.stderr
 
 
 def test_the_terminal_of_up_shows_our_lines_only(
@@ -156,7 +177,7 @@ def test_the_terminal_of_up_shows_our_lines_only(
     for name in ("ray", "ray.serve"):  # as when Ray was imported by this command
         monkeypatch.setattr(logging.getLogger(name).handlers[0], "stream", sys.stderr)
     monkeypatch.setattr("ops.commands.up.Service", NoisyService)
-    monkeypatch.setattr("ops.commands.up.wait", make_noise)
+    monkeypatch.setattr("ops.commands.up.wait", interrupted)
     shown = rookery("up", "--sandbox")
     log = tmp_path / ".rookery" / "service.log"
     assert shown.returncode == 0, shown
@@ -236,3 +257,31 @@ def test_a_log_that_cannot_be_written_is_said_so() -> None:
         printing_into(Path("/proc/x/service.log")),
     ):
         pass
+
+
+# -- what a run that was killed leaves ------------------------------------------------------------------
+def haproxy_of(path: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", f"{path}/haproxy.cfg"])
+
+
+def test_the_next_start_ends_what_a_killed_one_left_and_nothing_else(tmp_path: Path) -> None:
+    former = Scratch(tmp_path)
+    path = former.make()
+    mine, foreign = haproxy_of(path), haproxy_of(str(tmp_path / "elsewhere"))
+    try:
+        Scratch(tmp_path).clear_former()
+        assert mine.poll() is None, "its owner still runs"
+        record = tmp_path / "scratch.json"
+        known = json.loads(record.read_text())
+        record.write_text(json.dumps(known | {"owner": known["owner"] | {"started": 1}}))
+        Scratch(tmp_path).clear_former()
+        assert mine.wait(5) == -signal.SIGKILL
+        assert foreign.poll() is None
+        assert not Path(path).exists() and not record.exists()
+        Scratch(tmp_path).clear_former()  # nothing to do
+        record.write_text("{")
+        Scratch(tmp_path).clear_former()
+    finally:
+        for process in (mine, foreign):
+            process.kill()
+            process.wait()

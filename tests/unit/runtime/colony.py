@@ -55,6 +55,7 @@ class Handler:
             keyring=nobody,
             publisher=nobody,
             contents=nobody,
+            publisher=nobody,
             parking=colony.parking,
             mailboxes=colony.mailboxes,
             partitions=PARTITIONS,

@@ -1,0 +1,108 @@
+"""Hosts come and go under traffic: nothing lost, doubled or reordered, and nobody is turned away."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.chaos.test_host_dies import assert_exactly_once, connected, quiet
+from tests.support.client import Caller, World, eventually
+
+Json = dict[str, Any]
+ACCOUNTS = 4
+
+
+@pytest.fixture
+async def caller(world: World) -> AsyncIterator[Caller]:
+    """Webhooks arrive in order, so that the order of their effects tells."""
+    await world.sandbox.put("delivery", {"duplicate": 0.2, "reorder": 0.0, "retry_scale": 0.01})
+    caller = await world.org()
+    yield caller
+    await scaled(caller, world.settings.hosts)  # as the other tests find it
+
+
+async def scaled(caller: Caller, hosts: int) -> None:
+    await caller.post("/v1/ops/scale", {"hosts": hosts})
+
+    async def settled() -> bool:
+        found = await caller.get("/v1/ops/scale")
+        return not found["partitions_to_move"] and found["owning"] == hosts
+
+    await eventually(settled, 60, every_s=0.3)
+
+
+async def traffic(world: World, account: Json, stop: asyncio.Event) -> None:
+    content = (await world.sandbox.ledger())["content"][f"twitter:{account['external_id']}"]
+    targets = [c["id"] for c in content if not c["deleted"]]
+    n = 0
+    while not stop.is_set():
+        await world.sandbox.act(account, "comment", content_id=targets[n % len(targets)])
+        await world.sandbox.act(account, "like", content_id=targets[n % len(targets)])
+        n += 1
+        await asyncio.sleep(0.1)
+
+
+async def people(caller: Caller, views: list[Json], stop: asyncio.Event) -> tuple[list[float], list[int]]:
+    """How long each waited for the owner's answer, and the answers that were none."""
+    waited, refused = [], []
+    while not stop.is_set():
+        for view in views:
+            began = time.monotonic()
+            answer: httpx.Response = await caller.request("GET", f"/v1/ops/entities/account/{view['id']}")
+            waited.append(time.monotonic() - began)
+            if answer.status_code != 200:
+                refused.append(answer.status_code)
+            await asyncio.sleep(0.02)
+    return waited, refused
+
+
+async def assert_in_order(world: World, account: Json) -> None:
+    """Comments carry the epoch and version of the account that took them: these rise as they arrived."""
+    ledger = await world.sandbox.ledger()
+    arrived = [
+        e["subject_id"]
+        for e in ledger["events"]
+        if e["external_id"] == account["external_id"] and e["kind"] == "comment" and not e["reordered"]
+    ]
+    rows = world.database["social_comments"].find({"platform": "twitter"}, {"externalId": 1, "rev": 1})
+    rev = {row["externalId"]: row["rev"] async for row in rows}
+    revs = [rev[subject] for subject in arrived]
+    assert len(revs) > 20
+    assert revs == sorted(revs)
+
+
+async def test_nothing_is_lost_or_reordered_while_hosts_come_and_go(world: World, caller: Caller) -> None:
+    pairs = [await connected(world, caller, posts=5) for _ in range(ACCOUNTS)]
+    stop = asyncio.Event()
+    sending = [asyncio.create_task(traffic(world, account, stop)) for account, _ in pairs]
+    asking = asyncio.create_task(people(caller, [view for _, view in pairs], stop))
+    for hosts in (4, 1):
+        await asyncio.sleep(1)
+        for account, _ in pairs:  # the next call is refused, and a refresh is under way while they move
+            path = f"accounts/twitter/{account['external_id']}/token"
+            await world.sandbox.post(path, {"action": "expire"})
+        await asyncio.gather(*(caller.post(f"/v1/accounts/{view['id']}/sync") for _, view in pairs))
+        began = time.monotonic()
+        await scaled(caller, hosts)
+        print(f"scaled to {hosts} hosts in {time.monotonic() - began:.1f} s")
+    await asyncio.sleep(1)
+    stop.set()
+    await asyncio.gather(*sending)
+    waited, refused = await asking
+    await quiet(world, caller)
+    for account, view in pairs:
+        await assert_exactly_once(world, caller, account, view)
+        await assert_in_order(world, account)
+        found = await caller.get(f"/v1/accounts/{view['id']}")
+        assert found["status"] == "connected" and not found["token"]["refresh_in_doubt"], found
+    assert not refused
+    rows = (await caller.get("/v1/ops/partitions"))["items"]
+    pauses = sorted(row["last_pause_ms"] for row in rows if row["last_pause_ms"] is not None)
+    assert pauses, "no move was measured"
+    print(f"{len(pauses)} pauses, ms: median {pauses[len(pauses) // 2]}, longest {pauses[-1]}")
+    waited.sort()
+    middle, p99 = (waited[int(len(waited) * share)] * 1000 for share in (0.5, 0.99))
+    print(f"{len(waited)} requests, ms: median {middle:.0f}, p99 {p99:.0f}, longest {waited[-1] * 1000:.0f}")
