@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+from datetime import timedelta
 from typing import Any
 
 import ray
@@ -23,6 +24,8 @@ NAMESPACE = "rookery"
 QUERY_S = 10.0
 STATUS_S = 3.0
 CLAIMS_FRESH_S = 5.0
+MOVES_WITHIN = timedelta(seconds=10)
+"""A partition that was released so lately is about to have its next owner."""
 LOOK_AGAIN_S = 0.05
 """Between the first two looks for an owner that moved; then ever more, up to half a second."""
 WAITING = 512
@@ -117,9 +120,15 @@ class Gateway:
         ]
 
     async def ready(self) -> bool:
-        """Every partition is held by an incarnation that answers now: old claims do not count."""
-        held = {p for status in await self.hosts() for p in status.get("partitions", ())}
-        return len(held) == self._envelope.partitions
+        """Every partition is held by an incarnation that answers now (old claims do not count), or is on its
+        way to one."""
+        answering = {status.get("incarnation") for status in await self.hosts()}
+        since = self._clock.now() - MOVES_WITHIN
+        owned = [
+            c.incarnation in answering or (c.released_at is not None and c.released_at > since)
+            for c in self._known.values()
+        ]
+        return all(owned) and len(owned) == self._envelope.partitions
 
     async def _request(
         self, key: EntityKey, request: dict[str, Any], timeout_s: float, *, repeatable: bool
