@@ -7,7 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
+import ray
+from ray.exceptions import RayActorError
 
+from actors.runtime.gateway import NAMESPACE
+from actors.runtime.ray_actors import SUPERVISOR, SupervisorActor, _options
 from tests.chaos.test_host_dies import assert_exactly_once, connected, quiet
 from tests.support.client import Caller, World, eventually
 
@@ -74,35 +78,94 @@ async def assert_in_order(world: World, account: Json, view: Json) -> None:
     assert revs == sorted(revs)
 
 
+class Traffic:
+    """Webhooks for some accounts, and people who ask their owners, until `end`; then everything is judged."""
+
+    def __init__(self, world: World, caller: Caller, pairs: list[tuple[Json, Json]]) -> None:
+        self._world, self._caller, self._pairs = world, caller, pairs
+        self._stop = asyncio.Event()
+        views = [view for _, view in pairs]
+        self._sending = [asyncio.create_task(traffic(world, account, self._stop)) for account, _ in pairs]
+        self._asking = asyncio.create_task(people(caller, views, self._stop))
+
+    async def expire(self) -> None:
+        """The next calls are refused: refreshes are under way while partitions move."""
+        for account, _ in self._pairs:
+            path = f"accounts/twitter/{account['external_id']}/token"
+            await self._world.sandbox.post(path, {"action": "expire"})
+        views = [view for _, view in self._pairs]
+        await asyncio.gather(*(self._caller.post(f"/v1/accounts/{view['id']}/sync") for view in views))
+
+    async def end(self) -> None:
+        world, caller = self._world, self._caller
+        self._stop.set()
+        await asyncio.gather(*self._sending)
+        waited, refused = await self._asking
+        await quiet(world, caller)
+        for account, view in self._pairs:
+            await assert_exactly_once(world, caller, account, view)
+            await assert_in_order(world, account, view)
+            found = await caller.get(f"/v1/accounts/{view['id']}")
+            assert found["status"] == "connected" and not found["token"]["refresh_in_doubt"], found
+        assert not refused
+        rows = (await caller.get("/v1/ops/partitions"))["items"]
+        pauses = sorted(row["last_pause_ms"] for row in rows if row["last_pause_ms"] is not None)
+        assert pauses, "no move was measured"
+        waited.sort()
+        middle, p99 = (waited[int(len(waited) * share)] * 1000 for share in (0.5, 0.99))
+        print(f"{len(pauses)} pauses, ms: median {pauses[len(pauses) // 2]}, longest {pauses[-1]}")
+        print(
+            f"{len(waited)} requests, ms: median {middle:.0f}, p99 {p99:.0f}, longest {waited[-1] * 1000:.0f}"
+        )
+
+
 async def test_nothing_is_lost_or_reordered_while_hosts_come_and_go(world: World, caller: Caller) -> None:
-    pairs = [await connected(world, caller, posts=5) for _ in range(ACCOUNTS)]
-    stop = asyncio.Event()
-    sending = [asyncio.create_task(traffic(world, account, stop)) for account, _ in pairs]
-    asking = [asyncio.create_task(people(caller, [view for _, view in pairs], stop))]
+    busy = Traffic(world, caller, [await connected(world, caller, posts=5) for _ in range(ACCOUNTS)])
     for hosts in (4, 1):
         await asyncio.sleep(1)
-        for account, _ in pairs:  # the next call is refused, and a refresh is under way while they move
-            path = f"accounts/twitter/{account['external_id']}/token"
-            await world.sandbox.post(path, {"action": "expire"})
-        await asyncio.gather(*(caller.post(f"/v1/accounts/{view['id']}/sync") for _, view in pairs))
+        await busy.expire()
         began = time.monotonic()
         await scaled(caller, hosts)
         print(f"scaled to {hosts} hosts in {time.monotonic() - began:.1f} s")
     await asyncio.sleep(1)
-    stop.set()
-    await asyncio.gather(*sending)
-    ((waited, refused),) = await asyncio.gather(*asking)
-    await quiet(world, caller)
-    for account, view in pairs:
-        await assert_exactly_once(world, caller, account, view)
-        await assert_in_order(world, account, view)
-        found = await caller.get(f"/v1/accounts/{view['id']}")
-        assert found["status"] == "connected" and not found["token"]["refresh_in_doubt"], found
-    assert not refused
-    rows = (await caller.get("/v1/ops/partitions"))["items"]
-    pauses = sorted(row["last_pause_ms"] for row in rows if row["last_pause_ms"] is not None)
-    assert pauses, "no move was measured"
-    print(f"{len(pauses)} pauses, ms: median {pauses[len(pauses) // 2]}, longest {pauses[-1]}")
-    waited.sort()
-    middle, p99 = (waited[int(len(waited) * share)] * 1000 for share in (0.5, 0.99))
-    print(f"{len(waited)} requests, ms: median {middle:.0f}, p99 {p99:.0f}, longest {waited[-1] * 1000:.0f}")
+    await busy.end()
+
+
+async def test_new_code_replaces_host_by_host_under_traffic(world: World, caller: Caller) -> None:
+    await scaled(caller, 2)
+    busy = Traffic(world, caller, [await connected(world, caller, posts=5) for _ in range(ACCOUNTS)])
+    before = {host["incarnation"] for host in (await caller.get("/v1/ops/hosts"))["items"]}
+    builds = set()
+    await busy.expire()
+    began = time.monotonic()
+    await asyncio.to_thread(deploy, "next")
+
+    async def replaced() -> bool:
+        hosts = (await caller.get("/v1/ops/hosts"))["items"]
+        builds.add(frozenset(host["build"] for host in hosts if "build" in host))
+        settled = not (await caller.get("/v1/ops/scale"))["partitions_to_move"]
+        return settled and len(hosts) == 2 and {host.get("build") for host in hosts} == {"next"}
+
+    await eventually(replaced, 90, every_s=0.3)
+    print(f"replaced two hosts in {time.monotonic() - began:.1f} s")
+    after = {host["incarnation"] for host in (await caller.get("/v1/ops/hosts"))["items"]}
+    assert not before & after
+    assert frozenset({world.settings.build, "next"}) in builds, "the two builds never lived side by side"
+    await busy.end()
+
+
+def deploy(build: str) -> None:
+    """What an api replica of that build does at its start. Whatever it starts inherits the build."""
+    ray.kill(ray.get_actor(SUPERVISOR, namespace=NAMESPACE), no_restart=True)
+    code: Any = SupervisorActor
+    environment = {"env_vars": {"ROOKERY_BUILD": build}}
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            code.options(**_options(SUPERVISOR, cpus=0.05), runtime_env=environment).remote()
+            if ray.get(ray.get_actor(SUPERVISOR, namespace=NAMESPACE).status.remote())["build"] == build:
+                return
+        except (ValueError, RayActorError):
+            pass  # the former one is still ending
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
