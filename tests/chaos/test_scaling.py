@@ -35,7 +35,7 @@ async def scaled(caller: Caller, hosts: int) -> None:
         found = await caller.get("/v1/ops/scale")
         return not found["partitions_to_move"] and found["owning"] == hosts
 
-    await eventually(settled, 60, every_s=0.3)
+    await eventually(settled, 180, every_s=0.3)
 
 
 async def traffic(world: World, account: Json, stop: asyncio.Event) -> None:
@@ -155,7 +155,7 @@ async def test_new_code_replaces_host_by_host_under_traffic(world: World, caller
         settled = not (await caller.get("/v1/ops/scale"))["partitions_to_move"]
         return settled and len(hosts) == 2 and {host.get("build") for host in hosts} == {"next"}
 
-    await eventually(replaced, 90, every_s=0.3)
+    await eventually(replaced, 240, every_s=0.3)
     print(f"replaced two hosts in {time.monotonic() - began:.1f} s")
     after = {host["incarnation"] for host in (await caller.get("/v1/ops/hosts"))["items"]}
     assert not before & after
