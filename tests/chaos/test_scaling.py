@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -83,7 +83,7 @@ def refreshes(ledger: Json, account: Json) -> list[Json]:
 
 
 class Traffic:
-    """Webhooks for some accounts, and people who ask their owners, until `end`; then everything is judged."""
+    """Within: webhooks for some accounts, and people who ask their owners, until `end` judges everything."""
 
     def __init__(self, world: World, caller: Caller, pairs: list[tuple[Json, Json]]) -> None:
         self._world, self._caller, self._pairs = world, caller, pairs
@@ -91,6 +91,14 @@ class Traffic:
         views = [view for _, view in pairs]
         self._sending = [asyncio.create_task(traffic(world, account, self._stop)) for account, _ in pairs]
         self._asking = asyncio.create_task(people(caller, views, self._stop))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        for task in (*self._sending, self._asking):
+            task.cancel()
+        await asyncio.gather(*self._sending, self._asking, return_exceptions=True)
 
     async def expire(self, one_of: int, of: int) -> None:
         """The next calls of this part of the accounts are refused: refreshes are under way while partitions
@@ -129,25 +137,23 @@ class Traffic:
 
 
 async def test_nothing_is_lost_or_reordered_while_hosts_come_and_go(world: World, caller: Caller) -> None:
-    busy = Traffic(world, caller, [await connected(world, caller, posts=5) for _ in range(ACCOUNTS)])
-    for n, hosts in enumerate((4, 1)):
+    pairs = [await connected(world, caller, posts=5) for _ in range(ACCOUNTS)]
+    async with Traffic(world, caller, pairs) as busy:
+        for n, hosts in enumerate((4, 1)):
+            await asyncio.sleep(1)
+            await busy.expire(n, 2)
+            began = time.monotonic()
+            await scaled(caller, hosts)
+            print(f"scaled to {hosts} hosts in {time.monotonic() - began:.1f} s")
         await asyncio.sleep(1)
-        await busy.expire(n, 2)
-        began = time.monotonic()
-        await scaled(caller, hosts)
-        print(f"scaled to {hosts} hosts in {time.monotonic() - began:.1f} s")
-    await asyncio.sleep(1)
-    await busy.end()
+        await busy.end()
 
 
 async def test_new_code_replaces_host_by_host_under_traffic(world: World, caller: Caller) -> None:
     await scaled(caller, 2)
-    busy = Traffic(world, caller, [await connected(world, caller, posts=5) for _ in range(ACCOUNTS)])
+    pairs = [await connected(world, caller, posts=5) for _ in range(ACCOUNTS)]
     before = {host["incarnation"] for host in (await caller.get("/v1/ops/hosts"))["items"]}
     builds = set()
-    await busy.expire(0, 1)
-    began = time.monotonic()
-    await asyncio.to_thread(deploy, "next")
 
     async def replaced() -> bool:
         hosts = (await caller.get("/v1/ops/hosts"))["items"]
@@ -155,12 +161,16 @@ async def test_new_code_replaces_host_by_host_under_traffic(world: World, caller
         settled = not (await caller.get("/v1/ops/scale"))["partitions_to_move"]
         return settled and len(hosts) == 2 and {host.get("build") for host in hosts} == {"next"}
 
-    await eventually(replaced, 240, every_s=0.3)
-    print(f"replaced two hosts in {time.monotonic() - began:.1f} s")
-    after = {host["incarnation"] for host in (await caller.get("/v1/ops/hosts"))["items"]}
-    assert not before & after
-    assert frozenset({world.settings.build, "next"}) in builds, "the two builds never lived side by side"
-    await busy.end()
+    async with Traffic(world, caller, pairs) as busy:
+        await busy.expire(0, 1)
+        began = time.monotonic()
+        await asyncio.to_thread(deploy, "next")
+        await eventually(replaced, 240, every_s=0.3)
+        print(f"replaced two hosts in {time.monotonic() - began:.1f} s")
+        after = {host["incarnation"] for host in (await caller.get("/v1/ops/hosts"))["items"]}
+        assert not before & after
+        assert frozenset({world.settings.build, "next"}) in builds, "the two builds never lived side by side"
+        await busy.end()
 
 
 def deploy(build: str) -> None:
