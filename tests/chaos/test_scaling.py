@@ -178,7 +178,7 @@ def deploy(build: str) -> None:
     ray.kill(ray.get_actor(SUPERVISOR, namespace=NAMESPACE), no_restart=True)
     code: Any = SupervisorActor
     environment = {"env_vars": {"ROOKERY_BUILD": build}}
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             code.options(**_options(SUPERVISOR, cpus=0.05), runtime_env=environment).remote()
