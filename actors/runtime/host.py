@@ -5,7 +5,6 @@ the versioned write lets one of them win. After a crash the successor reads the 
 outboxes, and ends where this one would have.
 """
 
-import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from actors.runtime.entity import TICK, Effect, Message
 from actors.runtime.failpoints import Failpoint
 from actors.runtime.forwarder import DedicatedActors, Forwarder
 from actors.runtime.mail import MailLoop
+from actors.runtime.moves import Moves
 from actors.runtime.owner import Owner, Parts
 from actors.runtime.ownership import CHECK_INTERVAL_S, Ownership
 from actors.runtime.partitions import Partitions
@@ -35,10 +35,6 @@ IDLE_S = 900.0
 BUDGET_S = 5.0
 DRAIN_PATIENCE_S = 25.0
 """Longer than a refresh may take, shorter than the supervisor waits for a drain."""
-OTHERS_PATIENCE_S = 2.0
-"""For effects that are no intents. Most answer sooner; the outcome of a slow one is handed over."""
-QUIET_PATIENCE = 500
-"""For turns under way in a partition that takes nothing new any more, in hundredths of a second."""
 WORTH_WATCHING = {Kind.ACCOUNT: "connect", Kind.CAMPAIGN: "launch"}
 """Commands after which an entity gets an actor of its own, while this host's share of them lasts."""
 
@@ -85,6 +81,9 @@ class Host:
         )
         self._partitions = Partitions(
             parts, self.ownership, self.owner, self.mail, addressing, self.tasks, self.ask, self._left
+        )
+        self._moves = Moves(
+            self._partitions, self.owner, self._partition, self._epoch, lambda: self._rounds, DRAIN_PATIENCE_S
         )
         self._consumers = consumers
         self._on_superseded = on_superseded
@@ -271,49 +270,8 @@ class Host:
         return await self._partitions.take(partition)
 
     async def release(self, partition: int, to: str) -> bool:
-        """Hand a partition to another host, in this order: begin no effects but intents, and let what is
-        under way end (bounded); take no more mail and commands; let the turns end; give up the claim.
-
-        False when it is not served here, or its turns did not end: then it is served on. Whatever its
-        effects bring later is handed to its new owner, and so is what was decided and not begun.
-        """
-
-        def concerns(key: EntityKey) -> bool:
-            return self._partition(key) == partition
-
-        effects = self.owner.effects
-        bar = effects.bar(concerns)
-        released = False
-        try:
-            await effects.settle(bar, DRAIN_PATIENCE_S, OTHERS_PATIENCE_S)
-            if self.draining or not await self._partitions.suspend(partition):
-                return False
-            bar.closed = True
-            await self._mail_round()
-            released = await self._released(partition, to, concerns)
-            if not released:
-                await self._partitions.resume(partition)
-        finally:
-            effects.lift(bar, lambda key: self._epoch(key) is not None)
-        log.info("partition.released" if released else "partition.kept", partition=partition, to=to)
-        return released
-
-    async def _released(self, partition: int, to: str, concerns: Callable[[EntityKey], bool]) -> bool:
-        locks = self.owner.turns.locks
-        for _ in range(QUIET_PATIENCE):
-            if not locks.any_held(concerns):
-                break
-            await asyncio.sleep(0.01)
-        return await self._partitions.release(partition, to, lambda: not locks.any_held(concerns))
-
-    async def _mail_round(self) -> None:
-        """Until the mail loop carries nothing that it took from a partition before it was suspended. If that
-        takes too long (a store is away), the locks have the last word."""
-        begun = self._rounds
-        for _ in range(QUIET_PATIENCE):
-            if self._rounds != begun:
-                return
-            await asyncio.sleep(0.01)
+        """Hand a partition to another host. False: it is not served here, or is served on."""
+        return not self.draining and await self._moves.release(partition, to)
 
     async def outcome(self, key: EntityKey, message: Message, outcome: str) -> None:
         """Of an effect that another host began before the entity moved here."""

@@ -109,7 +109,7 @@ async def settled(cluster: Cluster, boss: Supervisor, hosts: int) -> None:
 
 @pytest.fixture
 async def cluster(colony: Colony, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
-    monkeypatch.setattr("actors.runtime.host.OTHERS_PATIENCE_S", 0.1)
+    monkeypatch.setattr("actors.runtime.moves.OTHERS_PATIENCE_S", 0.1)
     cluster = Cluster(colony)
     yield cluster
     for host in cluster.running.values():
@@ -291,7 +291,7 @@ async def test_an_effect_decided_while_the_partition_leaves_is_begun_by_the_new_
 async def test_a_turn_that_does_not_end_keeps_the_partition_and_its_mail_goes_on(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.runtime.host.QUIET_PATIENCE", 30)
+    monkeypatch.setattr("actors.runtime.moves.QUIET_PATIENCE", 30)
     _, key, owner, other = await two_hosts(cluster)
     async with owner.owner.turns.locks.holding([key]):
         assert not await owner.release(key.partition(PARTITIONS), other.name)
