@@ -7,8 +7,8 @@ call a plain class, and seal its answer, so no Ray argument or result carries an
 import asyncio
 import contextlib
 import os
-import uuid
 import pickle
+import uuid
 from dataclasses import replace
 from typing import Any, cast
 
@@ -78,9 +78,10 @@ class Metrics:
         counter.inc(value, {**labels, "actor": self._actor})
 
 
-def _gateway(built: Built) -> Gateway:
-    """How a process that owns entities reaches the others': budgets live anywhere."""
-    return Gateway(built.claims, built.parts.mailboxes, built.parts.envelope, built.parts.clock)
+def _gateway(built: Built, settings: Settings) -> Gateway:
+    """How a process that owns entities reaches the others'."""
+    parts = built.parts
+    return Gateway(parts.claims, parts.mailboxes, parts.envelope, parts.clock, settings.hosts)
 
 
 def _answer(found: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +139,7 @@ class HostActor:
         configure(settings.log_level)
         self._built = await _build(settings, self._name)
         parts = self._built.parts
-        others = Gateway(parts.claims, parts.mailboxes, parts.envelope, parts.clock, settings.hosts)
+        others = _gateway(self._built, settings)
         self._host = Host(
             self._name,
             settings.build,
@@ -149,7 +150,7 @@ class HostActor:
             dedicated=settings.dedicated,
             on_superseded=_end_replaced,
             leases=self._built.leases,
-            elsewhere=_gateway(self._built),
+            elsewhere=others,
         )
         self._host.start()
         log.info("host.started", host=self._name, incarnation=self._host.incarnation)
@@ -228,7 +229,7 @@ class EntityActor:
         built = await _build(settings, str(self._key))
         self._envelope = built.parts.envelope
         self._owner = DedicatedOwner(built.parts, self._key, built.addressing, settings.build)
-        built.leases.bind(f"{self._key}.{uuid.uuid4().hex[:8]}", _gateway(built).ask, self._owner.tasks)
+        built.leases.bind(f"{self._key}.{uuid.uuid4().hex[:8]}", _gateway(built, settings).ask, self._owner.tasks)
 
     async def request(self, sealed: bytes) -> bytes:
         await asyncio.shield(self._starting)

@@ -23,7 +23,7 @@ from actors.runtime.failpoints import Failpoints
 from actors.runtime.forwarder import ActorGone
 from actors.runtime.host import Host
 from actors.runtime.owner import Parts
-from actors.runtime.supervisor import assignment
+from actors.runtime.plan import share
 from bench.sync.job import PARTITIONS, Account, Job, Stopwatch, Written
 from domain.clock import SystemClock
 from domain.errors import NotFound
@@ -199,7 +199,7 @@ async def pull(job: Job) -> None:
     keys = Keys.load(str(job.folder / "keys.json"))  # made when a deployment is set up
     watch = Stopwatch()
     parts = await (into_nothing if job.mongodb is None else into_server)(job, keys)
-    await parts.claims.assign(assignment([HOST], PARTITIONS), "bench")
+    await parts.claims.assign(share({}, [HOST], PARTITIONS), "bench")
     host = Host(HOST, "bench", parts, Addressing(parts.store, parts.envelope, PLATFORMS), NoActors())
     host.start()
     while len(host.ownership.held) < PARTITIONS:  # noqa: ASYNC110  # claims come from the store

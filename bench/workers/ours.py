@@ -10,7 +10,7 @@ import time
 from actors.runtime.addressing import Addressing
 from actors.runtime.entity import Message
 from actors.runtime.host import Host
-from actors.runtime.supervisor import assignment
+from actors.runtime.plan import share
 from bench.sync.job import PARTITIONS, Job
 from bench.sync.ours import HOST, NoActors, connect, into_server
 from domain.ids import EntityKey
@@ -23,7 +23,7 @@ async def race(job: Job, racers: int) -> None:
     every account has been read after all of them."""
     keys = Keys.load(str(job.folder / "keys.json"))
     parts = await into_server(job, keys)
-    await parts.claims.assign(assignment([HOST], PARTITIONS), "bench")
+    await parts.claims.assign(share({}, [HOST], PARTITIONS), "bench")
     host = Host(HOST, "bench", parts, Addressing(parts.store, parts.envelope, PLATFORMS), NoActors())
     host.start()
     while len(host.ownership.held) < PARTITIONS:  # noqa: ASYNC110  # claims come from the store

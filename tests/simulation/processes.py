@@ -1,8 +1,7 @@
 """What a simulated process is given: its clock, its traced entities, and what stands in for Ray."""
 
 import asyncio
-from collections.abc import Mapping
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any

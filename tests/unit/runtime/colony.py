@@ -55,7 +55,6 @@ class Handler:
             keyring=nobody,
             publisher=nobody,
             contents=nobody,
-            publisher=nobody,
             parking=colony.parking,
             mailboxes=colony.mailboxes,
             partitions=PARTITIONS,
