@@ -229,7 +229,9 @@ class EntityActor:
         built = await _build(settings, str(self._key))
         self._envelope = built.parts.envelope
         self._owner = DedicatedOwner(built.parts, self._key, built.addressing, settings.build)
-        built.leases.bind(f"{self._key}.{uuid.uuid4().hex[:8]}", _gateway(built, settings).ask, self._owner.tasks)
+        built.leases.bind(
+            f"{self._key}.{uuid.uuid4().hex[:8]}", _gateway(built, settings).ask, self._owner.tasks
+        )
 
     async def request(self, sealed: bytes) -> bytes:
         await asyncio.shield(self._starting)
