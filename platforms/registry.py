@@ -3,10 +3,12 @@
 from domain.errors import NotFound
 from platforms.base import Platform
 from platforms.instagram.adapter import Instagram
+from platforms.tiktok.adapter import Tiktok
 from platforms.twitter.adapter import Twitter
 
 PLATFORMS: dict[str, Platform] = {
     "instagram": Instagram(),
+    "tiktok": Tiktok(),
     "twitter": Twitter(),
 }
 

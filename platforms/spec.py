@@ -1,5 +1,7 @@
 """Facts about a platform as data. Behaviour that is truly different lives in the platform's class."""
 
+import hashlib
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +15,13 @@ class TokenModel(StrEnum):
     EXTENDED = "extended"  # a long-lived token is extended by presenting itself (Instagram)
     RENEWED = "renewed"  # a refresh token that stays good, or whose predecessor does for a while (Google)
     LASTING = "lasting"  # no expiry of its own: page tokens (Facebook); it ends when somebody ends it
+
+
+class PkceChallenge(StrEnum):
+    """How the S256 challenge of PKCE is written."""
+
+    BASE64URL = "base64url"  # RFC 7636
+    HEX = "hex"  # TikTok
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,14 @@ class PlatformSpec:
     subscribe_calls: Mapping[str, int]  # API family -> calls that asking for webhooks may need
     publish_family: str = "publishing"  # the window that a step of a publication counts in
     upload_hosts: tuple[str, ...] = ()  # get a draft's bytes by an address the platform gave; never a token
+    pkce_challenge: PkceChallenge = PkceChallenge.BASE64URL
+
+    def code_challenge(self, verifier: str) -> str:
+        """The S256 challenge of a PKCE verifier, as this platform writes it."""
+        digest = hashlib.sha256(verifier.encode()).digest()
+        if self.pkce_challenge is PkceChallenge.HEX:
+            return digest.hex()
+        return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def window(self, family: str) -> RateWindow:
         """The window of this name; KeyError names the one that the spec lacks."""

@@ -16,6 +16,8 @@ from sandbox.instagram.webhooks import compose as compose_instagram
 from sandbox.platform import Platform
 from sandbox.routing import Operation, Routes
 from sandbox.state import new_state
+from sandbox.tiktok.platform import tiktok
+from sandbox.tiktok.webhooks import compose as compose_tiktok
 from sandbox.traffic import Traffic
 from sandbox.twitter.platform import twitter
 from sandbox.twitter.webhooks import compose as compose_twitter
@@ -46,10 +48,14 @@ class Sandbox:
         epoch_ms: int | None = None,
         webhook_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        compose: dict[str, Compose] = {"twitter": compose_twitter, "instagram": compose_instagram}
+        compose: dict[str, Compose] = {
+            "twitter": compose_twitter,
+            "instagram": compose_instagram,
+            "tiktok": compose_tiktok,
+        }
         self.state = new_state(seed, clock or SandboxClock(), epoch_ms, compose, webhook_transport)
         self.platforms: dict[str, Platform] = {
-            p.name: p for p in (twitter(self.state), instagram(self.state))
+            p.name: p for p in (twitter(self.state), instagram(self.state), tiktok(self.state))
         }
         self.traffic = Traffic(self.state, self.platforms)
         self._routes = Routes([op for platform in self.platforms.values() for op in platform.operations])

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from sandbox.ids import digits, secret
 
-PLATFORMS = ("twitter", "instagram")
+PLATFORMS = ("twitter", "instagram", "tiktok")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -45,7 +45,8 @@ class PlatformApp:
     redirect_uris: tuple[str, ...] = ()
     deauthorize_url: str | None = None
     auto_subscribe: bool = True
-    # Shape of what is sent: X "xaa" or "account_activity"; Instagram "changes" or "flat".
+    # Shape of what is sent: X "xaa" or "account_activity"; Instagram "changes" or "flat". At TikTok the
+    # lifetimes of tokens: "two_hours" (documented since Nov 2026) or "one_day".
     dialect: str = ""
     # Instagram's code exchange answers flat, or wrapped in data[] as one of its guides prints it.
     wrapped_tokens: bool = False
@@ -73,7 +74,11 @@ class PlatformApp:
         return None
 
 
-DIALECTS = {"twitter": ("xaa", "account_activity"), "instagram": ("changes", "flat")}
+DIALECTS = {
+    "twitter": ("xaa", "account_activity"),
+    "instagram": ("changes", "flat"),
+    "tiktok": ("two_hours", "one_day"),
+}
 
 
 class Apps:
@@ -103,6 +108,9 @@ class Apps:
             app.webhook_secret = secret(50, *basis, "consumer_secret")
             app.bearer_token = "AAAAAAAAAAAA" + secret(96, *basis, "bearer")
             self._by_bearer[app.bearer_token] = app
+        elif platform == "tiktok":
+            app.client_id = "aw" + secret(16, *basis, "client").lower()
+            app.webhook_secret = app.client_secret
         else:
             app.webhook_secret = app.client_secret
             app.verify_token = secret(24, *basis, "verify")

@@ -31,6 +31,8 @@ _HELD_BACK_AT_MOST_S = 3.0
 # Meta: "at once, then ever less often for 36 h". X documents no schedule (unconfirmed).
 RETRY_DELAYS_S: dict[str, tuple[float, ...]] = {
     "instagram": (0.0, 1, 5, 15, 60, 300, 900, 3600, 7200, 14_400, 28_800, 28_800, 43_200),
+    # TikTok: "exponential back-off, up to 72 hours".
+    "tiktok": (1.0, 4, 16, 60, 240, 960, 3600, 14_400, 57_600, 86_400, 86_400),
     "twitter": (1.0, 5, 15, 60, 300, 900, 3600),
 }
 

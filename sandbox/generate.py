@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from sandbox.clock import DAY_MS
-from sandbox.ids import digits, seeded, snowflake_of_past
+from sandbox.ids import digits, secret, seeded, snowflake_of_past
 from sandbox.phrases import VOICES, Voice
 from sandbox.world import Content, Media, Profile, World
 
@@ -26,7 +26,13 @@ def make_account(
     """The account of this seed with `posts` contents behind it; the existing one when it was made before."""
     basis = (world.seed, platform, "account", seed)
     twitter = platform == "twitter"
-    account_id = digits(19, *basis, prefix="19") if twitter else digits(17, *basis, prefix="178414")
+    account_id = (
+        open_id(*basis)
+        if platform == "tiktok"
+        else digits(19, *basis, prefix="19")
+        if twitter
+        else digits(17, *basis, prefix="178414")
+    )
     known = world.accounts.get((platform, account_id))
     if known:
         return known
@@ -49,10 +55,8 @@ def make_account(
         account_type=rng.choice(("BUSINESS", "MEDIA_CREATOR")),
     )
     world.add_account(account)
-    writer = (
-        _XHistory(world, account, voice, rng) if twitter else _InstagramHistory(world, account, voice, rng)
-    )
-    writer.write(posts)
+    history = {"twitter": _XHistory, "tiktok": _TikTokHistory}.get(platform, _InstagramHistory)
+    history(world, account, voice, rng).write(posts)
     return account
 
 
@@ -232,6 +236,38 @@ class _InstagramHistory(_History):
         self.made += 1
         new_id = digits(17, self.account.id, "media", self.made, prefix="1801")
         return Content("instagram", new_id, kind, self.account.id, text, moment, self.voice.lang)
+
+
+class _TikTokHistory(_History):
+    """Films, now and then a photo post; comments are numbers only, because no API shows them."""
+
+    def post(self, number: int, moment: int) -> None:
+        rng = self.rng
+        kind = "photo" if rng.random() < 0.12 else "video"
+        draft = draft_post(rng, self.voice, self.account, self.friend(), short_links=False)
+        self.made += 1
+        new_id = digits(19, self.account.id, "video", self.made, prefix="74")
+        content = Content("tiktok", new_id, kind, self.account.id, draft.text, moment, self.voice.lang)
+        content.media = tiktok_media(rng, new_id, kind)
+        self.publish(content)
+        content.metrics["comments"] = rng.randrange(0, 40)
+        content.metrics["shares"] = rng.randrange(0, 25)
+
+
+def open_id(*basis: object) -> str:
+    """TikTok's id of an account for one app: opaque text, with `-` and `_` in it."""
+    return f"-000{secret(20, *basis, 'open')}_{secret(11, *basis, 'id')}"
+
+
+def tiktok_media(rng: random.Random, basis: str, kind: str) -> list[Media]:
+    host = "https://p16-sign.tiktokcdn.com/obj"
+    if kind == "photo":
+        return [
+            Media(f"{basis}-{n}", "IMAGE", f"{host}/{basis}-{n}.jpeg", None, 1080, 1440)
+            for n in range(rng.randrange(1, 6))
+        ]
+    film, cover = f"https://v16.tiktokcdn.com/{basis}.mp4", f"{host}/{basis}.jpeg"
+    return [Media(basis, "VIDEO", film, cover, 1080, 1920, rng.randrange(5, 180) * 1000)]
 
 
 def x_media(rng: random.Random, basis: str, wish: str | None = None) -> list[Media]:

@@ -67,6 +67,19 @@ class AppCalls:
 
 
 @dataclass(slots=True)
+class Publication:
+    """Something that became public (or reached its readers) through an API. `content` says what it was, in
+    words that are equal for equal texts and files; `id` None: the platform never tells it."""
+
+    platform: str
+    external_id: str
+    app_id: str
+    id: str | None
+    content: str
+    at: str
+
+
+@dataclass(slots=True)
 class Ledger:
     events: list[EventRow] = field(default_factory=list)
     deliveries: Deliveries = field(default_factory=Deliveries)
@@ -74,6 +87,7 @@ class Ledger:
     calls: dict[str, Counter[str]] = field(default_factory=dict)
     posts_created: list[dict[str, Any]] = field(default_factory=list)
     duplicates_refused: int = 0  # posts that the platform refused because the same was just published
+    publications: list[Publication] = field(default_factory=list)
     double_refreshes: int = 0
     in_doubt_retries: int = 0
     rate_limited: int = 0
@@ -163,6 +177,17 @@ class Ledger:
         else:
             of_app.accounts[external_id] += 1
 
+    def published_twice(self) -> list[Publication]:
+        """Publications of the same content by the same account after the first."""
+        seen: set[tuple[str, str, str]] = set()
+        twice = []
+        for row in self.publications:
+            key = (row.platform, row.external_id, row.content)
+            if key in seen:
+                twice.append(row)
+            seen.add(key)
+        return twice
+
     def call(self, operation: str, status: str) -> None:
         self.calls.setdefault(operation, Counter())[status] += 1
 
@@ -189,6 +214,8 @@ class Ledger:
             "token_expiries": self.token_expiries,
             "posts_created": len(self.posts_created),
             "duplicates_refused": self.duplicates_refused,
+            "publications": len(self.publications),
+            "published_twice": len(self.published_twice()),
         }
 
     def clear(self) -> None:

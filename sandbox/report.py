@@ -108,6 +108,8 @@ def ledger(state: State, since: int, kinds: frozenset[str]) -> dict[str, Any]:
         "token_expiries": book.token_expiries,
         "posts_created": book.posts_created,
         "duplicates_refused": book.duplicates_refused,
+        "publications": book.publications,
+        "published_twice": book.published_twice(),
         "crc_checks": book.crc_checks,
         "limits_changed": state.limits.changed(),
     }

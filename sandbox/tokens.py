@@ -149,21 +149,31 @@ class Tokens:
         found = self._access.get(value) or self._refresh.get(value)
         return found.grant if found else None
 
-    def refresh(self, value: str, app_id: str, now_ms: int, lifetime_s: int, answered: bool) -> Refreshed:
-        """Present a refresh token. `answered` is False when the caller will never see the answer."""
+    def refresh(
+        self,
+        value: str,
+        app_id: str,
+        now_ms: int,
+        lifetime_s: int,
+        answered: bool,
+        prefix: str = "",
+        reuse_kills: bool = True,
+    ) -> Refreshed:
+        """Present a refresh token. `answered` is False when the caller will never see the answer;
+        `reuse_kills`: presenting a spent one ends the family, not only this call."""
         token = self._refresh.get(value)
         if token is None or token.grant.app_id != app_id:
             return Refreshed("invalid", None)
         repeated, in_doubt = bool(token.presented), not all(token.presented)
         token.presented.append(answered)
         grant = token.grant
-        if token.spent and not grant.family_killed and grant.authorised:
+        if reuse_kills and token.spent and not grant.family_killed and grant.authorised:
             self.kill_family(grant)
             return Refreshed("reuse_killed_family", grant, repeated=repeated, in_doubt=in_doubt)
         if token.spent or token.revoked or not grant.authorised or grant.family_killed:
             return Refreshed("invalid", grant, repeated=repeated, in_doubt=in_doubt)
         token.spent = True
-        access = self.issue_access(grant, now_ms, lifetime_s)
+        access = self.issue_access(grant, now_ms, lifetime_s, prefix)
         return Refreshed("rotated", grant, access, self.issue_refresh(grant), repeated, in_doubt)
 
     def kill_family(self, grant: Grant) -> None:

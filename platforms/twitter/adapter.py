@@ -1,7 +1,5 @@
 """X as a `Platform`: OAuth 2.0 with PKCE and rotating refresh tokens, API v2, activity webhooks."""
 
-import hashlib
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
@@ -61,14 +59,13 @@ class Twitter:
     def authorize_url(self, request: AuthorizeRequest) -> str:
         if request.code_verifier is None:
             raise ValueError("X needs a PKCE code verifier")
-        challenge = hashlib.sha256(request.code_verifier.encode()).digest()
         query = {
             "response_type": "code",
             "client_id": request.app.client_id,
             "redirect_uri": request.redirect_uri,
             "scope": SPEC.scope_separator.join(request.scopes),
             "state": request.state,
-            "code_challenge": urlsafe_b64encode(challenge).rstrip(b"=").decode(),
+            "code_challenge": SPEC.code_challenge(request.code_verifier),
             "code_challenge_method": "S256",
         }
         return f"{SPEC.authorize_url}?{urlencode(query, quote_via=quote)}"

@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from sandbox.apps import PLATFORMS
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -98,7 +100,7 @@ async def test_it_ends_cleanly(
     served: tuple[asyncio.subprocess.Process, httpx.AsyncClient], name: signal.Signals
 ) -> None:
     process, http = served
-    assert (await http.get("/_sandbox/healthz")).json()["accounts"] == 2
+    assert (await http.get("/_sandbox/healthz")).json()["accounts"] == len(PLATFORMS)
     process.send_signal(name)
     output, errors = await asyncio.wait_for(process.communicate(), 10)
     assert (process.returncode, output, errors) == (0, b"", b"")

@@ -1,0 +1,66 @@
+"""TikTok as one platform of the sandbox. One app of the sandbox is registered with all of TikTok's services:
+its client id is the client key, the app id and the app key."""
+
+from sandbox.apps import PlatformApp
+from sandbox.platform import Issued, Platform
+from sandbox.state import State
+from sandbox.tiktok import errors, webhooks
+from sandbox.tiktok.access import Access
+from sandbox.tiktok.oauth import ACCESS_PREFIX, LIFETIMES_S, SCOPES, OAuth
+from sandbox.tiktok.people import KINDS, People
+from sandbox.tiktok.publish import POSTS_FAMILY, Publishing
+from sandbox.tiktok.read import Reading
+from sandbox.web import Call, Reply
+from sandbox.world import Profile
+
+TRAFFIC_MIX = {"comment": 3.0, "like": 6.0, "share": 1.0, "follow": 1.0, "post": 0.5}
+
+
+def tiktok(state: State) -> Platform:
+    access, people = Access(state), People(state)
+    publishing = Publishing(state, access, people)
+
+    def issue(app: PlatformApp, account: Profile) -> Issued:
+        now = state.clock.now_ms()
+        access_s, _ = LIFETIMES_S[app.dialect]
+        grant = state.tokens.grant("tiktok", app.id, account.id, SCOPES, now, "control")
+        refresh = state.tokens.issue_refresh(grant)
+        token = state.tokens.issue_access(grant, now, access_s, ACCESS_PREFIX)
+        return Issued(token.value, refresh, access_s, SCOPES)
+
+    async def register(app: PlatformApp, url: str) -> str | None:
+        return await webhooks.register(state, app, url)
+
+    return Platform(
+        name="tiktok",
+        operations=[
+            *OAuth(state).operations(),
+            *Reading(state, access, publishing).operations(),
+            *publishing.operations(),
+        ],
+        compose=webhooks.compose,
+        failure=lambda status, reset_s, call: errors.failure(status, call),
+        dead_token=errors.dead_token,
+        not_found=_not_found,
+        credential=_credential,
+        real_path=lambda host, path: path,
+        issue=issue,
+        register=register,
+        act=people.act,
+        act_kinds=KINDS,
+        traffic_mix=TRAFFIC_MIX,
+        rate_families=(*access.families, POSTS_FAMILY),
+    )
+
+
+def _not_found(call: Call) -> Reply:
+    if call.host in errors.BUSINESS:
+        return errors.coded(40008, f"The sandbox does not emulate {call.method} {call.path}.")
+    return errors.refusal("invalid_params", f"The sandbox does not emulate {call.path}.", 404)
+
+
+def _credential(call: Call) -> str | None:
+    if call.path.startswith("/v2/oauth/"):
+        form = call.form()
+        return form.get("refresh_token") or form.get("token")
+    return call.bearer()
