@@ -32,6 +32,7 @@ from platforms.tiktok.normalise import (
     content_item,
     profile,
 )
+from platforms.tiktok.publishing import TiktokPublishing
 from platforms.tiktok.spec import API, PAGE, SPEC
 from platforms.wire import (
     Json,
@@ -52,7 +53,7 @@ class Tiktok:
     """Stateless; one object serves every account and app."""
 
     spec: PlatformSpec = SPEC
-    publishing = None
+    publishing = TiktokPublishing()
     insights = None
     ads = None
     commerce = None

@@ -1,9 +1,9 @@
 """Login Kit: the consent page, codes for tokens, refreshes that rotate, revocation.
 
 Sources: developers.tiktok.com "Login Kit for Web", "for Desktop", "OAuth user access token management" and
-"Refresh a user access token" (Nov 2026). The challenge of PKCE is the hex form of the SHA-256. Unconfirmed
-and decided here: a code is good for five minutes; a refusal at the consent page comes back as `access_denied`; a
-spent refresh token is refused and harms nothing else.
+"Refresh a user access token" (Nov 2026). The challenge of PKCE is the hex form of the SHA-256.
+Unconfirmed and decided here: a code is good for five minutes; a refusal at the consent page comes back as
+`access_denied`; a spent refresh token is refused and harms nothing else.
 """
 
 import hashlib

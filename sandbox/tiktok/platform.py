@@ -1,6 +1,7 @@
 """TikTok as one platform of the sandbox. One app of the sandbox is registered with all of TikTok's services:
 its client id is the client key, the app id and the app key."""
 
+from sandbox.acts import Act, Done
 from sandbox.apps import PlatformApp
 from sandbox.platform import Issued, Platform
 from sandbox.state import State
@@ -13,6 +14,7 @@ from sandbox.tiktok.read import Reading
 from sandbox.web import Call, Reply
 from sandbox.world import Profile
 
+DRAFT = "publish_draft"
 TRAFFIC_MIX = {"comment": 3.0, "like": 6.0, "share": 1.0, "follow": 1.0, "post": 0.5}
 
 
@@ -31,6 +33,11 @@ def tiktok(state: State) -> Platform:
     async def register(app: PlatformApp, url: str) -> str | None:
         return await webhooks.register(state, app, url)
 
+    def act(account: Profile, wish: Act) -> Done:
+        if wish.kind == DRAFT:
+            return publishing.post_draft(account)
+        return people.act(account, wish)
+
     return Platform(
         name="tiktok",
         operations=[
@@ -46,8 +53,8 @@ def tiktok(state: State) -> Platform:
         real_path=lambda host, path: path,
         issue=issue,
         register=register,
-        act=people.act,
-        act_kinds=KINDS,
+        act=act,
+        act_kinds=(*KINDS, DRAFT),
         traffic_mix=TRAFFIC_MIX,
         rate_families=(*access.families, POSTS_FAMILY),
     )

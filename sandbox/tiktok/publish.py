@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from sandbox.acts import Done
 from sandbox.apps import PlatformApp
 from sandbox.clock import DAY_MS, iso_z
 from sandbox.ids import digits, hexadecimal, secret
@@ -23,7 +24,7 @@ from sandbox.tiktok.people import People
 from sandbox.tiktok.publications import Task, fetch, read_photos, read_video
 from sandbox.tiktok.uploads import receive
 from sandbox.tiktok.webhooks import Describer
-from sandbox.web import Call, Reply
+from sandbox.web import BadInput, Call, Reply
 from sandbox.world import Content, Media, Profile
 
 PRIVACY_LEVELS = ("PUBLIC_TO_EVERYONE", "MUTUAL_FOLLOW_FRIENDS", "SELF_ONLY")
@@ -178,9 +179,13 @@ class Publishing:
         self._emit(task, "post.publish.complete", "published")
         return content
 
-    def newest_draft(self, account: Profile) -> Task | None:
+    def post_draft(self, account: Profile) -> Done:
+        """The creator opens the newest draft of the inbox and posts it."""
+        self.settle()
         drafts = [t for t in self._tasks.values() if t.account is account and t.pending_draft]
-        return drafts[-1] if drafts else None
+        if not drafts:
+            raise BadInput("no draft waits in the account's inbox; an app has to send one first")
+        return Done(self.complete(drafts[-1]).id)
 
     def _video(self, call: Call, caller: Caller, direct: bool) -> Reply:
         wish = read_video(call.json(), PRIVACY_LEVELS, direct)

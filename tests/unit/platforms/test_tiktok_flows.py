@@ -9,7 +9,7 @@ import pytest
 from domain.content import ContentKind, Happening, MediaKind
 from domain.ids import AccountId
 from domain.secrets import Secret
-from platforms.base import AuthorizeRequest
+from platforms.base import AuthorizeRequest, PageQuery
 from platforms.outcome import LimitScope, Ok, ReauthRequired, Rejected, RetryAfter, Unknown
 from platforms.tiktok.adapter import Tiktok
 from tests.unit.platforms.support import CALLBACK, World, app_of, grant_of, list_all, ok
@@ -61,7 +61,9 @@ async def test_a_person_may_grant_a_part(world: World) -> None:
     assert profile.external_id == account["external_id"]
     assert profile.follower_count is None, "not granted is not zero"
     assert profile.username == profile.display_name
-    listing = await TT.list_page(world.http, grant.access_token, profile.external_id, _first())
+    listing = await TT.list_page(
+        world.http, grant.access_token, profile.external_id, PageQuery(TT.spec.sources[0])
+    )
     assert isinstance(listing, Rejected)
     assert listing.code == "scope_not_authorized"
 
@@ -198,9 +200,3 @@ async def test_webhooks_to_event(world: World) -> None:
     await world.ask("POST", "/redeliver", {"last": 5})
     await world.settled()
     assert [e.event_id for _, b in world.receiver.received for e in TT.split(b)] == [event.event_id] * 2
-
-
-def _first() -> Any:
-    from platforms.base import PageQuery
-
-    return PageQuery(TT.spec.sources[0])

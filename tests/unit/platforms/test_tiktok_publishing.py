@@ -1,0 +1,531 @@
+"""Publishing at TikTok against the sandbox: what it takes, chunk by chunk, and what is left in doubt."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from domain.clock import SystemClock
+from domain.content import ContentKind, Happening, MediaKind
+from domain.publishing import Draft, DraftMedia, Published, PublishState
+from domain.secrets import Secret
+from platforms.capabilities import Access, PublishJob
+from platforms.http import Broken, NotSent, PlatformHttp, make_client
+from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected, RetryAfter, Unknown
+from platforms.tiktok import rules
+from platforms.tiktok.adapter import Tiktok
+from sandbox.app import Sandbox
+from tests.unit.platforms.support import Answers, Receiver, World, answer, app_of, ok
+
+TT = Tiktok()
+PUBLISHING = TT.publishing
+ADDRESS = "https://shop.example/media/p.jpg"
+JPEG = b"\xff\xd8\xff\xe0 a picture"
+
+
+class Files:
+    """Bytes of any size, made where they are read."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.reads: list[tuple[int, int]] = []
+
+    def all(self) -> bytes:
+        return bytes(n % 251 for n in range(self.size)) if self.size < 10_000 else b"film" * (self.size // 4)
+
+    async def read(self, media_id: str, start: int, end: int) -> AsyncIterator[bytes]:
+        assert media_id == "m1"
+        self.reads.append((start, end))
+        whole = self.all()[start:end]
+        for at in range(0, len(whole), 1 << 20):
+            yield whole[at : at + (1 << 20)]
+
+
+class Studio(World):
+    """The sandbox, with somebody who answers when TikTok pulls."""
+
+    pulled: list[str]
+    answers: dict[str, httpx.Response]
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[Studio]:
+    receiver = Receiver()
+    pulled: list[str] = []
+    answers: dict[str, httpx.Response] = {}
+
+    async def network(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            pulled.append(str(request.url))
+            return answers.get(str(request.url)) or httpx.Response(200, content=JPEG)
+        return await receiver.handle(request)
+
+    sandbox = Sandbox(seed="publishing", webhook_transport=httpx.MockTransport(network))
+    transport = httpx.ASGITransport(app=sandbox)
+    async with (
+        httpx.AsyncClient(transport=transport, base_url="http://sandbox.test") as control,
+        make_client("http://sandbox.test", transport) as client,
+    ):
+        studio = Studio(control, PlatformHttp(client, SystemClock()), receiver)
+        studio.pulled, studio.answers = pulled, answers
+        yield studio
+        await sandbox.close()
+
+
+def access_of(world: World, account: dict[str, Any]) -> Access:
+    return Access(world.http, app_of(account), Secret(account["access_token"]), account["external_id"])
+
+
+def film(size: int, text: str = "Fresh from the kiln #ceramics 😀", **more: Any) -> Draft:
+    medium = DraftMedia("m1", MediaKind.VIDEO, "video/mp4", size, 1080, 1920, 15_000, codec="h264")
+    return Draft(ContentKind.VIDEO, text, media=(medium,), **more)
+
+
+def photos(number: int = 2, **more: Any) -> Draft:
+    medium = DraftMedia("m1", MediaKind.IMAGE, "image/jpeg", 90_000, 1080, 1350, public_url=ADDRESS)
+    kind = ContentKind.CAROUSEL if number > 1 else ContentKind.PHOTO
+    return Draft(kind, "Two new glazes #Glasur", title="Glazes", media=(medium,) * number, **more)
+
+
+def job_of(draft: Draft, files: Files | None = None, **more: Any) -> PublishJob:
+    files = files or Files(draft.media[0].size)
+    return PublishJob("key-1", draft, files, PublishState(), SystemClock().now(), 5.0, **more)
+
+
+async def run(
+    world: World, access: Access, job: PublishJob, until: str | None = None
+) -> tuple[PublishJob, Outcome[PublishState | Published]]:
+    """Step until it is published, a stage is reached or a step fails. Time passes as the state asks."""
+    for _ in range(40):
+        if until is not None and job.state.stage == until:
+            return job, Ok(job.state)
+        outcome = await PUBLISHING.step(access, job)
+        if not isinstance(outcome, Ok) or isinstance(outcome.value, Published):
+            return job, outcome
+        job = replace(job, state=outcome.value)
+        if job.state.wait_s:
+            await asyncio.sleep(0.01)  # in one process nothing else lets the sandbox's pulls have a turn
+            await world.ask("POST", "/clock", {"advance_s": job.state.wait_s})
+    raise AssertionError(f"no end: {job.state}")
+
+
+async def ledger(world: World) -> dict[str, Any]:
+    return await world.ask("GET", "/ledger")
+
+
+# -- uploads ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("size", "chunks"),
+    [(1000, [(0, 1000)]), (12_000_004, [(0, 6_000_000), (6_000_000, 12_000_004)])],
+)
+async def test_a_video_is_sent_in_chunks_and_gets_its_id_later(
+    world: Studio, size: int, chunks: list[tuple[int, int]]
+) -> None:
+    account = await world.account("tiktok", posts=1)
+    access, files = access_of(world, account), Files(size)
+    draft = film(size, options={"disable_duet": True})
+    assert PUBLISHING.refusals(draft) == []
+    job, outcome = await run(world, access, job_of(draft, files))
+    assert files.reads == chunks
+    published = ok(outcome)
+    assert published.external_id is None, "public when moderation has passed"
+    await world.ask("POST", "/clock", {"advance_s": 5})
+    found = ok(await PUBLISHING.find(access, job))
+    assert found.external_id
+    assert found.permalink == f"https://www.tiktok.com/@{account['username']}/video/{found.external_id}"
+    token = Secret(account["access_token"])
+    reads = ok(await TT.read_items(world.http, token, account["external_id"], [found.external_id]))
+    assert reads.items[0].text.text == draft.text
+    told = await ledger(world)
+    assert len(told["publications"]) == 1
+    assert told["published_twice"] == []
+
+
+async def test_the_decisive_step_is_the_last_chunk_alone(world: Studio) -> None:
+    access = access_of(world, await world.account("tiktok"))
+    job, seen = job_of(film(12_000_004)), []
+    while True:
+        state = ok(await PUBLISHING.step(access, job))
+        seen.append((state.stage, state.decisive, state.sealed is not None))
+        if state.stage == "status":
+            break
+        job = replace(job, state=state)
+    assert seen == [
+        ("init", False, False),
+        ("upload", False, True),
+        ("upload", True, True),
+        ("status", False, True),
+    ]
+    assert "upload_token" not in repr(job.state), "the address is a secret"
+
+
+async def test_an_answer_lost_in_the_middle_is_repeated_and_goes_on(world: Studio) -> None:
+    access = access_of(world, await world.account("tiktok"))
+    job, _ = await run(world, access, job_of(film(12_000_004)), until="upload")
+    fault = {"platform": "tiktok", "path": "^/video/$", "kind": "accepted_timeout", "count": 1}
+    await world.ask("POST", "/faults", fault)
+    assert isinstance(await PUBLISHING.step(access, replace(job, timeout_s=0.5)), RetryAfter)
+    files = Files(12_000_004)
+    job, outcome = await run(world, access, replace(job, media=files))
+    assert isinstance(ok(outcome), Published)
+    assert files.reads == [(0, 6_000_000), (6_000_000, 12_000_004)], "refused, asked how far, gone on"
+    assert len((await ledger(world))["publications"]) == 1
+
+
+async def test_the_last_answer_lost_is_in_doubt_and_found(world: Studio) -> None:
+    access = access_of(world, await world.account("tiktok"))
+    job, _ = await run(world, access, job_of(film(1000)), until="upload")
+    fault = {"platform": "tiktok", "path": "^/video/$", "kind": "accepted_timeout", "count": 1}
+    await world.ask("POST", "/faults", fault)
+    assert isinstance(await PUBLISHING.step(access, replace(job, timeout_s=0.3)), Unknown)
+    assert isinstance(await PUBLISHING.find(access, job), RetryAfter), "all bytes are there: it will come"
+    await world.ask("POST", "/clock", {"advance_s": 10})
+    await PUBLISHING.find(access, job)  # completes
+    await world.ask("POST", "/clock", {"advance_s": 10})
+    assert ok(await PUBLISHING.find(access, job)).external_id
+    assert len((await ledger(world))["publications"]) == 1
+
+
+async def test_the_last_chunk_that_never_arrived_is_not_there_and_sent_again(world: Studio) -> None:
+    access = access_of(world, await world.account("tiktok"))
+    job, _ = await run(world, access, job_of(film(1000)), until="upload")
+    assert job.state.decisive
+    await world.ask(
+        "POST", "/faults", {"platform": "tiktok", "path": "^/video/$", "kind": "timeout", "count": 1}
+    )
+    assert isinstance(await PUBLISHING.step(access, replace(job, timeout_s=0.3)), Unknown)
+    assert ok(await PUBLISHING.find(access, job)) is None
+    _, outcome = await run(world, access, job)
+    assert isinstance(ok(outcome), Published)
+    assert len((await ledger(world))["publications"]) == 1
+
+
+async def test_an_address_that_has_expired_opens_another_publication(world: Studio) -> None:
+    access = access_of(world, await world.account("tiktok"))
+    job, _ = await run(world, access, job_of(film(1000)), until="upload")
+    await world.ask("POST", "/clock", {"advance_s": 3601})
+    first = job.state.facts["publish_id"]
+    job, outcome = await run(world, access, job)
+    assert isinstance(ok(outcome), Published)
+    assert job.state.facts["publish_id"] != first
+    assert len((await ledger(world))["publications"]) == 1
+
+
+async def test_bytes_reach_tiktok_as_they_are(world: Studio) -> None:
+    account = await world.account("tiktok")
+    files = Files(1000)
+    await run(world, access_of(world, account), job_of(film(1000), files))
+    (row,) = (await ledger(world))["publications"]
+    twin = await world.account("tiktok", seed="twin")
+    await run(world, access_of(world, twin), job_of(film(1000), files))
+    rows = (await ledger(world))["publications"]
+    assert rows[1]["content"] == row["content"], "equal text and bytes are equal content"
+    assert rows[1]["external_id"] != row["external_id"]
+    await run(world, access_of(world, account), job_of(film(1000), files))
+    assert len((await ledger(world))["published_twice"]) == 1, "the ledger sees what was made twice"
+
+
+# -- what TikTok pulls --------------------------------------------------------------------------------
+async def test_photos_are_pulled(world: Studio) -> None:
+    account = await world.account("tiktok")
+    access, draft = access_of(world, account), photos(3)
+    assert PUBLISHING.refusals(draft) == []
+    state = ok(await PUBLISHING.step(access, job_of(draft)))
+    assert (state.stage, state.decisive) == ("init", True), "opening it posts it"
+    job, outcome = await run(world, access, job_of(draft))
+    assert isinstance(ok(outcome), Published)
+    assert world.pulled == [ADDRESS] * 3
+    await world.ask("POST", "/clock", {"advance_s": 5})
+    assert "/photo/" in ok(await PUBLISHING.find(access, job)).permalink
+
+
+async def test_a_pull_whose_answer_is_lost_is_looked_for(world: Studio) -> None:
+    access = access_of(world, await world.account("tiktok"))
+    job, _ = await run(world, access, job_of(photos()), until="init")
+    fault = {"platform": "tiktok", "path": "content/init", "kind": "accepted_timeout", "count": 1}
+    await world.ask("POST", "/faults", fault)
+    assert isinstance(await PUBLISHING.step(access, replace(job, timeout_s=0.3)), Unknown)
+    early = await PUBLISHING.find(access, job)
+    assert isinstance(early, RetryAfter), "not listed yet proves nothing"
+    for _ in range(2):
+        await world.ask("POST", "/clock", {"advance_s": 5})
+        await PUBLISHING.find(access, job)
+    found = ok(await PUBLISHING.find(access, job))
+    assert found.external_id
+    assert len((await ledger(world))["publications"]) == 1
+
+
+async def test_what_was_never_accepted_is_not_there_after_a_while(world: Studio) -> None:
+    access = access_of(world, await world.account("tiktok"))
+    job, _ = await run(world, access, job_of(photos()), until="init")
+    long_ago = replace(job, began_at=datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
+    assert ok(await PUBLISHING.find(access, long_ago)) is None
+    private = replace(job, draft=photos(options={"privacy_level": "SELF_ONLY"}))
+    assert isinstance(await PUBLISHING.find(access, private), Unknown), "only public posts are listed"
+    wordless = replace(job, draft=replace(photos(), text="", title=None))
+    assert isinstance(await PUBLISHING.find(access, wordless), Unknown)
+
+
+async def test_a_pull_that_fails_is_tried_again_and_then_given_up(world: Studio) -> None:
+    access = access_of(world, await world.account("tiktok"))
+    world.answers[ADDRESS] = httpx.Response(404)
+    _, outcome = await run(world, access, job_of(photos(1)))
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "photo_pull_failed"
+    assert len(world.pulled) == 3
+    world.answers[ADDRESS] = httpx.Response(200, content=b"<html>")
+    _, outcome = await run(world, access, job_of(photos(1)))
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "file_format_check_failed"
+    assert (await ledger(world))["publications"] == []
+
+
+async def test_an_unverified_domain_and_a_missing_address(world: Studio) -> None:
+    account = await world.account("tiktok")
+    access = access_of(world, account)
+    own = {"redirect_uris": ["https://verified.example/callback"]}
+    await world.ask("PUT", f"/apps/{account['app']['id']}", own)
+    _, outcome = await run(world, access, job_of(photos()))
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "url_ownership_unverified"
+    bare = replace(photos(1), media=(replace(photos(1).media[0], public_url=None),))
+    _, outcome = await run(world, access, job_of(bare))
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "no_public_url"
+
+
+async def test_a_video_may_be_pulled_too(world: Studio) -> None:
+    access = access_of(world, await world.account("tiktok"))
+    world.answers[ADDRESS] = httpx.Response(200, content=b"\0\0\0\x18ftypmp42 a film")
+    draft = film(20, options={"pull": True})
+    draft = replace(draft, media=(replace(draft.media[0], public_url=ADDRESS),))
+    job, outcome = await run(world, access, job_of(draft))
+    assert isinstance(ok(outcome), Published)
+    assert job.state.facts["publish_id"].startswith("v_pub_url~")
+
+
+# -- what else can happen -----------------------------------------------------------------------------
+async def test_a_private_post_never_gets_an_id(world: Studio) -> None:
+    access = access_of(world, await world.account("tiktok"))
+    draft = film(1000, options={"privacy_level": "SELF_ONLY"})
+    job, outcome = await run(world, access, job_of(draft))
+    assert ok(outcome) == Published(None)
+    await world.ask("POST", "/clock", {"advance_s": 600})
+    assert ok(await PUBLISHING.find(access, job)) == Published(None)
+
+
+async def test_a_privacy_level_that_the_creator_does_not_have(world: Studio) -> None:
+    access = access_of(world, await world.account("tiktok"))
+    _, outcome = await run(world, access, job_of(film(9, options={"privacy_level": "FOLLOWER_OF_CREATOR"})))
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "privacy_level_option_mismatch"
+    assert "SELF_ONLY" in outcome.message
+
+
+async def test_a_draft_goes_to_the_inbox_and_waits_for_its_creator(world: Studio) -> None:
+    account = await world.account("tiktok")
+    access = access_of(world, account)
+    job, _ = await run(world, access, job_of(film(1000, options={"inbox": True})), until="status")
+    await world.ask("POST", "/clock", {"advance_s": 10})
+    state = ok(await PUBLISHING.step(access, job))
+    assert (state.stage, state.wait_s) == ("status", 600.0)
+    assert isinstance(await PUBLISHING.find(access, job), RetryAfter)
+    assert (await ledger(world))["publications"] == []
+    await world.act(account, kind="publish_draft")
+    assert isinstance(ok(await PUBLISHING.step(access, job)), Published)
+    assert len((await ledger(world))["publications"]) == 1
+
+
+async def test_the_daily_cap_is_said_by_quota_and_by_every_step(world: Studio) -> None:
+    access = access_of(world, await world.account("tiktok"))
+    assert ok(await PUBLISHING.quota(access)).limit is None, "TikTok does not say how many are left"
+    rule = {"platform": "tiktok", "family": "posts", "limit": 1, "window_s": 86_400}
+    await world.ask("PUT", "/limits", rule)
+    await run(world, access, job_of(film(1000)))
+    quota = ok(await PUBLISHING.quota(access))
+    assert quota.limit == quota.used == 15
+    _, outcome = await run(world, access, job_of(film(1000, "another")))
+    assert isinstance(outcome, RetryAfter)
+    assert (outcome.reason, outcome.rate_limited) == ("posting_cap", True)
+
+
+async def test_webhooks_of_a_publication(world: Studio) -> None:
+    account = await world.account("tiktok")
+    app = app_of(account)
+    world.receiver.platform, world.receiver.app = TT, app
+    await world.ask("PUT", f"/apps/{app.id}", {"webhook_url": "https://shop.example/webhooks/tiktok/a"})
+    access = access_of(world, account)
+    job, _ = await run(world, access, job_of(film(1000)))
+    await world.ask("POST", "/clock", {"advance_s": 5})
+    post_id = ok(await PUBLISHING.find(access, job)).external_id
+    await world.act(account, kind="delete", content_id=post_id)
+    await world.settled()
+    events = [TT.parse(entry) for _, body in world.receiver.received for entry in TT.split(body)]
+    assert all(TT.verify(app, headers, body) for headers, body in world.receiver.received)
+    assert [(e.what, e.subject_id) for e in events] == [
+        (Happening.OTHER, job.state.facts["publish_id"]),
+        (Happening.CONTENT_CREATED, post_id),
+        (Happening.CONTENT_DELETED, post_id),
+    ]
+
+
+async def test_what_cannot_be_done_is_said(world: Studio) -> None:
+    access = access_of(world, await world.account("tiktok"))
+    for outcome in (await PUBLISHING.edit(access, "1", film(1)), await PUBLISHING.delete(access, "1")):
+        assert isinstance(outcome, Rejected)
+        assert outcome.code == "unsupported"
+    odd = replace(job_of(film(1)), state=PublishState("dance"))
+    assert isinstance(await PUBLISHING.step(access, odd), Rejected)
+
+
+# -- drafts -------------------------------------------------------------------------------------------
+def test_a_cross_posted_draft_is_adapted_without_losing_a_word() -> None:
+    reel = replace(film(1), kind=ContentKind.REEL, title="New", text="Mug", link="https://kiln.example/1")
+    adapted = PUBLISHING.adapt(reel)
+    assert (adapted.kind, adapted.text) == (ContentKind.VIDEO, "New\nMug\nhttps://kiln.example/1")
+    assert (adapted.title, adapted.link) == (None, None)
+    album = PUBLISHING.adapt(photos(2, link="https://kiln.example/1"))
+    assert (album.title, album.text) == ("Glazes", "Two new glazes #Glasur\nhttps://kiln.example/1")
+    for draft in (adapted, album):
+        assert PUBLISHING.adapt(draft) == draft
+        assert PUBLISHING.refusals(draft) == []
+
+
+@pytest.mark.parametrize(
+    ("draft", "rule"),
+    [
+        (film(1, "x" * 2201), "text_length"),
+        (film(1, "😀" * 1101), "text_length"),
+        (film(4_000_000_001), "size"),
+        (replace(film(1), kind=ContentKind.STORY), "kind"),
+        (replace(film(1), reply_to="1"), "reply"),
+        (photos(36), "files"),
+        (replace(photos(), title="x" * 91), "title_length"),
+        (film(1, options={"board": "1"}), "option_unknown"),
+        (film(1, options={"is_aigc": "yes"}), "option_type"),
+        (film(1, options={"privacy_level": "EVERYBODY"}), "privacy_level"),
+        (film(1, options={"video_cover_timestamp_ms": -1}), "option_type"),
+        (photos(2, options={"photo_cover_index": 2}), "photo_cover_index"),
+        (replace(film(1), media=(replace(film(1).media[0], codec="av1"),)), "codec"),
+        (replace(film(1), media=(replace(film(1).media[0], duration_ms=600_001),)), "duration"),
+        (replace(film(1), media=(replace(film(1).media[0], frames_per_s=120.0),)), "frame_rate"),
+        (replace(photos(1), media=(replace(photos(1).media[0], content_type="image/png"),)), "content_type"),
+    ],
+)
+def test_what_is_refused_before_anything_is_sent(draft: Draft, rule: str) -> None:
+    assert rule in [refusal.rule for refusal in PUBLISHING.refusals(draft)]
+
+
+@pytest.mark.parametrize("size", [1, 4_999_999, 6_000_000, 11_999_999, 12_000_000, 50_000_123, 4 * 10**9])
+def test_chunks_keep_to_tiktoks_rules(size: int) -> None:
+    """TD/content-posting-api-media-transfer-guide, whether a MB is decimal or binary."""
+    chunk, count = rules.chunk_of(size)
+    assert count == max(1, size // chunk)
+    assert 1 <= count <= 1000
+    last = size - chunk * (count - 1)
+    assert last <= 128_000_000
+    assert chunk == size if size < 5 * 2**20 else 5 * 2**20 <= chunk <= 64_000_000
+    # The sandbox takes a request of at most 16 MiB.
+    assert max(chunk, last) < 16 * 2**20
+
+
+# -- answers made up ----------------------------------------------------------------------------------
+def state(stage: str, **facts: Any) -> PublishState:
+    return PublishState(
+        stage, facts, sealed="https://open-upload.tiktokapis.com/video/?upload_id=1&upload_token=t"
+    )
+
+
+def told(status: str, **more: Any) -> dict[str, Any]:
+    return {"data": {"status": status, **more}, "error": {"code": "ok", "message": "", "log_id": "x"}}
+
+
+async def stepped(job_state: PublishState, *results: Any, size: int = 1000) -> Outcome[Any]:
+    http = Answers(*results)
+    access = Access(http, app_of(APP), Secret("t"), "-000a")
+    return await PUBLISHING.step(access, replace(job_of(film(size)), state=job_state))
+
+
+APP = {
+    "platform": "tiktok",
+    "app": {"id": "a", "client_id": "c", "client_secret": "s", "webhook_secret": "s"},
+}
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("internal", PublishState("start", {"anew": 1}, wait_s=30.0)),
+        ("video_pull_failed", PublishState("start", {"anew": 1}, wait_s=30.0)),
+        ("spam_risk_too_many_posts", PublishState("start", {"anew": 1}, wait_s=3600.0)),
+        ("auth_removed", ReauthRequired("access_revoked")),
+        ("duration_check_failed", Rejected),
+        ("spam_risk_text", Rejected),
+        ("something new", Rejected),
+    ],
+)
+async def test_reasons_of_failure(reason: str, expected: object) -> None:
+    outcome = await stepped(state("status", publish_id="p"), answer(200, told("FAILED", fail_reason=reason)))
+    if isinstance(expected, type):
+        assert isinstance(outcome, expected)
+    else:
+        assert (outcome.value if isinstance(outcome, Ok) else outcome) == expected
+
+
+@pytest.mark.parametrize(
+    ("result", "last", "stage"),
+    [
+        (answer(201), True, "status"),
+        (answer(206), False, "upload"),
+        (answer(416), False, "status"),
+        (answer(403), False, "status"),
+        (answer(404), True, "status"),
+        (answer(400), True, Rejected),
+        (answer(500), False, RetryAfter),
+        (answer(500), True, Unknown),
+        (answer(503), True, RetryAfter),
+        (answer(429), True, RetryAfter),
+        (NotSent("x"), True, RetryAfter),
+        (Broken("x"), False, RetryAfter),
+        (Broken("x"), True, Unknown),
+    ],
+)
+async def test_answers_to_a_chunk(result: Any, last: bool, stage: Any) -> None:
+    size = 1000 if last else 12_000_000
+    outcome = await stepped(state("upload", publish_id="p", offset=0), result, size=size)
+    if isinstance(stage, str):
+        assert ok(outcome).stage == stage
+    else:
+        assert isinstance(outcome, stage)
+
+
+async def test_an_upload_that_is_refused_for_ever_ends() -> None:
+    stuck = state("status", publish_id="p", offset=0, rounds=9)
+    outcome = await stepped(stuck, answer(200, told("PROCESSING_UPLOAD", uploaded_bytes=0)))
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "upload_stuck"
+
+
+async def test_an_upload_address_elsewhere_is_not_used() -> None:
+    body = {"data": {"publish_id": "p", "upload_url": "https://evil.example/video/"}, "error": {"code": "ok"}}
+    outcome = await stepped(PublishState("init"), answer(200, body))
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "no_upload"
+
+
+async def test_ids_beyond_53_bits_survive() -> None:
+    body = told("PUBLISH_COMPLETE", publicaly_available_post_id=[7400000000000000012])
+    raw = json.dumps(body).encode()
+    outcome = await stepped(state("status", publish_id="p", username="shop"), answer(200, raw))
+    assert ok(outcome).external_id == "7400000000000000012"
+
+
+def test_the_films_of_these_tests_are_what_they_say() -> None:
+    assert len(Files(12_000_004).all()) == 12_000_004
+    assert hashlib.sha256(Files(1000).all()).hexdigest() != hashlib.sha256(Files(999).all()).hexdigest()
