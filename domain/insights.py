@@ -32,6 +32,7 @@ class MetricName(StrEnum):
     WATCH_TIME_MS = "watch_time_ms"
     AVERAGE_WATCH_TIME_MS = "average_watch_time_ms"
     COMPLETED_VIEWS = "completed_views"
+    COMPLETION_RATE = "completion_rate"  # 0 to 1: views to the end, of all views
     EXITS = "exits"
     TAPS_FORWARD = "taps_forward"
     TAPS_BACK = "taps_back"

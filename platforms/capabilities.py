@@ -44,13 +44,15 @@ class MediaReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """With what a call is made. `token_secret` is for OAuth 1.0a (X Ads) and shop ciphers (TikTok Shop)."""
+    """With what a call is made. `token_secret` is for OAuth 1.0a (X Ads) and shop ciphers (TikTok Shop);
+    `surface` names which of a platform's services the token is for, where one capability has several."""
 
     http: PlatformHttp
     app: PlatformApp
     token: Secret
     external_id: str
     token_secret: Secret | None = None
+    surface: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class Call:
     family: str  # API family: the pacing bucket
     query: Mapping[str, str | Secret] = field(default_factory=dict)
     form: Mapping[str, str | Secret] | None = None
-    json: object = None
+    json: object = field(default=None, repr=False)
     body: "Body | None" = None
     headers: Mapping[str, str | Secret] = field(default_factory=dict)  # beside the usual ones
     bearer: Secret | None = None
@@ -111,6 +111,10 @@ class PlatformHttp:
         self._client = client
         self._clock = clock
         self._pacing: dict[tuple[str, str], AsyncLimiter] = {}
+
+    def now(self) -> datetime:
+        """The time that calls are made at, for platforms whose requests carry a signed one."""
+        return self._clock.now()
 
     async def send(
         self, spec: PlatformSpec, call: Call, timeout_s: float = WHOLE_TIMEOUT_S

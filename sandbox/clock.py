@@ -21,6 +21,10 @@ class SandboxClock:
     def now_ms(self) -> int:
         return self._source() + self._offset_ms
 
+    def source_ms(self) -> int:
+        """The time without the travelling: what a caller's own clock shows."""
+        return self._source()
+
     def advance(self, seconds: float) -> None:
         self._offset_ms += int(seconds * 1000)
 

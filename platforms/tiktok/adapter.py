@@ -23,7 +23,10 @@ from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected
 from platforms.spec import PlatformSpec
 from platforms.tiktok import events, webhooks
+from platforms.tiktok.ads import TiktokAds
+from platforms.tiktok.commerce import TiktokCommerce
 from platforms.tiktok.errors import outcome_of, revoke_outcome_of, token_outcome_of
+from platforms.tiktok.insights import TiktokInsights
 from platforms.tiktok.normalise import (
     BASIC_FIELDS,
     PROFILE_FIELDS,
@@ -54,9 +57,9 @@ class Tiktok:
 
     spec: PlatformSpec = SPEC
     publishing = TiktokPublishing()
-    insights = None
-    ads = None
-    commerce = None
+    insights = TiktokInsights()
+    ads = TiktokAds()
+    commerce = TiktokCommerce()
     live = None  # TikTok LIVE has no public API
 
     # -- OAuth --------------------------------------------------------------------------------------

@@ -100,9 +100,12 @@ OAUTH: Mapping[str, Failure] = {
     "temporarily_unavailable": _FAULT,
 }
 
+# TB/ return codes; names as in TikTok's own client library (tiktok-business-api-sdk, `tiktok_code`).
 BUSINESS: Mapping[int, Failure] = {
+    40000: Rejected("40000", "TikTok did not accept a parameter of the request."),
     40001: Rejected("40001", "TikTok does not give this app that permission for this account."),
     40002: Rejected("40002", "TikTok did not accept a parameter of the request."),
+    40003: Rejected("40003", "TikTok does not allow this app to do that."),
     40007: Rejected("40007", "TikTok has no such object, or does not show it to this account."),
     40008: Rejected("40008", "TikTok has no such endpoint."),
     40016: _BUSINESS_LIMIT,
@@ -113,9 +116,23 @@ BUSINESS: Mapping[int, Failure] = {
     40103: ReauthRequired("refresh_token_expired"),
     40104: ReauthRequired("token_empty"),
     40105: ReauthRequired("token_refused"),
+    40107: ReauthRequired("refresh_token_invalid"),
+    40108: Rejected("40108", "TikTok does not know this grant type."),
     40110: Rejected("40110", "TikTok did not accept the authorisation code: connect again."),
+    40113: Rejected("40113", "TikTok has blocked this app."),
+    40130: Rejected("40130", "The person did not grant the needed scope."),
+    40131: Rejected("40131", "The person did not grant the needed scope."),
+    40132: _BUSINESS_LIMIT,
     40133: _BUSINESS_LIMIT,
+    40201: RetryAfter(15.0, LimitScope.ACCOUNT, "task_not_ready"),
+    40202: RetryAfter(5.0, LimitScope.ACCOUNT, "write_conflict"),
+    40300: Rejected("40300", "TikTok has no such advertiser, or does not show it to this account."),
+    40400: Rejected("40400", "TikTok has no such endpoint."),
+    41000: Rejected("41000", "TikTok has blocked this request."),
+    60001: RetryAfter(300.0, LimitScope.APP, "maintenance"),
+    61000: _BUSINESS_LIMIT,
 }
+_NOTHING_TO_CHANGE = 40012
 _PARTLY_DONE = 20001  # TB/ return codes: the rows that worked are in the answer
 
 SHOP: Mapping[int, Failure] = {
@@ -201,7 +218,7 @@ def _coded(
     code = count_at(document, "code")
     if document is None or code is None or (code == 0 and not 200 <= result.status < 300):
         return _unreadable(result, document, family, once)
-    if code in (0, _PARTLY_DONE):
+    if code in (0, _PARTLY_DONE, _NOTHING_TO_CHANGE):
         return Ok(mapping(document, "data"))
     found = table.get(code)
     if found is None and (50_000 <= code <= 59_999):

@@ -32,6 +32,9 @@ SCOPES = (
     "video.publish",
     "video.upload",
 )
+# Of the business service's account holders, who consent on the same page.
+HOLDER_SCOPES = frozenset({"user.insights", "video.insights", "comment.list", "comment.list.manage"})
+CODE_END = "*!0.e1"  # TikTok's codes hold characters that must be decoded before use
 _LOGIN = ("www.tiktok.com",)
 _HEX = re.compile(r"[0-9a-f]{64}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -83,8 +86,7 @@ class OAuth:
             form.get("code_challenge"),
             form.get("code_challenge_method"),
         )
-        # TikTok's codes hold characters that must be decoded before use.
-        answer = {"code": f"{code}*!0.e1", "scopes": ",".join(scopes), "state": kept}
+        answer = {"code": f"{code}{CODE_END}", "scopes": ",".join(scopes), "state": kept}
         return redirect(f"{back}?{urlencode(answer)}")
 
     async def token(self, call: Call) -> Reply:
@@ -113,13 +115,15 @@ class OAuth:
 
     def _exchange(self, app: PlatformApp, form: dict[str, str]) -> Reply:
         now = self._state.clock.now_ms()
-        code = self._state.tokens.code(form.get("code", "").removesuffix("*!0.e1"), app.id)
+        code = self._state.tokens.code(form.get("code", "").removesuffix(CODE_END), app.id)
         if code is None or code.used or code.expires_ms <= now:
             return oauth_refusal("invalid_grant", "Authorization code is expired.")
         if code.redirect_uri != form.get("redirect_uri"):
             return oauth_refusal("invalid_request", "Redirect_uri is not matched with the uri of the code.")
         if code.challenge and not _verified(code.challenge, form.get("code_verifier", "")):
             return oauth_refusal("invalid_request", "Code verifier or code challenge is invalid.")
+        if HOLDER_SCOPES & set(code.grant_args[3]):
+            return oauth_refusal("invalid_grant", "The code is one of the business service.")
         grant = self._state.tokens.redeem(code, now)
         access_s, _ = LIFETIMES_S[app.dialect]
         refresh = self._state.tokens.issue_refresh(grant)
@@ -164,7 +168,7 @@ class OAuth:
                 return "code_challenge_method must be S256."
             if not _HEX.fullmatch(query["code_challenge"]):
                 return "code_challenge must be the SHA-256 of the verifier as 64 hex digits."
-        unknown = [scope for scope in _scopes(query) if scope not in SCOPES]
+        unknown = [scope for scope in _scopes(query) if scope not in (*SCOPES, *HOLDER_SCOPES)]
         if unknown:
             return f"the scope {unknown[0]!r} does not exist."
         return None if query.get("scope") else "scope is needed."

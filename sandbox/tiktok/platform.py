@@ -7,20 +7,27 @@ from sandbox.platform import Issued, Platform
 from sandbox.state import State
 from sandbox.tiktok import errors, webhooks
 from sandbox.tiktok.access import Access
+from sandbox.tiktok.advertising import Advertisers
+from sandbox.tiktok.business import FAMILY as BUSINESS_FAMILY
+from sandbox.tiktok.business import Business
+from sandbox.tiktok.consents import Consents
 from sandbox.tiktok.oauth import ACCESS_PREFIX, LIFETIMES_S, SCOPES, OAuth
 from sandbox.tiktok.people import KINDS, People
 from sandbox.tiktok.publish import POSTS_FAMILY, Publishing
 from sandbox.tiktok.read import Reading
+from sandbox.tiktok.shop import FAMILY as SHOP_FAMILY
+from sandbox.tiktok.shop import Shop
 from sandbox.web import Call, Reply
 from sandbox.world import Profile
 
 DRAFT = "publish_draft"
+ORDERS = ("order", "order_cancel")
 TRAFFIC_MIX = {"comment": 3.0, "like": 6.0, "share": 1.0, "follow": 1.0, "post": 0.5}
 
 
 def tiktok(state: State) -> Platform:
     access, people = Access(state), People(state)
-    publishing = Publishing(state, access, people)
+    publishing, shop = Publishing(state, access, people), Shop(state)
 
     def issue(app: PlatformApp, account: Profile) -> Issued:
         now = state.clock.now_ms()
@@ -36,6 +43,8 @@ def tiktok(state: State) -> Platform:
     def act(account: Profile, wish: Act) -> Done:
         if wish.kind == DRAFT:
             return publishing.post_draft(account)
+        if wish.kind in ORDERS:
+            return shop.act(account, wish)
         return people.act(account, wish)
 
     return Platform(
@@ -44,6 +53,9 @@ def tiktok(state: State) -> Platform:
             *OAuth(state).operations(),
             *Reading(state, access, publishing).operations(),
             *publishing.operations(),
+            *Consents(state).operations(),
+            *Business(state, Advertisers(state.world)).operations(),
+            *shop.operations(),
         ],
         compose=webhooks.compose,
         failure=lambda status, reset_s, call: errors.failure(status, call),
@@ -54,13 +66,15 @@ def tiktok(state: State) -> Platform:
         issue=issue,
         register=register,
         act=act,
-        act_kinds=(*KINDS, DRAFT),
+        act_kinds=(*KINDS, DRAFT, *ORDERS),
         traffic_mix=TRAFFIC_MIX,
-        rate_families=(*access.families, POSTS_FAMILY),
+        rate_families=(*access.families, POSTS_FAMILY, BUSINESS_FAMILY, SHOP_FAMILY),
     )
 
 
 def _not_found(call: Call) -> Reply:
+    if call.host in errors.BUSINESS and not call.path.endswith("/"):
+        return Reply(404, b"404 page not found", {"content-type": "text/plain"})
     if call.host in errors.BUSINESS:
         return errors.coded(40008, f"The sandbox does not emulate {call.method} {call.path}.")
     return errors.refusal("invalid_params", f"The sandbox does not emulate {call.path}.", 404)
@@ -70,4 +84,4 @@ def _credential(call: Call) -> str | None:
     if call.path.startswith("/v2/oauth/"):
         form = call.form()
         return form.get("refresh_token") or form.get("token")
-    return call.bearer()
+    return call.bearer() or call.headers.get("access-token") or call.headers.get("x-tts-access-token")
