@@ -22,8 +22,8 @@ _MAX_INT_DIGITS = 400
 # From this size on a Unix time is milliseconds: as seconds it would be the year 5138.
 _MILLISECONDS_FROM = 100_000_000_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_OPAQUE_ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+_DECIMAL = re.compile(r"[0-9]{1,32}")
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 
@@ -121,16 +121,11 @@ def id_at(value: object, *keys: str) -> str | None:
     return None
 
 
-def account_id_at(value: object, *keys: str) -> str | None:
-    """The id of a platform account: decimal on X and Instagram, which makes it safe in every name."""
+def account_id_at(value: object, *keys: str, shape: re.Pattern[str] = _DECIMAL) -> str | None:
+    """The id of a platform account: decimal on X and Instagram. A platform whose ids look otherwise gives
+    their `shape`, of ASCII letters, digits, `_`, `-` and `.` only: ids are parts of names."""
     found = id_at(value, *keys)
-    return found if found and len(found) <= 32 and found.isascii() and found.isdigit() else None
-
-
-def opaque_account_id_at(value: object, *keys: str) -> str | None:
-    """The id of a platform account where it is opaque text (TikTok's open_id): only what is safe in names."""
-    found = id_at(value, *keys)
-    return found if found and _OPAQUE_ACCOUNT.fullmatch(found) else None
+    return found if found and shape.fullmatch(found) else None
 
 
 def count_at(value: object, *keys: str) -> int | None:

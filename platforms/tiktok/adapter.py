@@ -36,15 +36,15 @@ from platforms.tiktok.normalise import (
     profile,
 )
 from platforms.tiktok.publishing import TiktokPublishing
-from platforms.tiktok.spec import API, PAGE, SPEC
+from platforms.tiktok.spec import API, OPEN_ID, PAGE, SPEC
 from platforms.wire import (
     Json,
+    account_id_at,
     count_at,
     flag_at,
     id_at,
     mapping,
     objects,
-    opaque_account_id_at,
     secret_at,
     text_at,
 )
@@ -124,7 +124,7 @@ class Tiktok:
                 refresh_token=secret_at(answer.value, "refresh_token"),
                 expires_in_s=count_at(answer.value, "expires_in"),
                 scopes=None if scope is None else tuple(s.strip() for s in scope.split(",") if s.strip()),
-                external_id=opaque_account_id_at(answer.value, "open_id"),
+                external_id=account_id_at(answer.value, "open_id", shape=OPEN_ID),
             )
         )
 

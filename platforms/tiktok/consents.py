@@ -14,8 +14,8 @@ from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected
 from platforms.spec import TokenModel, TokenRules
 from platforms.tiktok.errors import business_outcome_of, shop_outcome_of
-from platforms.tiktok.spec import BUSINESS, DAY_S, SHOP_TOKENS, SPEC
-from platforms.wire import Json, count_at, opaque_account_id_at, secret_at, strings, text_at
+from platforms.tiktok.spec import BUSINESS, DAY_S, OPEN_ID, SHOP_TOKENS, SPEC
+from platforms.wire import Json, account_id_at, count_at, secret_at, strings, text_at
 
 _CODE_SPENT = "the authorization code may be spent"
 _REFRESH_SPENT = "the refresh token may be spent"
@@ -175,6 +175,6 @@ def _grant(answer: Outcome[Json], id_key: str, now_s: int = 0) -> Outcome[Grant]
             refresh_token=secret_at(answer.value, "refresh_token"),
             expires_in_s=lifetime,
             scopes=scopes or tuple(strings(answer.value, "granted_scopes")) or None,
-            external_id=opaque_account_id_at(answer.value, id_key),
+            external_id=account_id_at(answer.value, id_key, shape=OPEN_ID),
         )
     )

@@ -5,8 +5,8 @@ from datetime import timedelta
 from domain.content import ContentItem, ContentKind
 from domain.publishing import Draft, Published
 from platforms.capabilities import Access, PublishJob
-from platforms.http import Answer, Call
-from platforms.outcome import LimitScope, Ok, Outcome, RetryAfter, Unknown
+from platforms.http import Call
+from platforms.outcome import Ok, Outcome
 from platforms.tiktok import rules
 from platforms.tiktok.errors import outcome_of
 from platforms.tiktok.normalise import VIDEO_FIELDS, content_item
@@ -15,17 +15,14 @@ from platforms.wire import clean, objects
 
 _TEXT_SHOWN = 150  # TD/tiktok-api-v2-video-object: longer captions are cut
 _SKEW = timedelta(minutes=1)
-# A post is listed once moderation has passed. No time is promised for that: this is our own patience.
-_NOT_LISTED_YET = timedelta(minutes=15)
 
 
 async def listed(access: Access, job: PublishJob) -> Outcome[Published | None]:
-    """The list of public videos, when no publish id was ever told."""
-    words = _shown_text(job.draft)
-    if job.draft.options.get("inbox") or job.draft.options.get("privacy_level", rules.PUBLIC) != rules.PUBLIC:
-        return Unknown("the post may be there, and TikTok lists public posts only")
-    if not words:
-        return Unknown("the post may be there, and without a text it cannot be told from others")
+    """None also where the list can prove nothing: it holds public posts only, once moderation has passed, and
+    a post without a text cannot be told from others."""
+    words, options = _shown_text(job.draft), job.draft.options
+    if not words or options.get("inbox") or options.get("privacy_level", rules.PUBLIC) != rules.PUBLIC:
+        return Ok(None)
     call = Call(
         "POST",
         f"{API}/v2/video/list/",
@@ -34,8 +31,7 @@ async def listed(access: Access, job: PublishJob) -> Outcome[Published | None]:
         json={"max_count": PAGE},
         bearer=access.token,
     )
-    result = await access.http.send(SPEC, call, job.timeout_s)
-    answer = outcome_of(result, "videos")
+    answer = outcome_of(await access.http.send(SPEC, call, job.timeout_s), "videos")
     if not isinstance(answer, Ok):
         return answer
     items = (item for row in objects(answer.value, "videos") if (item := content_item(row)))
@@ -43,8 +39,6 @@ async def listed(access: Access, job: PublishJob) -> Outcome[Published | None]:
         recent = item.published_at is not None and item.published_at >= job.began_at - _SKEW
         if recent and item.text.text == words and _same_media(item, job.draft):
             return Ok(Published(item.external_id, item.permalink, item.published_at))
-    if isinstance(result, Answer) and result.received_at < job.began_at + _NOT_LISTED_YET:
-        return RetryAfter(60.0, LimitScope.ACCOUNT, "not_listed_yet", family="videos")
     return Ok(None)
 
 

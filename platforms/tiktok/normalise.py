@@ -7,14 +7,15 @@ Source: TD/tiktok-api-v2-video-object, TD/tiktok-api-v2-get-user-info.
 
 from domain.content import ContentItem, ContentKind, Engagement, Media, MediaKind, Profile
 from platforms.instagram.captions import caption_text
+from platforms.tiktok.spec import OPEN_ID
 from platforms.wire import (
     Json,
+    account_id_at,
     count_at,
     encode,
     flag_at,
     id_at,
     moment_at,
-    opaque_account_id_at,
     text_at,
     words_at,
 )
@@ -56,7 +57,7 @@ def content_item(video: Json) -> ContentItem | None:
 
 def profile(user: Json) -> Profile | None:
     """The user name comes with `user.info.profile` alone: without it the display name stands in."""
-    external_id = opaque_account_id_at(user, "open_id")
+    external_id = account_id_at(user, "open_id", shape=OPEN_ID)
     if external_id is None:
         return None
     name = words_at(user, "display_name") or ""

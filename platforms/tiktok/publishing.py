@@ -4,8 +4,9 @@
                 └── (photos, `pull`) ──────────────▲
 
 A file that is sent is posted by its last byte, so opening the publication decides nothing and may be
-repeated: only the last chunk is decisive. What TikTok pulls is posted by opening it. Public posts get their
-id when moderation has passed, others never.
+repeated: only the last chunk is decisive, and even it is not lost without an answer, because TikTok says how
+many bytes it has. What TikTok pulls is posted by opening it. Public posts get their id when moderation has
+passed, others never.
 Source: TD/content-posting-api-reference-*, TD/content-posting-api-media-transfer-guide.
 """
 
@@ -28,6 +29,7 @@ from platforms.wire import Json, count_at, flag_at, id_at, text_at
 POSTS_A_DAY = 15  # TD/content-sharing-guidelines: about, over all apps of a creator
 _JSON = {"Content-Type": "application/json; charset=UTF-8"}
 _PROCESSING_WAIT_S = 5.0
+_LONGEST_WAIT_S = 3600.0
 _INBOX_WAIT_S = 600.0
 _ANEW_WAIT_S = 30.0
 _ANEW_AT_MOST = 2
@@ -78,7 +80,7 @@ class TiktokPublishing:
         if status == "FAILED" or (status == "PROCESSING_UPLOAD" and missing and not rules.pulls(job.draft)):
             return Ok(None)
         wait_s = _INBOX_WAIT_S if status == "SEND_TO_USER_INBOX" else _PROCESSING_WAIT_S
-        return RetryAfter(wait_s, LimitScope.ACCOUNT, "in_process", family="publish_status")
+        return RetryAfter(wait_s, LimitScope.ACCOUNT, "in_process", family="publishing")
 
     async def edit(self, access: Access, external_id: str, draft: Draft) -> Outcome[None]:
         return Rejected("unsupported", "TikTok's API cannot edit a post: the creator does it in the app.")
@@ -146,44 +148,48 @@ class TiktokPublishing:
             headers={"Content-Range": f"bytes {start}-{end - 1}/{size}"},
         )
         result = await access.http.send(SPEC, call, job.timeout_s)
-        if not isinstance(result, Answer):
-            return failure_of(result, "the last part of the video may have arrived" if last else None)
-        return _after_chunk(result, job, end, last)
+        if isinstance(result, Answer):
+            return _after_chunk(result, job, end, last)
+        return _in_doubt(job.state) if isinstance(result, Broken) and last else failure_of(result, None)
 
     async def _status(self, access: Access, job: PublishJob) -> Outcome[PublishState | Published]:
         answer = await _fetch_status(access, job)
+        state = _asked(job.state)
+        if isinstance(answer, RetryAfter):
+            # It is on its way all the same: not a step that did not happen.
+            return Ok(replace(state, wait_s=max(state.wait_s, answer.seconds)))
         if not isinstance(answer, Ok):
             return answer
-        state, status = job.state, text_at(answer.value, "status")
+        status = text_at(answer.value, "status")
         if status == "PUBLISH_COMPLETE":
             return Ok(_published(answer.value, job))
         if status == "FAILED":
             return _failed(answer.value, state)
         if status == "SEND_TO_USER_INBOX":
-            return Ok(replace(state, wait_s=_INBOX_WAIT_S))
+            return Ok(replace(state, wait_s=max(state.wait_s, _INBOX_WAIT_S)))
         told = count_at(answer.value, "uploaded_bytes")
         complete = state.facts.get("uploaded") or rules.pulls(job.draft) or told is None
         if status == "PROCESSING_UPLOAD" and not complete and told is not None and told < _size(job):
             return _missing_bytes(state, told, _size(job))
-        return Ok(replace(state, wait_s=_PROCESSING_WAIT_S))
+        return Ok(state)
 
 
 async def _creator(access: Access) -> Outcome[Json]:
     url = f"{API}/v2/post/publish/creator_info/query/"
-    call = Call("POST", url, "creator_info", json={}, headers=_JSON, bearer=access.token)
-    return outcome_of(await access.http.send(SPEC, call), "creator_info")
+    call = Call("POST", url, "publishing", json={}, headers=_JSON, bearer=access.token)
+    return outcome_of(await access.http.send(SPEC, call), "publishing")
 
 
 async def _fetch_status(access: Access, job: PublishJob) -> Outcome[Json]:
     call = Call(
         "POST",
         f"{API}/v2/post/publish/status/fetch/",
-        "publish_status",
+        "publishing",
         json={"publish_id": job.state.facts["publish_id"]},
         headers=_JSON,
         bearer=access.token,
     )
-    return outcome_of(await access.http.send(SPEC, call, job.timeout_s), "publish_status")
+    return outcome_of(await access.http.send(SPEC, call, job.timeout_s), "publishing")
 
 
 def _is_upload(address: str) -> bool:
@@ -225,8 +231,21 @@ def _after_chunk(answer: Answer, job: PublishJob, end: int, last: bool) -> Outco
     if answer.status == 429 or answer.status == 503 or (answer.status >= 500 and not last):
         return failure_of(NotSent(f"http_{answer.status}"), None)
     if answer.status >= 500:
-        return failure_of(Broken(f"http_{answer.status}"), "the last part of the video may have arrived")
+        return _in_doubt(state)
     return Rejected("upload_refused", f"TikTok refused a part of the video (status {answer.status}).")
+
+
+def _in_doubt(state: PublishState) -> Outcome[PublishState | Published]:
+    """The last part may have arrived: TikTok says how many bytes it has."""
+    facts = {**state.facts, "rounds": state.facts.get("rounds", 0) + 1}
+    return Ok(PublishState("status", facts, sealed=state.sealed, wait_s=_PROCESSING_WAIT_S))
+
+
+def _asked(state: PublishState) -> PublishState:
+    """To be asked again, ever more seldom: moderation and creators take their time."""
+    times = state.facts.get("asked", 0) + 1
+    wait_s = min(_PROCESSING_WAIT_S * 2.0 ** max(0, min(times, 20) - 3), _LONGEST_WAIT_S)
+    return replace(state, facts={**state.facts, "asked": times}, wait_s=wait_s)
 
 
 def _missing_bytes(state: PublishState, told: int, size: int) -> Outcome[PublishState | Published]:

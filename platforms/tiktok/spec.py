@@ -8,6 +8,8 @@ TikTok has three services that share nothing but the name: hosts, tokens, paths 
     shop         open-api.tiktokglobalshop.com   orders and products, signed requests
 """
 
+import re
+
 from platforms.outcome import LimitScope
 from platforms.spec import (
     ContentSource,
@@ -23,6 +25,8 @@ BUSINESS = "https://business-api.tiktok.com/open_api/v1.3"  # TB/ every path end
 SHOP = "https://open-api.tiktokglobalshop.com"  # TS/sign-your-api-request: no slash at the end
 SHOP_TOKENS = "https://auth.tiktok-shops.com/api/v2/token"  # TS/authorization-overview
 
+# TD/tiktok-api-v2-get-user-info: an open_id is opaque text of letters, digits, `-` and `_`
+OPEN_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 DAY_S = 86_400
 MINUTE_S = 60
 PAGE = 20  # TD/tiktok-api-v2-video-list: at most 20; TD/tiktok-api-v2-video-query: 20 ids
@@ -53,10 +57,9 @@ SPEC = PlatformSpec(
         # and sends no headers that would correct them.
         RateWindow("user_info", 100, DAY_S),
         RateWindow("videos", 1000, DAY_S),
-        # TD/content-posting-api-reference-*: per token, sliding minutes
-        RateWindow("publishing", 6, MINUTE_S),
-        RateWindow("creator_info", 20, MINUTE_S),
-        RateWindow("publish_status", 30, MINUTE_S),
+        # TD/content-posting-api-reference-get-video-status, per token: most steps of a publication ask how it
+        # is. It is opened at most 6 times a minute, and the creator asked for 20 times: TikTok refuses more.
+        RateWindow("publishing", 30, MINUTE_S),
         # TB/rate-limits: the lowest tier, all endpoints of the app together
         RateWindow("business", 600, MINUTE_S, LimitScope.APP),
         # TS/ publishes no number; this one only keeps a mistake of ours from flooding them.

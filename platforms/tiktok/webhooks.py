@@ -16,15 +16,15 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from platforms.base import PlatformApp, RawEntry, WebhookRefused
-from platforms.tiktok.spec import SPEC
+from platforms.tiktok.spec import OPEN_ID, SPEC
 from platforms.wire import (
     Json,
     NotJson,
+    account_id_at,
     decode,
     digest,
     encode,
     id_at,
-    opaque_account_id_at,
     text_at,
 )
 
@@ -57,9 +57,9 @@ def split(body: bytes) -> list[RawEntry]:
     if not isinstance(document, dict):
         raise WebhookRefused("not a JSON object")
     if "event" in document:
-        account, event_id = opaque_account_id_at(document, "user_openid"), None
+        account, event_id = account_id_at(document, "user_openid", shape=OPEN_ID), None
     elif "shop_id" in document and "type" in document:
-        account, event_id = opaque_account_id_at(document, "shop_id"), _notification(document)
+        account, event_id = account_id_at(document, "shop_id", shape=OPEN_ID), _notification(document)
     else:
         raise WebhookRefused("none of the shapes TikTok sends")
     if account is None:

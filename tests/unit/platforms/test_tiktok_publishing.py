@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -183,7 +183,8 @@ async def test_the_last_answer_lost_is_in_doubt_and_found(world: Studio) -> None
     job, _ = await run(world, access, job_of(film(1000)), until="upload")
     fault = {"platform": "tiktok", "path": "^/video/$", "kind": "accepted_timeout", "count": 1}
     await world.ask("POST", "/faults", fault)
-    assert isinstance(await PUBLISHING.step(access, replace(job, timeout_s=0.3)), Unknown)
+    reached = ok(await PUBLISHING.step(access, replace(job, timeout_s=0.3)))
+    assert (reached.stage, reached.facts["rounds"]) == ("status", 1), "TikTok is asked what it has"
     assert isinstance(await PUBLISHING.find(access, job), RetryAfter), "all bytes are there: it will come"
     await world.ask("POST", "/clock", {"advance_s": 10})
     await PUBLISHING.find(access, job)  # completes
@@ -199,9 +200,9 @@ async def test_the_last_chunk_that_never_arrived_is_not_there_and_sent_again(wor
     await world.ask(
         "POST", "/faults", {"platform": "tiktok", "path": "^/video/$", "kind": "timeout", "count": 1}
     )
-    assert isinstance(await PUBLISHING.step(access, replace(job, timeout_s=0.3)), Unknown)
+    reached = ok(await PUBLISHING.step(access, replace(job, timeout_s=0.3)))
     assert ok(await PUBLISHING.find(access, job)) is None
-    _, outcome = await run(world, access, job)
+    job, outcome = await run(world, access, replace(job, state=reached))
     assert isinstance(ok(outcome), Published)
     assert len((await ledger(world))["publications"]) == 1
 
@@ -251,8 +252,7 @@ async def test_a_pull_whose_answer_is_lost_is_looked_for(world: Studio) -> None:
     fault = {"platform": "tiktok", "path": "content/init", "kind": "accepted_timeout", "count": 1}
     await world.ask("POST", "/faults", fault)
     assert isinstance(await PUBLISHING.step(access, replace(job, timeout_s=0.3)), Unknown)
-    early = await PUBLISHING.find(access, job)
-    assert isinstance(early, RetryAfter), "not listed yet proves nothing"
+    assert ok(await PUBLISHING.find(access, job)) is None, "not listed yet"
     for _ in range(2):
         await world.ask("POST", "/clock", {"advance_s": 5})
         await PUBLISHING.find(access, job)
@@ -261,15 +261,23 @@ async def test_a_pull_whose_answer_is_lost_is_looked_for(world: Studio) -> None:
     assert len((await ledger(world))["publications"]) == 1
 
 
-async def test_what_was_never_accepted_is_not_there_after_a_while(world: Studio) -> None:
-    access = access_of(world, await world.account("tiktok"))
+async def test_what_the_list_cannot_prove_is_not_there(world: Studio) -> None:
+    account = await world.account("tiktok")
+    access = access_of(world, account)
     job, _ = await run(world, access, job_of(photos()), until="init")
-    long_ago = replace(job, began_at=datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
-    assert ok(await PUBLISHING.find(access, long_ago)) is None
-    private = replace(job, draft=photos(options={"privacy_level": "SELF_ONLY"}))
-    assert isinstance(await PUBLISHING.find(access, private), Unknown), "only public posts are listed"
-    wordless = replace(job, draft=replace(photos(), text="", title=None))
-    assert isinstance(await PUBLISHING.find(access, wordless), Unknown)
+    private = photos(options={"privacy_level": "SELF_ONLY"})
+    wordless = replace(photos(), text="", title=None)
+    for draft in (job.draft, private, wordless):
+        assert ok(await PUBLISHING.find(access, replace(job, draft=draft))) is None
+    words = "Glazes\nTwo new glazes #Glasur"
+    await world.act(account, kind="post", text=words, media="image")
+    await world.act(account, kind="post", text="Something else", media="image")
+    found = ok(await PUBLISHING.find(access, job))
+    assert found.external_id
+    later = replace(job, began_at=job.began_at + timedelta(minutes=5))
+    assert ok(await PUBLISHING.find(access, later)) is None, "what was there before is not it"
+    film_of_it = replace(film(9), text=words)
+    assert ok(await PUBLISHING.find(access, replace(job, draft=film_of_it))) is None
 
 
 async def test_a_pull_that_fails_is_tried_again_and_then_given_up(world: Studio) -> None:
@@ -488,12 +496,12 @@ async def test_reasons_of_failure(reason: str, expected: object) -> None:
         (answer(404), True, "status"),
         (answer(400), True, Rejected),
         (answer(500), False, RetryAfter),
-        (answer(500), True, Unknown),
+        (answer(500), True, "status"),
         (answer(503), True, RetryAfter),
         (answer(429), True, RetryAfter),
         (NotSent("x"), True, RetryAfter),
         (Broken("x"), False, RetryAfter),
-        (Broken("x"), True, Unknown),
+        (Broken("x"), True, "status"),
     ],
 )
 async def test_answers_to_a_chunk(result: Any, last: bool, stage: Any) -> None:
@@ -503,6 +511,18 @@ async def test_answers_to_a_chunk(result: Any, last: bool, stage: Any) -> None:
         assert ok(outcome).stage == stage
     else:
         assert isinstance(outcome, stage)
+
+
+async def test_a_publication_is_asked_about_ever_more_seldom() -> None:
+    now, waits = state("status", publish_id="p", uploaded=True), []
+    for result in [answer(200, told("PROCESSING_UPLOAD"))] * 6 + [answer(429), answer(503, b"")]:
+        now = ok(await stepped(now, result))
+        waits.append(now.wait_s)
+    assert waits[:6] == [5, 5, 5, 10, 20, 40]
+    assert waits[6] >= 60 and waits[7] >= 30, "a limit is no reason to think that it did not happen"
+    for _ in range(20):
+        now = ok(await stepped(now, answer(200, told("PROCESSING_UPLOAD"))))
+    assert now.wait_s == 3600
 
 
 async def test_an_upload_that_is_refused_for_ever_ends() -> None:

@@ -15,7 +15,8 @@ from platforms.outcome import Ok, ReauthRequired, Rejected, RetryAfter, Unknown
 from platforms.tiktok import errors
 from platforms.tiktok.adapter import Tiktok
 from platforms.tiktok.normalise import content_item, profile
-from platforms.wire import decode, opaque_account_id_at
+from platforms.tiktok.spec import OPEN_ID
+from platforms.wire import account_id_at, decode
 from tests.unit.platforms.support import Answers, answer
 from tests.unit.platforms.test_errors import HTML, told
 from tests.unit.platforms.test_wire import VALUES
@@ -331,8 +332,9 @@ def test_any_webhook_is_cut_and_interpreted_or_refused(body: bytes, value: dict[
 
 @pytest.mark.parametrize("value", ["a b", "a/b", "a:b", "ä", "", "a" * 129, None, True, "a.b"])
 def test_what_is_no_opaque_account_id(value: object) -> None:
-    assert opaque_account_id_at({"i": value}, "i") is None
-    assert opaque_account_id_at({"i": "-000a_B9"}, "i") == "-000a_B9"
+    assert account_id_at({"i": value}, "i", shape=OPEN_ID) is None
+    assert account_id_at({"i": "-000a_B9"}, "i", shape=OPEN_ID) == "-000a_B9"
+    assert account_id_at({"i": "-000a_B9"}, "i") is None, "decimal stays the rule"
 
 
 # -- content --------------------------------------------------------------------------------------------
