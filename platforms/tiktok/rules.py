@@ -72,7 +72,8 @@ def adapt(draft: Draft) -> Draft:
     """TikTok has no field for a link, and none for a video's title: both become part of the caption."""
     kind = _CROSS_POSTED.get(draft.kind, draft.kind)
     title = draft.title if kind in PHOTO_KINDS else None
-    parts = [None if title else draft.title, draft.text, draft.link]
+    link = None if draft.link is None or draft.link in draft.text else draft.link
+    parts = [None if title else draft.title, draft.text, link]
     return replace(draft, kind=kind, title=title, text="\n".join(p for p in parts if p), link=None)
 
 
