@@ -22,11 +22,11 @@ from platforms.tiktok import shop
 from platforms.wire import (
     Json,
     count_at,
-    encode,
     id_at,
     mapping,
     moment_at,
     objects,
+    packed,
     text_at,
     words_at,
 )
@@ -104,7 +104,7 @@ def _variants(product: Json) -> list[Product]:
                 price=_money(price, currency, "sale_price", "tax_exclusive_price"),
                 external_id=sku_id,
                 availability=_availability(product, sku),
-                payload=encode({"product_id": product_id, "product": product, "sku": sku}),
+                payload=packed({"product_id": product_id, "product": product, "sku": sku}),
             )
         )
     return found
@@ -139,7 +139,7 @@ def _order(row: Json) -> Order | None:
         lines=_lines(row, currency),
         created_at=moment_at(row, "create_time"),
         updated_at=moment_at(row, "update_time"),
-        payload=encode(row),
+        payload=packed(row),
     )
 
 
