@@ -86,7 +86,7 @@ class Business:
             raise Refused(errors.coded(40102, "Access token is expired."))
         app = self._state.app_of(token.grant.app_id)
         if self._state.limits.spend("tiktok", FAMILY, "app", app.id, _RULE, now).exceeded:
-            self._state.ledger.rate_limited += 1
+            self._state.ledger.limited(app.id)
             raise Refused(errors.coded(40100, "Too many requests. Please retry in some time."))
         return Caller(app, self._world.accounts["tiktok", token.grant.external_id])
 

@@ -173,7 +173,7 @@ class Shop:
             raise Refused(errors.coded(106013, "Invalid shop_cipher", status=400))
         now = self._state.clock.now_ms()
         if self._state.limits.spend("tiktok", FAMILY, "shop", account.id, _RULE, now).exceeded:
-            self._state.ledger.rate_limited += 1
+            self._state.ledger.limited(app.id)
             raise Refused(errors.coded(36009002, "Too many requests", status=429))
         return account
 
