@@ -94,7 +94,7 @@ def budgets(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False
 def set_limit(
     budget: Annotated[str, typer.Argument(metavar="APPLICATION", help="As `ops budgets` shows it.")],
     pool: Annotated[str, typer.Argument(metavar="LIMIT-OF", help="As `ops budgets` shows it.")],
-    limit: Annotated[int, typer.Argument(min=1)],
+    limit: Annotated[int, typer.Argument(min=1, help="Calls, or units, of a window.")],
     url: Url = DEFAULT_URL,
     api_key: Key = None,
     as_json: AsJson = False,

@@ -19,7 +19,8 @@ from tests.unit.api.test_documents import PAGES
 from tests.unit.api.things import campaign_body, make_things
 from tests.unit.ops.conftest import Ask, Ended, Run
 
-VALUES = {"email": "new@example.org", "platform": "twitter", "kind": "account", "limit": "10"}  # else "nobody"
+# What is not named here is "nobody".
+VALUES = {"email": "new@example.org", "platform": "twitter", "kind": "account", "limit": "10"}
 
 
 def commands(
