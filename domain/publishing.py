@@ -117,6 +117,7 @@ class Published:
     external_id: str | None
     permalink: str | None = None
     published_at: datetime | None = None
+    refused: tuple[str, ...] = ()  # sentences: what the platform did not take of what belongs to it (a cover)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,12 +46,14 @@ class Grant:
 @dataclass(frozen=True, slots=True)
 class PageQuery:
     """Which page of a source. `cursor` continues a listing; `since` limits it to newer or equal items
-    (inclusive overlap window); `newer_than_id` is the newest id known, for platforms that page by id."""
+    (inclusive overlap window); `newer_than_id` is the newest id known, for platforms that page by id; `etag`
+    is what the first page carried when it was last read, for platforms that can say "nothing new"."""
 
     source: ContentSource
     cursor: str | None = None
     since: datetime | None = None
     newer_than_id: str | None = None
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Page:
     items: tuple[ContentItem, ...] = ()
     remarks: tuple[Remark, ...] = ()
     next_cursor: str | None = None  # None: the end
+    etag: str | None = None  # of this page, where the platform gives one
+    unchanged: bool = False  # it is as `PageQuery.etag` says: empty, but nothing is gone
 
 
 @dataclass(frozen=True, slots=True)

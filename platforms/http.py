@@ -218,7 +218,8 @@ def make_client(
 
 
 class RewriteTransport(httpx.AsyncBaseTransport):
-    """Sends `https://graph.facebook.com/x` to `{sandbox}/graph.facebook.com/x`; nothing else changes."""
+    """Sends `https://graph.facebook.com/x` to `{sandbox}/graph.facebook.com/x`, and turns an address that the
+    answer gives in `Location` back into the real one; nothing else changes."""
 
     def __init__(self, sandbox_url: str, network: httpx.AsyncBaseTransport) -> None:
         self._base = httpx.URL(sandbox_url.rstrip("/"))
@@ -238,7 +239,11 @@ class RewriteTransport(httpx.AsyncBaseTransport):
             stream=request.stream,
             extensions=request.extensions,
         )
-        return await self._network.handle_async_request(rewritten)
+        response = await self._network.handle_async_request(rewritten)
+        location, here = response.headers.get("location", ""), f"{self._base}".rstrip("/") + "/"
+        if location.startswith(here):
+            response.headers["location"] = f"https://{location.removeprefix(here)}"
+        return response
 
     async def aclose(self) -> None:
         await self._network.aclose()

@@ -93,6 +93,7 @@ class PlatformSpec:
     subscribe_calls: Mapping[str, int]  # API family -> calls that asking for webhooks may need
     publish_family: str = "publishing"  # the window that a step of a publication counts in
     upload_hosts: tuple[str, ...] = ()  # get a draft's bytes by an address the platform gave; never a token
+    webhook_lease_s: int | None = None  # webhooks end so long after they were asked for (WebSub)
     pkce_challenge: PkceChallenge = PkceChallenge.BASE64URL
 
     def code_challenge(self, verifier: str) -> str:

@@ -26,6 +26,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 _DECIMAL = re.compile(r"[0-9]{1,32}")
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_DECIMAL = re.compile(r"[0-9]{1,32}")
 
 
 class NotJson(ValueError):

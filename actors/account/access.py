@@ -5,7 +5,13 @@ fresh --due--> intent saved --> sent --+--> new tokens saved
                                        +--> named dead token: reauthorization_required
                                        +--> no answer: unknown outcome
 unknown outcome (rotating): present the old token again until an answer; refused -> reauthorization_required
-unknown outcome (extended): the old token still works: back off, then again
+unknown outcome (any other model): the old token still works: back off, then again
+
+What may be presented again without harm (`repeatable`): everything but a rotating token. Google's refresh
+token stays good when it is used (RENEWED), and where a new one is given its predecessor is taken for a while;
+the access tokens of both answers work. So an answer that nobody heard has spent nothing: nothing is counted
+as in doubt, the account stays connected, and a refusal is believed for what it says. The intent is saved
+before the call all the same: it is what keeps two refreshes from being under way at once.
 """
 
 from collections.abc import Mapping
@@ -23,6 +29,11 @@ from platforms.spec import PlatformSpec, TokenModel
 
 REFRESH_TIMEOUT = timedelta(seconds=20)
 USABLE_MARGIN = timedelta(seconds=10)
+
+
+def repeatable(model: TokenModel) -> bool:
+    """Whether a refresh may be made again when nobody knows if it happened."""
+    return model is not TokenModel.ROTATING
 
 
 def decide(state: AccountState, spec: PlatformSpec, now: datetime) -> Decision:
@@ -143,7 +154,7 @@ def _begin(
 def _unresolved(
     state: AccountState, spec: PlatformSpec, now: datetime, intent_id: str
 ) -> tuple[AccountState, list[Effect], list[Event]]:
-    if spec.token.model is not TokenModel.ROTATING or state.token.doubtful:
+    if repeatable(spec.token.model) or state.token.doubtful:
         # Either nothing can have been spent; or it is unknown again (a gateway answers 502 for a while): only
         # a refusal tells that the token was spent, and asking once more costs nothing that the last time did
         # not cost. Always after a growing pause: nobody may take it for an attack.

@@ -114,4 +114,5 @@ def disconnected(state: AccountState) -> AccountState:
         replay_at=None,
         subscribed=False,
         not_subscribed=None,
+        resubscribe_at=None,
     )

@@ -39,6 +39,7 @@ class FetchPage(PlatformCall):
     cursor: str | None
     since: datetime | None
     newer_than_id: str | None
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,8 @@
 """Single calls beside the sync work: asking for webhooks, reading the profile.
 
+Webhooks that end by themselves (`webhook_lease_s` of the spec) are asked for again after half of that time,
+whatever the last answer was: an earlier lease may still be running, and nothing but asking tells.
+
 owed --reserved--> call --+--> Ok: done
                           +--> Rejected: given up, and the view says why; connecting again starts anew
                           +--> a limit, a fault, no outcome: back off, then again
@@ -35,6 +38,8 @@ def drive(
     """Make the calls that are due, if budget and token allow."""
     effects: list[Effect] = []
     if state.status in (Status.CONNECTED, Status.PAUSED):
+        if state.resubscribe_at is not None and state.resubscribe_at <= now:
+            state = owe(replace(state, resubscribe_at=None), Errand.SUBSCRIBE)
         for errand in tuple(state.errands):
             state = _waited(state, errand, now)
             owed = state.errands[errand]
@@ -49,7 +54,7 @@ def wake_at(state: AccountState) -> datetime | None:
     if state.status not in (Status.CONNECTED, Status.PAUSED):
         return None
     times = [owed.call.until if owed.call else owed.wait_until for owed in state.errands.values()]
-    return min((t for t in times if t is not None), default=None)
+    return min((t for t in (*times, state.resubscribe_at) if t is not None), default=None)
 
 
 def answered(
@@ -63,10 +68,10 @@ def answered(
     match outcome:
         case Ok():
             state = _ended(budgets.believe(state, spec, outcome.readings), errand, owed)
-            return _noted(state, errand, None), None
+            return _leased(_noted(state, errand, None), spec, errand, now), None
         case Rejected():
             state = _ended(budgets.believe(state, spec, outcome.readings), errand, owed)
-            return _noted(state, errand, outcome.message), None
+            return _leased(_noted(state, errand, outcome.message), spec, errand, now), None
         case ReauthRequired():
             state = _owing(state, errand, replace(owed, call=None))
             return _noted(state, errand, outcome.reason), outcome
@@ -141,6 +146,13 @@ def _noted(state: AccountState, errand: Errand, problem: str | None) -> AccountS
 def calls_of(spec: PlatformSpec, errand: Errand) -> Mapping[str, int]:
     """API family -> calls that the errand may need."""
     return spec.subscribe_calls if errand is Errand.SUBSCRIBE else {spec.profile_family: 1}
+
+
+def _leased(state: AccountState, spec: PlatformSpec, errand: Errand, now: datetime) -> AccountState:
+    """When to ask again; half the lease leaves room for days on which the platform does not answer."""
+    if errand is not Errand.SUBSCRIBE or spec.webhook_lease_s is None:
+        return state
+    return replace(state, resubscribe_at=now + timedelta(seconds=spec.webhook_lease_s / 2))
 
 
 def _family(spec: PlatformSpec, errand: Errand) -> str:

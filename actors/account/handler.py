@@ -236,7 +236,7 @@ class AccountHandler:
     async def _fetch(self, account: AccountId, platform: Platform, effect: FetchPage) -> Message:
         source = source_of(platform.spec, effect.source)
         token = self._open(account, "accessToken", effect.access)
-        query = PageQuery(source, effect.cursor, effect.since, effect.newer_than_id)
+        query = PageQuery(source, effect.cursor, effect.since, effect.newer_than_id, effect.etag)
         work = platform.list_page(self._http, token, account.external_id, query)
         return await self._asked("page_fetched", account, source.family, effect, work)
 

@@ -41,6 +41,8 @@ def hear(state: AccountState, event: PlatformEvent, changes: Changes, now: datet
             born = event.what is Happening.CONTENT_CREATED
             if changes.take(event.content, Reading.dated(at), since_birth=born):
                 changes.events.append(_synchronized(changes, event.content.external_id))
+        case Happening.CONTENT_CREATED | Happening.CONTENT_EDITED if event.content_id:
+            changes.reread[event.content_id] = at  # only named: how it is now, the platform tells by its id
         case Happening.CONTENT_DELETED:
             gone = event.subject_id or event.content_id
             if gone:

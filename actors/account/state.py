@@ -124,6 +124,7 @@ class Source:
     pages: int = 0
     deleted: int = 0
     last_error: str | None = None
+    etag: str | None = None  # of the first page when it was last read, where the platform gives one
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ class AccountState:
     replay_at: datetime | None = None  # look for parked events once more
     subscribed: bool = False
     not_subscribed: str | None = None  # why the platform sends no webhooks
+    resubscribe_at: datetime | None = None  # webhooks that end by themselves are asked for again then
 
     def count(self, name: str, n: int = 1) -> dict[str, int]:
         return self.counters | {name: self.counters.get(name, 0) + n}
@@ -214,6 +216,7 @@ def dump(s: AccountState) -> Document:
         "replayAt": s.replay_at,
         "subscribed": s.subscribed,
         "notSubscribed": s.not_subscribed,
+        "resubscribeAt": s.resubscribe_at,
     }
 
 
@@ -264,6 +267,7 @@ def load(d: Document) -> AccountState:
         replay_at=d["replayAt"],
         subscribed=d["subscribed"],
         not_subscribed=d["notSubscribed"],
+        resubscribe_at=d.get("resubscribeAt"),
     )
 
 

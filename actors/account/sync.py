@@ -65,6 +65,9 @@ def page_fetched(
     oldest_at = min([*times, *([job.oldest_at] if job.oldest_at else [])], default=None)
     # A backfill may walk over known content: it goes on as long as it comes to older items.
     moved = fresh > 0 or (job.mode is Mode.BACKFILL and oldest_at != job.oldest_at)
+    if job.cursor is None and page.etag is not None:
+        known = replace(state.sources.get(job.source, Source()), etag=page.etag)
+        state = replace(state, sources=state.sources | {job.source: known})
     job = replace(
         job,
         cursor=page.next_cursor,
@@ -89,7 +92,7 @@ def page_fetched(
     state = replace(state, job=job)
     if _has_more(job, page):
         return state, None
-    return _listed(state, spec, job, now), None
+    return _listed(state, spec, job, now, page), None
 
 
 def _answered(state: AccountState, data: Mapping[str, Any]) -> Job | None:
@@ -114,7 +117,7 @@ def _has_more(job: Job, page: Page) -> bool:
     return job.stale_pages < MAX_STALE_PAGES
 
 
-def _listed(state: AccountState, spec: PlatformSpec, job: Job, now: datetime) -> AccountState:
+def _listed(state: AccountState, spec: PlatformSpec, job: Job, now: datetime, last: Page) -> AccountState:
     """A walk ended: note how far it came, then look at what it no longer showed."""
     source = source_of(spec, job.source)
     known = state.sources.get(job.source, Source())
@@ -140,7 +143,8 @@ def _listed(state: AccountState, spec: PlatformSpec, job: Job, now: datetime) ->
         source=job.source,
         mode=Mode.RECHECK,
         priority=job.priority,
-        oldest_at=window_from if job.limit is None else None,
+        # A page that is as it was showed nothing, and nothing is missing from it.
+        oldest_at=window_from if job.limit is None and not last.unchanged else None,
         newest_at=job.newest_at,
     )
     return replace(state, job=recheck)

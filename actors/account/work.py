@@ -213,6 +213,8 @@ def _call(
     if job.mode is not Mode.RECHECK:
         known = state.sources.get(job.source, Source())
         newest = known.newest_id if job.mode is Mode.INCREMENTAL else None
+        # Only an incremental walk may stop at "nothing new", and only before it has begun.
+        etag = known.etag if job.mode is Mode.INCREMENTAL and job.cursor is None else None
         effect = FetchPage(
             call,
             job.source,
@@ -220,6 +222,7 @@ def _call(
             job.cursor,
             job.since,
             newest,
+            etag,
             app_id=state.app_id,
             priority=job.priority,
         )

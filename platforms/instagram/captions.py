@@ -24,7 +24,8 @@ _HASH_SIGNS = "#＃"
 _JOINERS = "\u200c\u200d\ufe0f\u20e3"  # inside words of some scripts, and inside emoji
 
 
-def caption_text(words: str) -> Text:
+def caption_text(words: str, mention: re.Pattern[str] = _MENTION) -> Text:
+    """`mention`: how a platform with the same rules otherwise spells a user name; group 1 is the name."""
     text = clean(words)
     links: list[str] = []
 
@@ -40,7 +41,7 @@ def caption_text(words: str) -> Text:
     return Text(
         text=text,
         hashtags=tuple(dict.fromkeys(_hashtags(rest))),
-        mentions=tuple(dict.fromkeys(match[1] for match in _MENTION.finditer(rest))),
+        mentions=tuple(dict.fromkeys(match[1] for match in mention.finditer(rest))),
         links=tuple(dict.fromkeys(links)),
     )
 

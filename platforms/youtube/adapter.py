@@ -1,0 +1,181 @@
+"""YouTube as a `Platform`: Google's offline consent, Data API v3, WebSub."""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote, urlencode
+
+from domain.content import PlatformEvent, Profile
+from domain.secrets import Secret
+from platforms.base import (
+    AuthorizeRequest,
+    Connectable,
+    Grant,
+    Handshake,
+    ItemReads,
+    Page,
+    PageQuery,
+    PlatformApp,
+    RawEntry,
+    only_account,
+)
+from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
+from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected
+from platforms.spec import PlatformSpec
+from platforms.wire import Json, count_at, objects, secret_at, strings, text_at
+from platforms.youtube import events, reading, webhooks
+from platforms.youtube.api import ask
+from platforms.youtube.errors import outcome_of, token_outcome_of
+from platforms.youtube.normalise import profile
+from platforms.youtube.spec import REVOKE_URL, SPEC, TOKEN_URL
+
+_NO_CHANNEL = "no_channel"
+
+
+class YouTube:
+    """Stateless; one object serves every account and app."""
+
+    spec: PlatformSpec = SPEC
+    publishing = None
+    insights = None
+    ads = None  # advertising on YouTube is the Google Ads API, which is another platform
+    commerce = None
+    live = None
+
+    # -- OAuth --------------------------------------------------------------------------------------
+
+    def authorize_url(self, request: AuthorizeRequest) -> str:
+        """Google gives a refresh token for offline access only, and on the first consent only unless it is
+        asked for anew (id/oauth2/web-server)."""
+        if request.code_verifier is None:
+            raise ValueError("Google is asked with a PKCE code verifier")
+        challenge = hashlib.sha256(request.code_verifier.encode()).digest()
+        query = {
+            "response_type": "code",
+            "client_id": request.app.client_id,
+            "redirect_uri": request.redirect_uri,
+            "scope": SPEC.scope_separator.join(request.scopes),
+            "state": request.state,
+            "access_type": "offline",
+            "prompt": "consent",
+            "code_challenge": urlsafe_b64encode(challenge).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+        }
+        return f"{SPEC.authorize_url}?{urlencode(query, quote_via=quote)}"
+
+    async def exchange(
+        self, http: PlatformHttp, app: PlatformApp, code: str, redirect_uri: str, verifier: str | None
+    ) -> Outcome[Grant]:
+        form: dict[str, str | Secret] = {
+            "grant_type": "authorization_code",
+            "code": Secret(code),
+            "redirect_uri": redirect_uri,
+            "code_verifier": Secret(verifier or ""),
+        }
+        return await self._token(http, app, form, WHOLE_TIMEOUT_S, refreshing=False)
+
+    async def refresh(
+        self, http: PlatformHttp, app: PlatformApp, grant: Grant, timeout_s: float
+    ) -> Outcome[Grant]:
+        """Repeatable: the refresh token stays good, and so does every access token until its end."""
+        if grant.refresh_token is None:
+            return ReauthRequired("no_refresh_token")
+        form: dict[str, str | Secret] = {"grant_type": "refresh_token", "refresh_token": grant.refresh_token}
+        return await self._token(http, app, form, timeout_s, refreshing=True)
+
+    async def _token(
+        self,
+        http: PlatformHttp,
+        app: PlatformApp,
+        form: Mapping[str, str | Secret],
+        timeout_s: float,
+        *,
+        refreshing: bool,
+    ) -> Outcome[Grant]:
+        """Google takes the application's credentials in the body."""
+        whole = {"client_id": app.client_id, "client_secret": app.client_secret, **form}
+        result = await http.send(SPEC, Call("POST", TOKEN_URL, "oauth", form=whole), timeout_s)
+        answer = token_outcome_of(result, refreshing=refreshing)
+        if not isinstance(answer, Ok):
+            return answer
+        access_token = secret_at(answer.value, "access_token")
+        if access_token is None:
+            return Rejected("no_access_token", "Google answered without an access token.")
+        return Ok(
+            Grant(
+                access_token,
+                refresh_token=secret_at(answer.value, "refresh_token"),
+                expires_in_s=count_at(answer.value, "expires_in"),
+                scopes=_scopes(answer.value),
+            )
+        )
+
+    async def revoke(self, http: PlatformHttp, app: PlatformApp, grant: Grant) -> Outcome[None]:
+        """The whole consent ends with either token; one that Google no longer knows is revoked already."""
+        token = grant.refresh_token or grant.access_token
+        answer = outcome_of(
+            await http.send(SPEC, Call("POST", REVOKE_URL, "oauth", form={"token": token})), "oauth"
+        )
+        if isinstance(answer, Ok) or (isinstance(answer, Rejected) and answer.code == "invalid_token"):
+            return Ok(None)
+        return answer
+
+    async def connectables(
+        self, http: PlatformHttp, app: PlatformApp, grant: Grant
+    ) -> Outcome[tuple[Connectable, ...]]:
+        """The consent page lets the person choose one of the channels, so it is one; or there is none."""
+        answer = await only_account(self, http, grant)
+        return Ok(()) if isinstance(answer, Rejected) and answer.code == _NO_CHANNEL else answer
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    async def profile(self, http: PlatformHttp, token: Secret) -> Outcome[Profile]:
+        query = {"part": "snippet,statistics,status", "mine": "true"}
+        answer = await ask(http, token, SPEC.profile_family, "channels", query)
+        if isinstance(answer, Rejected) and answer.code == "youtubeSignupRequired":
+            return Rejected(_NO_CHANNEL, answer.message)
+        if not isinstance(answer, Ok):
+            return answer
+        rows = list(objects(answer.value, "items"))
+        found = profile(rows[0]) if rows else None
+        if found is None:
+            code = "no_profile" if rows else _NO_CHANNEL
+            return Rejected(code, "YouTube answered without a channel of this account.")
+        return Ok(found)
+
+    async def list_page(
+        self, http: PlatformHttp, token: Secret, external_id: str, query: PageQuery
+    ) -> Outcome[Page]:
+        if query.source.remarks:
+            return await reading.comments_page(http, token, external_id, query)
+        return await reading.uploads_page(http, token, external_id, query)
+
+    async def read_items(
+        self, http: PlatformHttp, token: Secret, external_id: str, ids: Sequence[str]
+    ) -> Outcome[ItemReads]:
+        return await reading.read_items(http, token, ids)
+
+    # -- webhooks -----------------------------------------------------------------------------------
+
+    async def subscribe(
+        self, http: PlatformHttp, app: PlatformApp, token: Secret, external_id: str, callback_url: str
+    ) -> Outcome[None]:
+        return await webhooks.subscribe(http, app, external_id, callback_url)
+
+    def handshake(self, app: PlatformApp, query: Mapping[str, str]) -> Handshake | None:
+        return webhooks.handshake(app, query)
+
+    def verify(self, app: PlatformApp, headers: Mapping[str, str], body: bytes) -> bool:
+        return webhooks.verify(app, headers, body)
+
+    def split(self, body: bytes) -> list[RawEntry]:
+        return webhooks.split(body)
+
+    def parse(self, entry: RawEntry) -> PlatformEvent:
+        return events.parse(entry)
+
+
+def _scopes(document: Json) -> tuple[str, ...] | None:
+    """Space-separated text; a list in what some clients keep. A person may have unticked some."""
+    told = text_at(document, "scope")
+    return tuple(told.split()) if told is not None else tuple(strings(document, "scope")) or None
