@@ -152,7 +152,8 @@ class PlatformEvent:
     """One thing that happened, parsed from a webhook entry.
 
     `subject_id` is the platform's id of the thing itself (the reply, the comment); `content_id` the
-    account's content it concerns. Content created or edited without `content` was only named: it is read. `occurred_at` is the platform's time of the happening where it tells it.
+    account's content it concerns. Content created or edited without `content` was only named: it is read.
+    `occurred_at` is the platform's time of the happening where it tells it.
     """
 
     external_id: str  # the connected account concerned

@@ -38,6 +38,9 @@ class MetricName(StrEnum):
     TAPS_BACK = "taps_back"
     CONTENT_COUNT = "content_count"
     REVENUE_MINOR = "revenue_minor"
+    ENGAGED_VIEWS = "engaged_views"  # views that went on past the first moments
+    DISLIKES = "dislikes"
+    AVERAGE_WATCH_PERCENT = "average_watch_percent"  # of the length, 0 to 100 and above
 
 
 class Period(StrEnum):

@@ -5,11 +5,13 @@ from platforms.base import Platform
 from platforms.instagram.adapter import Instagram
 from platforms.tiktok.adapter import Tiktok
 from platforms.twitter.adapter import Twitter
+from platforms.youtube.adapter import YouTube
 
 PLATFORMS: dict[str, Platform] = {
     "instagram": Instagram(),
     "tiktok": Tiktok(),
     "twitter": Twitter(),
+    "youtube": YouTube(),
 }
 
 

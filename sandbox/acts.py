@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.ids import digits
+from sandbox.ids import person_id
 from sandbox.web import BadInput
 from sandbox.world import Content, Profile, World
 
@@ -67,7 +67,7 @@ class Act:
             platform=platform,
             id=str(wanted_id)
             if wanted_id is not None
-            else digits(18, world.seed, "author", username, prefix="17"),
+            else person_id(platform, 18, world.seed, "author", username),
             username=str(username or f"user{wanted_id}"),
             name=str(self.author.get("name") or username or wanted_id),
             created_ms=world.epoch_ms,

@@ -22,6 +22,8 @@ from sandbox.traffic import Traffic
 from sandbox.twitter.platform import twitter
 from sandbox.twitter.webhooks import compose as compose_twitter
 from sandbox.web import Call, Reply, json_reply
+from sandbox.youtube.platform import youtube
+from sandbox.youtube.websub import compose as compose_youtube
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -52,10 +54,12 @@ class Sandbox:
             "twitter": compose_twitter,
             "instagram": compose_instagram,
             "tiktok": compose_tiktok,
+            "youtube": compose_youtube,
         }
         self.state = new_state(seed, clock or SandboxClock(), epoch_ms, compose, webhook_transport)
+        made = (twitter, instagram, tiktok, youtube)
         self.platforms: dict[str, Platform] = {
-            p.name: p for p in (twitter(self.state), instagram(self.state), tiktok(self.state))
+            p.name: p for p in (platform(self.state) for platform in made)
         }
         self.traffic = Traffic(self.state, self.platforms)
         self._routes = Routes([op for platform in self.platforms.values() for op in platform.operations])

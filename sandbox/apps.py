@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from sandbox.ids import digits, secret
 
-PLATFORMS = ("twitter", "instagram", "tiktok")
+PLATFORMS = ("twitter", "instagram", "tiktok", "youtube")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -15,6 +15,9 @@ class Webhook:
     url: str
     valid: bool
     created_ms: int
+    # Of a WebSub subscription: what its subscriber wants deliveries signed with, and when it ends.
+    secret: str | None = field(default=None, repr=False)
+    ends_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -78,6 +81,7 @@ DIALECTS = {
     "twitter": ("xaa", "account_activity"),
     "instagram": ("changes", "flat"),
     "tiktok": ("two_hours", "one_day"),
+    "youtube": ("websub",),
 }
 
 
@@ -111,6 +115,12 @@ class Apps:
         elif platform == "tiktok":
             app.client_id = "aw" + secret(16, *basis, "client").lower()
             app.webhook_secret = app.client_secret
+        elif platform == "youtube":
+            app.client_id = f"{app_id}-{secret(32, *basis, 'client').lower()}.apps.googleusercontent.com"
+            app.client_secret = "GOCSPX-" + secret(28, *basis, "client_secret")
+            # WebSub's secrets are the subscriber's own; this one is there for it to use.
+            app.webhook_secret = secret(40, *basis, "websub")
+            app.auto_subscribe = False
         else:
             app.webhook_secret = app.client_secret
             app.verify_token = secret(24, *basis, "verify")

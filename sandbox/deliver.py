@@ -34,6 +34,8 @@ RETRY_DELAYS_S: dict[str, tuple[float, ...]] = {
     # TikTok: "exponential back-off, up to 72 hours".
     "tiktok": (1.0, 4, 16, 60, 240, 960, 3600, 14_400, 57_600, 86_400, 86_400),
     "twitter": (1.0, 5, 15, 60, 300, 900, 3600),
+    # The hub documents no schedule either (unconfirmed).
+    "youtube": (5.0, 30, 120, 600, 3600),
 }
 
 
@@ -231,7 +233,8 @@ class Deliverer:
         self._ledger.sent(rows)
         try:
             answer = await self.client.post(hook.url, content=body, headers=headers)
-            accepted = answer.status_code == 200
+            # WebSub: any 2xx; the others name 200.
+            accepted = answer.status_code == 200 or (app.platform == "youtube" and answer.is_success)
         except httpx.HTTPError:
             accepted = False
         if not accepted:

@@ -33,6 +33,19 @@ def digits(length: int, *parts: object, prefix: str = "") -> str:
     return prefix + str(number % 10**room).zfill(room)
 
 
+def base64_id(length: int, *parts: object) -> str:
+    """Text of letters, digits, `-` and `_`, as YouTube spells the ids of videos and channels."""
+    raw = hashlib.shake_256("\x1f".join(map(str, parts)).encode()).digest(length)
+    return base64.urlsafe_b64encode(raw).decode()[:length]
+
+
+def person_id(platform: str, length: int, *parts: object) -> str:
+    """The id of somebody on a platform."""
+    if platform == "youtube":
+        return "UC" + base64_id(22, *parts)
+    return digits(length, *parts, prefix="17")
+
+
 class IdSource:
     """Ids of things that happen while the sandbox runs: unique, and rising as the platform's do."""
 

@@ -57,13 +57,23 @@ class Limits:
         }
 
     def spend(
-        self, platform: str, family: str, scope: str, subject: str, default: Rule, now_ms: int
+        self,
+        platform: str,
+        family: str,
+        scope: str,
+        subject: str,
+        default: Rule,
+        now_ms: int,
+        cost: int = 1,
+        ends_ms: int | None = None,
     ) -> Window:
-        """Count one call. A refused call is counted too, but does not lengthen the window."""
+        """Count one call of so many units. A refused call is counted too, but does not lengthen the window.
+        `ends_ms`: when a window that begins now ends, where it ends with a calendar day."""
         rule = self._rules.get((platform, family), default)
         key = (platform, family, scope, subject)
         window = self._windows.get(key)
         if window is None or window.ends_ms <= now_ms:
-            window = self._windows[key] = Window(rule.limit, 0, now_ms + rule.window_s * 1000)
-        window.used += 1
+            ends_ms = now_ms + rule.window_s * 1000 if ends_ms is None else ends_ms
+            window = self._windows[key] = Window(rule.limit, 0, ends_ms)
+        window.used += cost
         return window

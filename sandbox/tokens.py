@@ -9,7 +9,7 @@ from typing import Literal
 
 from sandbox.ids import secret
 
-RefreshOutcome = Literal["rotated", "reuse_killed_family", "invalid"]
+RefreshOutcome = Literal["rotated", "renewed", "reuse_killed_family", "invalid"]
 
 
 @dataclass(slots=True)
@@ -135,8 +135,8 @@ class Tokens:
         self._tokens_of.setdefault(grant.id, []).append(token)
         return token
 
-    def issue_refresh(self, grant: Grant) -> str:
-        value = self._new("refresh", 88)
+    def issue_refresh(self, grant: Grant, prefix: str = "") -> str:
+        value = prefix + self._new("refresh", 88)
         token = self._refresh[value] = RefreshToken(grant)
         self._refresh_of.setdefault(grant.id, []).append(token)
         return value
@@ -176,6 +176,18 @@ class Tokens:
         access = self.issue_access(grant, now_ms, lifetime_s, prefix)
         return Refreshed("rotated", grant, access, self.issue_refresh(grant), repeated, in_doubt)
 
+    def renew(
+        self, value: str, app_id: str, now_ms: int, lifetime_s: int, answered: bool, prefix: str
+    ) -> Refreshed:
+        """Present a refresh token that stays good (Google): a new access token beside the earlier ones."""
+        token = self._refresh.get(value)
+        if token is None or token.grant.app_id != app_id:
+            return Refreshed("invalid", None)
+        token.presented.append(answered)
+        if token.revoked or not token.grant.authorised:
+            return Refreshed("invalid", token.grant)
+        return Refreshed("renewed", token.grant, self.issue_access(token.grant, now_ms, lifetime_s, prefix))
+
     def kill_family(self, grant: Grant) -> None:
         grant.family_killed = True
         for access in self._tokens_of.get(grant.id, ()):
@@ -191,11 +203,15 @@ class Tokens:
             return True
         return False
 
+    def end(self, grant: Grant) -> None:
+        """One permission is taken back, with everything given under it."""
+        grant.authorised = False
+        self.kill_family(grant)
+
     def withdraw(self, platform: str, external_id: str) -> None:
         """The person takes back every permission given for this account."""
         for grant in self._of(platform, external_id):
-            grant.authorised = False
-            self.kill_family(grant)
+            self.end(grant)
 
     def revoke_refresh(self, platform: str, external_id: str) -> None:
         for grant in self._of(platform, external_id):

@@ -3,8 +3,9 @@
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from sandbox.ids import IdSource, digits, seeded
+from sandbox.ids import IdSource, person_id, seeded
 
 PEOPLE_PER_PLATFORM = 300
 _METRICS = ("likes", "comments", "shares", "views", "quotes", "saves")
@@ -64,10 +65,14 @@ class Content:
     deleted: bool = False
     hidden: bool = False
     expires_ms: int | None = None
+    title: str = ""
+    # What one platform alone knows of it, by that platform's names.
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[int, int]:
-        return self.created_ms, int(self.id)
+        number = int(self.id) if self.id.isdigit() else int.from_bytes(self.id.encode(), "big")
+        return self.created_ms, number
 
 
 class Feed:
@@ -214,8 +219,8 @@ class World:
         joint = rng.choice(["", "_", "."] if platform == "instagram" else ["", "_"])
         return Profile(
             platform=platform,
-            id=digits(
-                18 if platform == "twitter" else 16, self.seed, platform, "person", number, prefix="17"
+            id=person_id(
+                platform, 18 if platform == "twitter" else 16, self.seed, platform, "person", number
             ),
             username=f"{first}{joint}{last}{number}".lower(),
             name=f"{first} {last}",

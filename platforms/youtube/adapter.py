@@ -25,9 +25,13 @@ from platforms.spec import PlatformSpec
 from platforms.wire import Json, count_at, objects, secret_at, strings, text_at
 from platforms.youtube import events, reading, webhooks
 from platforms.youtube.api import ask
+from platforms.youtube.commerce import YouTubeCommerce
 from platforms.youtube.errors import outcome_of, token_outcome_of
+from platforms.youtube.insights import YouTubeInsights
+from platforms.youtube.live import YouTubeLive
 from platforms.youtube.normalise import profile
-from platforms.youtube.spec import REVOKE_URL, SPEC, TOKEN_URL
+from platforms.youtube.publishing import YouTubePublishing
+from platforms.youtube.spec import EXCHANGE_URL, REVOKE_URL, SPEC
 
 _NO_CHANNEL = "no_channel"
 
@@ -36,11 +40,11 @@ class YouTube:
     """Stateless; one object serves every account and app."""
 
     spec: PlatformSpec = SPEC
-    publishing = None
-    insights = None
+    publishing = YouTubePublishing()
+    insights = YouTubeInsights()
     ads = None  # advertising on YouTube is the Google Ads API, which is another platform
-    commerce = None
-    live = None
+    commerce = YouTubeCommerce()
+    live = YouTubeLive()
 
     # -- OAuth --------------------------------------------------------------------------------------
 
@@ -94,7 +98,7 @@ class YouTube:
     ) -> Outcome[Grant]:
         """Google takes the application's credentials in the body."""
         whole = {"client_id": app.client_id, "client_secret": app.client_secret, **form}
-        result = await http.send(SPEC, Call("POST", TOKEN_URL, "oauth", form=whole), timeout_s)
+        result = await http.send(SPEC, Call("POST", EXCHANGE_URL, "oauth", form=whole), timeout_s)
         answer = token_outcome_of(result, refreshing=refreshing)
         if not isinstance(answer, Ok):
             return answer

@@ -115,7 +115,7 @@ def comment(row: Json, video_id: str | None = None) -> Remark | None:
     )
 
 
-def chat_message(row: Json, chat_id: str) -> Remark | None:
+def chat_message(row: Json) -> Remark | None:
     message_id = id_at(row, "id")
     if message_id is None:
         return None
@@ -131,7 +131,6 @@ def chat_message(row: Json, chat_id: str) -> Remark | None:
         ),
         text=words(text_at(snippet, "displayMessage") or ""),
         payload=encode(row),
-        parent_id=None,
         at=moment_at(snippet, "publishedAt"),
     )
 

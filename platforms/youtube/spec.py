@@ -9,7 +9,7 @@ from platforms.spec import ContentSource, PlatformSpec, RateWindow, TokenModel, 
 
 API = "https://youtube.googleapis.com"  # discovery: rootUrl, for the Data API and the Live Streaming API
 ANALYTICS = "https://youtubeanalytics.googleapis.com"  # discovery: rootUrl
-TOKEN_URL = "https://oauth2.googleapis.com/token"  # id/oauth2/web-server
+EXCHANGE_URL = "https://oauth2.googleapis.com/token"  # id/oauth2/web-server
 REVOKE_URL = "https://oauth2.googleapis.com/revoke"
 HUB = "https://pubsubhubbub.appspot.com/subscribe"  # yt/guides/push_notifications
 # The address of today, and the one that older guides name: both may come back in a feed.

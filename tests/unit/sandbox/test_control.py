@@ -3,6 +3,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.apps import PLATFORMS
+
 
 @pytest.mark.parametrize(
     ("method", "path", "wish", "word"),
@@ -71,7 +73,7 @@ async def test_default_apps_come_from_the_seed(make_world: Any) -> None:
     one, two, other = [await make_world(seed) for seed in ("a", "a", "b")]
     first, second, third = [(await w.get("/apps"))["apps"] for w in (one, two, other)]
     assert first == second and first != third
-    assert {app["platform"] for app in first} >= {"twitter", "instagram", "tiktok"}
+    assert {app["platform"] for app in first} == set(PLATFORMS)
 
 
 async def test_traffic_is_seeded_and_announced(world: Any) -> None:
