@@ -121,7 +121,10 @@ class Sandbox:
         if host not in self._platform_of or path.startswith("/_sandbox"):
             first, _, rest = path.removeprefix("/").partition("/")
             host, path = first.lower(), "/" + rest
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        query: dict[str, str] = {}
+        for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+            # Google's clients repeat a parameter where others write a list with commas.
+            query[name] = f"{query[name]},{value}" if name in query else value
         return Call(scope["method"], host, path, query, headers, body)
 
     async def _serve(

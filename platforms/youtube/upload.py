@@ -9,7 +9,7 @@ Source: yt/guides/using_resumable_upload_protocol; discovery, videos.insert and 
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from domain.publishing import DraftMedia
 from domain.secrets import Secret
@@ -99,7 +99,9 @@ async def set_thumbnail(
 
 
 def _put(access: Access, session: Secret, headers: Mapping[str, str], body: Body | None = None) -> Call:
-    return Call("PUT", session.reveal(), UPLOADS, body=body, headers=headers, bearer=access.token)
+    address, _, query = session.reveal().partition("?")
+    secret = {name: Secret(value) for name, value in parse_qsl(query)}
+    return Call("PUT", address, UPLOADS, query=secret, body=body, headers=headers, bearer=access.token)
 
 
 def _progress(result: Answer | NotSent | Broken, once: str | None, start: int | None) -> Outcome[int | Json]:

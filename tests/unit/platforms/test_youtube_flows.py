@@ -10,6 +10,7 @@ from domain.content import ContentKind, Happening, RemarkKind
 from domain.insights import MetricName
 from domain.secrets import Secret
 from platforms.base import AuthorizeRequest, Grant, PageQuery
+from platforms.capabilities import Access
 from platforms.outcome import LimitScope, Ok, ReauthRequired, Rejected, RetryAfter
 from platforms.spec import TokenModel
 from platforms.youtube.adapter import YouTube
@@ -103,9 +104,7 @@ async def test_an_unticked_box_is_seen_in_the_scopes_and_named_in_the_refusal(wo
     assert grant.scopes == (granted,)
     ok(await YT.profile(world.http, grant.access_token))
     comments = next(s for s in YT.spec.sources if s.remarks)
-    refused = await YT.list_page(
-        world.http, grant.access_token, account["external_id"], PageQuery(comments)
-    )
+    refused = await YT.list_page(world.http, grant.access_token, account["external_id"], PageQuery(comments))
     assert isinstance(refused, Rejected)
     assert refused.code == "insufficientPermissions"
 
@@ -310,8 +309,7 @@ async def test_a_hub_that_is_away_is_asked_again(world: World) -> None:
 # -- insights -----------------------------------------------------------------------------------------
 
 
-def access_of(world: World, account: dict[str, Any]) -> Any:
-    from platforms.capabilities import Access
+def access_of(world: World, account: dict[str, Any]) -> Access:
 
     return Access(world.http, app_of(account), Secret(account["access_token"]), account["external_id"])
 
