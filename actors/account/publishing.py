@@ -332,7 +332,9 @@ def _published(
         )
         _note(changes, after, "published", publishedAt=published.published_at or now)
         return _kept(state, after)
-    facts = {"externalContentId": external_id, "permalink": published.permalink}
+    facts: dict[str, Any] = {"externalContentId": external_id, "permalink": published.permalink}
+    if published.refused:
+        facts["notTaken"] = list(published.refused)
     at = published.published_at or now
     _note(changes, replace(record, phase=Phase.PUBLISHED), "published", publishedAt=at, **facts)
     data = {

@@ -56,6 +56,8 @@ SPEC = PlatformSpec(
         *(RateWindow(name, UNITS_A_DAY // cost, DAY_S, LimitScope.APP) for name, cost in COSTS.items()),
         # yt/determine_quota_cost: videos.insert has a bucket of its own since June 2026
         RateWindow(UPLOADS, 100, DAY_S, LimitScope.APP),
+        # Of a publication's steps only the first (an upload) and what follows the last chunk cost anything.
+        RateWindow("publishing", 3000, 3600),  # chunks are free: a bound of our own
         RateWindow("analytics", 600, 60),  # nothing is documented for one person: a bound of our own
         RateWindow("hub", 20, DAY_S),  # nothing is documented: a bound of our own
     ),
@@ -72,7 +74,7 @@ SPEC = PlatformSpec(
         "pubsubhubbub.appspot.com",
     ),
     webhook_signature_header="x-hub-signature",  # W3C WebSub 1.0, section 8
-    capabilities=frozenset({"webhooks", "comments", "revoke"}),
+    capabilities=frozenset({"webhooks", "comments", "revoke", "publishing", "insights", "live"}),
     batch_read=50,  # discovery: videos.list takes up to 50 ids
     batch_read_family="videos",
     batch_read_calls=1,
