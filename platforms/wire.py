@@ -137,7 +137,7 @@ def count_at(value: object, *keys: str) -> int | None:
             if isinstance(found, str) and found.isascii() and found.isdigit():
                 found = int(found[:_MAX_INT_DIGITS])
             if isinstance(found, float):
-                found = int(found)
+                found = int(found) if math.isfinite(found) else None
             if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
                 return min(found, INT64_MAX)
     return None

@@ -59,7 +59,7 @@ SPEC = PlatformSpec(
         # Of a publication's steps only the first (an upload) and what follows the last chunk cost anything.
         RateWindow("publishing", 3000, 3600),  # chunks are free: a bound of our own
         RateWindow("analytics", 600, 60),  # nothing is documented for one person: a bound of our own
-        RateWindow("hub", 20, DAY_S),  # nothing is documented: a bound of our own
+        RateWindow("hub", 200, DAY_S),  # nothing is documented: a bound of our own
     ),
     sources=(
         # discovery: pages of at most 50 playlist items and 100 comment threads

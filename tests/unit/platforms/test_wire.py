@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -158,3 +159,27 @@ def test_brackets_inside_of_texts_are_no_nesting(text: str) -> None:
     assert wire.decode(deep[1:-1]) is not None
     with pytest.raises(wire.NotJson):
         wire.decode(b'{"t":%s,"a":%s}' % (wire.encode(text), deep))
+CHANNEL = re.compile(r"UC[A-Za-z0-9_-]{22}")
+CHANNEL_ID = "UC_x5XG1OV2P6uZZ5FSM9Tt-"
+
+
+@pytest.mark.parametrize(
+    "value", [CHANNEL_ID, "UC", CHANNEL_ID + "x", "1900\n", "１９", "1" * 33, "-1", "1.5"]
+)
+def test_ids_of_accounts_are_decimal_unless_a_platform_says_otherwise(value: str) -> None:
+    assert wire.account_id_at({"id": value}, "id") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (CHANNEL_ID, CHANNEL_ID),
+        ("17841400000000001", None),
+        (17841400000000001, None),
+        (CHANNEL_ID + "\n", None),
+        ("UC/../../x/y/z/a/b/c/d/e", None),
+        (None, None),
+    ],
+)
+def test_a_shape_of_its_own_takes_nothing_else(value: object, found: str | None) -> None:
+    assert wire.account_id_at({"id": value}, "id", shape=CHANNEL) == found
