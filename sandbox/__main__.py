@@ -16,7 +16,9 @@ from sandbox.generate import make_account
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="sandbox", description="X and Instagram, emulated offline.")
+    parser = argparse.ArgumentParser(
+        prog="sandbox", description="X, Instagram and YouTube, emulated offline."
+    )
     parser.add_argument("--port", type=int, default=8910, help="0 chooses a free one (default: 8910)")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--seed", default="rookery", help="everything is derived from it")

@@ -115,6 +115,24 @@ async def test_redirects_are_not_followed() -> None:
     assert hosts == ["api.x.com"]
 
 
+@pytest.mark.parametrize(
+    ("location", "seen"),
+    [
+        ("http://sandbox.test/base/api.x.com/up?id=1", "https://api.x.com/up?id=1"),
+        ("http://sandbox.test/basement/x", "http://sandbox.test/basement/x"),
+        ("https://evil.example/", "https://evil.example/"),
+    ],
+)
+async def test_an_address_of_the_sandbox_comes_back_as_the_real_one(location: str, seen: str) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={}, headers={"location": location})
+
+    async with http_to(handle, "http://sandbox.test/base") as http:
+        answer = await http.send(SPEC, CALL)
+    assert isinstance(answer, Answer)
+    assert answer.headers["location"] == seen
+
+
 async def test_cookies_do_not_tie_accounts_together() -> None:
     cookies = []
 
