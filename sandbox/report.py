@@ -139,8 +139,8 @@ def index(state: State) -> Reply:
     links = " · ".join(f"<a href=/_sandbox/{path}>{path}</a>" for path in _PAGES)
     return page(
         "Platform sandbox",
-        "<p>X, Instagram and YouTube, emulated offline. Platform calls go to <code>/{real host}/{real path}</code>, "
-        "for example <code>/api.x.com/2/users/me</code>.</p>"
+        "<p>X, Instagram and YouTube, emulated offline. Platform calls go to "
+        "<code>/{real host}/{real path}</code>, for example <code>/api.x.com/2/users/me</code>.</p>"
         f"<p>{links}</p>"
         f"<h2>Accounts</h2><table>{accounts or '<tr><td>none yet: POST /_sandbox/accounts'}</table>"
         f"<h2>Apps</h2><table>{apps}</table>",

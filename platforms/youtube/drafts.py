@@ -58,6 +58,8 @@ _OPTIONS: dict[str, tuple[str, Any]] = {
     "containsSyntheticMedia": ("status", lambda v: isinstance(v, bool)),
     "hasPaidProductPlacement": ("paidProductPlacementDetails", lambda v: isinstance(v, bool)),
     "notifySubscribers": ("", lambda v: isinstance(v, bool)),
+    # Of Rookery: a list of {"language", "text", "name"}, uploaded as caption tracks once the video is there.
+    "captions": ("", lambda v: _are_captions(v)),
 }
 
 
@@ -83,6 +85,27 @@ def resource(draft: Draft, *, whole: bool = True) -> dict[str, dict[str, Any]]:
         if part:
             parts.setdefault(part, {})[name] = list(value) if name == "tags" else value
     return parts
+
+
+def captions_of(draft: Draft) -> list[tuple[str, str, str]]:
+    """Language, name and text of each caption track that belongs to the draft."""
+    rows = draft.options.get("captions", ())
+    return [(row["language"], row.get("name", ""), row["text"]) for row in rows]
+
+
+def _are_captions(value: Any) -> bool:
+    if not isinstance(value, list | tuple) or not all(isinstance(row, Mapping) for row in value):
+        return False
+    named = [(row.get("language"), row.get("name", "")) for row in value]
+    return len(set(named)) == len(named) and all(
+        set(row) <= {"language", "name", "text"}
+        and isinstance(row.get("language"), str)
+        and bool(row["language"])
+        and isinstance(row.get("name", ""), str)
+        and isinstance(row.get("text"), str)
+        and "-->" in row["text"]
+        for row in value
+    )
 
 
 def all_refusals(draft: Draft) -> list[Refusal]:

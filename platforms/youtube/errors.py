@@ -85,6 +85,9 @@ _TABLE: dict[str, Failure] = {
     "mediaBodyRequired": Rejected("mediaBodyRequired", "YouTube got no video file."),
     "forbiddenPrivacySetting": Rejected("forbiddenPrivacySetting", _FORBIDDEN),
     "forbiddenLicenseSetting": Rejected("forbiddenLicenseSetting", _FORBIDDEN),
+    "captionExists": Rejected("captionExists", "The video has a caption track of this language and name."),
+    "invalidMetadata": Rejected("invalidMetadata", "YouTube did not accept what was said of the track."),
+    "contentRequired": Rejected("contentRequired", "YouTube found no captions in the file."),
     # live
     "liveStreamingNotEnabled": Rejected(
         "liveStreamingNotEnabled", "Live streaming is not switched on for this channel."

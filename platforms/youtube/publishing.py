@@ -1,6 +1,6 @@
-"""Publishing a video: session, chunks, YouTube's own processing, then the thumbnail.
+"""Publishing a video: session, chunks, YouTube's own processing, then thumbnail and captions.
 
-    start --> upload (chunk by chunk; the last is decisive) --> processing --> thumbnail --> published
+    start --> upload (chunk by chunk; the last is decisive) --> processing --> thumbnail --> captions --> out
 
 Before each chunk YouTube is asked what it has, so that every step may be made again at any time.
 """
@@ -24,13 +24,14 @@ from domain.secrets import Secret
 from platforms.capabilities import Access, PublishJob
 from platforms.outcome import LimitScope, Ok, Outcome, Rejected, RetryAfter, Unknown
 from platforms.wire import Json, count_at, id_at, mapping, moment_at, objects, text_at
-from platforms.youtube import upload
+from platforms.youtube import captions, upload
 from platforms.youtube.api import ask
 from platforms.youtube.drafts import (
     RULES,
     TITLE_MAX,
     WRITABLE,
     all_refusals,
+    captions_of,
     resource,
     thumbnail_of,
     video_of,
@@ -73,6 +74,8 @@ class YouTubePublishing:
                 return await self._processed(access, job)
             case "thumbnail":
                 return await self._thumbnail(access, job)
+            case "captions":
+                return await self._captions(access, job)
             case other:
                 return Rejected("stage_unknown", f"Publishing on YouTube has no step {other[:40]!r}.")
 
@@ -127,20 +130,42 @@ class YouTubePublishing:
             return Rejected(why, f"YouTube took the file and then {uploaded} the video: {why}.")
         if uploaded != "processed":
             return Ok(replace(job.state, wait_s=_left_s(video)))
-        if thumbnail_of(job.draft) is not None:
-            return Ok(PublishState("thumbnail", {"video_id": video_id}))
-        return Ok(_published(job.draft, video_id, video))
+        return Ok(_after("processing", job, video_id, video))
 
     async def _thumbnail(self, access: Access, job: PublishJob) -> Outcome[PublishState | Published]:
         """The video is out: a thumbnail that is refused does not undo that."""
         video_id, medium = str(job.state.facts["video_id"]), thumbnail_of(job.draft)
         if medium is None:
-            return Ok(_published(job.draft, video_id, {}))
+            return Ok(_after("thumbnail", job, video_id))
         answer = await upload.set_thumbnail(access, video_id, job.media, medium, job.timeout_s)
         if isinstance(answer, Rejected):
             sentence = f"YouTube did not take the thumbnail: {answer.message}"
-            return Ok(replace(_published(job.draft, video_id, {}), refused=(sentence,)))
-        return Ok(_published(job.draft, video_id, {})) if isinstance(answer, Ok) else answer
+            return Ok(_after("thumbnail", job, video_id, refused=sentence))
+        return Ok(_after("thumbnail", job, video_id)) if isinstance(answer, Ok) else answer
+
+    async def _captions(self, access: Access, job: PublishJob) -> Outcome[PublishState | Published]:
+        """One track a step; those that are there already are passed over, so a step may be made again."""
+        video_id, skipped = str(job.state.facts["video_id"]), list(job.state.facts.get("skipped", ()))
+        there = await captions.tracks(access, video_id, job.timeout_s / 2)
+        if not isinstance(there, Ok):
+            return there
+        own = {(t.language, t.name) for t in there.value if t.kind is captions.TrackKind.STANDARD}
+        for language, name, text in captions_of(job.draft):
+            if (language, name) in own or [language, name] in skipped:
+                continue
+            answer = await captions.insert(access, video_id, language, name, text, job.timeout_s / 2 - 1)
+            if isinstance(answer, Ok):
+                return Ok(job.state)
+            if not isinstance(answer, Rejected):
+                return answer
+            sentence = f"YouTube did not take the captions in {language}: {answer.message}"
+            facts = {
+                **job.state.facts,
+                "skipped": [*skipped, [language, name]],
+                "refused": [*job.state.facts.get("refused", ()), sentence],
+            }
+            return Ok(replace(job.state, facts=facts))
+        return Ok(_after("captions", job, video_id))
 
     async def find(self, access: Access, job: PublishJob) -> Outcome[Published | None]:
         """The session says it while it lives; after that, the newest uploads do: title, time, and the size of
@@ -228,6 +253,21 @@ def _at(offset: int, medium: DraftMedia, session: Secret) -> PublishState:
     last = offset + upload.CHUNK >= medium.size
     facts = {"offset": offset, "size": medium.size}
     return PublishState("upload", facts, session.reveal(), decisive=last)
+
+
+def _after(
+    stage: str, job: PublishJob, video_id: str, video: Json | None = None, refused: str | None = None
+) -> PublishState | Published:
+    """What follows a stage: the next that this draft has, or the end."""
+    facts = {**job.state.facts, "video_id": video_id}
+    if refused is not None:
+        facts["refused"] = [*facts.get("refused", ()), refused]
+    if stage == "processing" and thumbnail_of(job.draft) is not None:
+        return PublishState("thumbnail", facts)
+    if stage in ("processing", "thumbnail") and captions_of(job.draft):
+        return PublishState("captions", facts)
+    done = _published(job.draft, video_id, video or {})
+    return replace(done, refused=tuple(facts.get("refused", ())))
 
 
 def _published(draft: Draft, video_id: str, video: Json) -> Published:

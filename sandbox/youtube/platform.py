@@ -11,6 +11,7 @@ from sandbox.world import Profile
 from sandbox.youtube import errors
 from sandbox.youtube.access import RATE_FAMILIES, Access
 from sandbox.youtube.analytics import Analytics
+from sandbox.youtube.captions import Captions
 from sandbox.youtube.live import Live
 from sandbox.youtube.oauth import ACCESS_LIFETIME_S, ACCESS_PREFIX, DEFAULT_SCOPES, REFRESH_PREFIX, OAuth
 from sandbox.youtube.people import KINDS, People
@@ -55,6 +56,7 @@ def youtube(state: State) -> Platform:
         *Reading(state, access).operations(),
         *Uploads(state, access, people).operations(),
         *Writing(state, access, people).operations(),
+        *Captions(state, access).operations(),
         *live.operations(),
         *Analytics(state, access).operations(),
         *hub.operations(),

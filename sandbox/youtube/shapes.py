@@ -218,7 +218,7 @@ def _video(account: Profile, item: Content, now_ms: int) -> dict[str, Any]:
             "duration": duration(media.duration_ms),
             "dimension": "2d",
             "definition": "hd",
-            "caption": "false",
+            "caption": "true" if facts.get("captions") else "false",
             "licensedContent": True,
             "contentRating": {},
             "projection": "rectangular",

@@ -63,7 +63,7 @@ class Uploads:
         if how == "resumable":
             return self._open(call, caller)
         if how == "multipart":
-            resource, content_type, body = _related(call)
+            resource, content_type, body = related(call)
         else:
             resource, content_type, body = {}, call.headers.get("content-type", ""), call.body
         session = self._session(call, caller, resource, content_type, len(body))
@@ -151,7 +151,7 @@ class Uploads:
         kind = call.headers.get("content-type", "")
         body = call.body
         if kind.startswith("multipart/"):
-            _, kind, body = _related(call)
+            _, kind, body = related(call)
         if not body:
             raise errors.refuse(400, "mediaBodyRequired", "The request has no image.", "thumbnail")
         if (
@@ -228,7 +228,7 @@ def _resource(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _related(call: Call) -> tuple[dict[str, Any], str, bytes]:
+def related(call: Call) -> tuple[dict[str, Any], str, bytes]:
     """The two parts of multipart/related: the resource, and the file with its type."""
     found = re.search(r'boundary="?([^";]+)"?', call.headers.get("content-type", ""))
     pieces = call.body.split(b"--" + found[1].encode()) if found else []

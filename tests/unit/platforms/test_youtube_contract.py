@@ -172,6 +172,7 @@ async def test_every_call_and_answer_is_as_google_describes_it(
         "containsSyntheticMedia": False,
         "hasPaidProductPlacement": True,
         "notifySubscribers": False,
+        "captions": [{"language": "de", "text": "1\n00:00:00,000 --> 00:00:02,000\nHallo\n"}],
         "defaultLanguage": "de",
     }
     draft = Draft(ContentKind.VIDEO, "Text", "Title", media=media, options=options)

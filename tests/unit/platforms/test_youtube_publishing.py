@@ -18,7 +18,7 @@ from platforms.capabilities import Access, PublishJob
 from platforms.http import Answer, Broken, Call, NotSent, PlatformHttp
 from platforms.outcome import Ok, Outcome, Rejected, RetryAfter, Unknown
 from platforms.spec import PlatformSpec
-from platforms.youtube import upload
+from platforms.youtube import captions, upload
 from platforms.youtube.adapter import YouTube
 from tests.unit.platforms.support import World, app_of, ok
 
@@ -217,6 +217,67 @@ async def test_a_refused_thumbnail_does_not_undo_the_video(world: World) -> None
     done = await publish(world, access, job_of(replace(draft, media=(draft.media[0], cover)), Generated()))
     assert done.external_id
     assert len(done.refused) == 1 and "thumbnail" in done.refused[0]
+
+
+SRT = "1\n00:00:00,000 --> 00:00:02,000\nHallo\n"
+
+
+async def test_captions_of_each_kind(world: World) -> None:
+    access = await ready(world)
+    rows = [
+        {"language": "de", "text": SRT},
+        {"language": "en", "name": "Short", "text": SRT},
+    ]
+    job = job_of(draft_of(MIB, thumbnail=True, options={"captions": rows}), Generated())
+    assert YT.publishing.refusals(job.draft) == []
+    # The answer to the first track is lost: the step again does not make it twice.
+    while job.state.stage != "captions":
+        job, outcome = await step(access, job)
+        ok(outcome)
+        await world.ask("POST", "/clock", {"advance_s": 6})
+    _, outcome = await step(replace(access, http=Losing(world.http, 1)), job)
+    assert isinstance(outcome, RetryAfter)
+    done = await publish(world, access, job)
+    assert done.external_id and done.refused == ()
+    found = ok(await captions.tracks(access, done.external_id, 5.0))
+    assert [(t.kind, t.name) for t in found] == [
+        (captions.TrackKind.ASR, ""),
+        (captions.TrackKind.STANDARD, ""),
+        (captions.TrackKind.STANDARD, "Short"),
+    ]
+    again = await captions.insert(access, done.external_id, "de", "", SRT, 5.0)
+    assert isinstance(again, Ok), "it is there"
+    missing = await captions.tracks(access, "nope", 5.0)
+    assert isinstance(missing, Rejected) and missing.code == "videoNotFound"
+
+
+async def test_refused_captions_do_not_undo_the_video(world: World) -> None:
+    access = await ready(world)
+    rows = [{"language": "de", "name": "x", "text": SRT}]
+    job = job_of(draft_of(MIB, options={"captions": rows}), Generated())
+    while job.state.stage != "captions":
+        job, outcome = await step(access, job)
+        ok(outcome)
+        await world.ask("POST", "/clock", {"advance_s": 6})
+    broken = replace(job, draft=replace(job.draft, options={"captions": [rows[0] | {"text": "none"}]}))
+    done = await publish(world, access, broken)
+    assert done.external_id and "de" in done.refused[0]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "de",
+        [{"language": "de"}],
+        [{"language": "", "text": SRT}],
+        [{"language": "de", "text": "no times"}],
+        [{"language": "de", "text": SRT}, {"language": "de", "text": SRT}],
+        [{"language": "de", "text": SRT, "colour": "red"}],
+    ],
+)
+def test_captions_that_are_none(rows: Any) -> None:
+    found = YT.publishing.refusals(draft_of(MIB, options={"captions": rows}))
+    assert [r.field for r in found] == ["options.captions"]
 
 
 async def test_uploads_have_a_bucket_of_their_own(world: World) -> None:
