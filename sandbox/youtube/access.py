@@ -18,7 +18,7 @@ from sandbox.routing import Operation
 from sandbox.state import State
 from sandbox.tokens import AccessToken
 from sandbox.web import Call, Reply, json_reply
-from sandbox.world import Profile
+from sandbox.world import Content, Profile, World
 from sandbox.youtube import errors
 from sandbox.youtube.errors import Refused
 
@@ -121,6 +121,18 @@ def next_reset_ms(now_ms: int) -> int:
     here = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(_PACIFIC)
     midnight = here.replace(hour=0, minute=0, second=0, microsecond=0, fold=0) + timedelta(days=1)
     return int(midnight.timestamp() * 1000)
+
+
+def own_video(world: World, caller: Caller, video_id: str, what: str) -> Content:
+    """`what`: the resource that Google names in a refusal."""
+    video = world.find("youtube", video_id)
+    if video is None or video.kind == "comment":
+        message = "The video identified by the request cannot be found."
+        raise errors.refuse(404, "videoNotFound", message, what)
+    if video.author_id != caller.account.id:
+        message = "The request might not be properly authorized."
+        raise errors.refuse(403, "forbidden", message, what)
+    return video
 
 
 def tagged(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sandbox.state import State
 from sandbox.web import Call, Reply
 from sandbox.world import Content
 from sandbox.youtube import errors, shapes
-from sandbox.youtube.access import COMMENTS, Access, Caller, answer, parts_of, tagged
+from sandbox.youtube.access import COMMENTS, Access, Caller, answer, own_video, parts_of, tagged
 from sandbox.youtube.upload import related
 
 
@@ -27,7 +27,7 @@ class Captions:
 
     async def tracks(self, call: Call, caller: Caller) -> Reply:
         parts_of(call, ("id", "snippet"))
-        video = self._own(call.query.get("videoId", ""), caller)
+        video = own_video(self._state.world, caller, call.query.get("videoId", ""), "caption")
         items = [self._shown(video, row) for row in self._rows(video)]
         return answer(tagged("captionListResponse", {"items": items}))
 
@@ -36,7 +36,7 @@ class Captions:
         parts_of(call, ("id", "snippet"))
         resource, _, text = related(call)
         snippet = resource.get("snippet", {})
-        video = self._own(str(snippet.get("videoId", "")), caller)
+        video = own_video(self._state.world, caller, str(snippet.get("videoId", "")), "caption")
         language, name = snippet.get("language"), snippet.get("name")
         if not language or name is None:
             raise errors.refuse(400, "invalidMetadata", "language and name are needed.", "caption")
@@ -69,13 +69,3 @@ class Captions:
         }
         track_id = base64_id(32, video.id, row["trackKind"], row["language"], row["name"])
         return tagged("caption", {"id": track_id, "snippet": snippet})
-
-    def _own(self, video_id: str, caller: Caller) -> Content:
-        video = self._state.world.find("youtube", video_id)
-        if video is None or video.kind == "comment":
-            message = "The video identified by the videoId parameter could not be found."
-            raise errors.refuse(404, "videoNotFound", message, "caption")
-        if video.author_id != caller.account.id:
-            message = "The permissions associated with the request are not sufficient."
-            raise errors.refuse(403, "forbidden", message, "caption")
-        return video

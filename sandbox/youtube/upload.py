@@ -17,7 +17,7 @@ from sandbox.state import State
 from sandbox.web import Call, Reply
 from sandbox.world import Content
 from sandbox.youtube import errors, shapes
-from sandbox.youtube.access import API, UPLOAD, Access, Caller, answer, tagged
+from sandbox.youtube.access import API, UPLOAD, Access, Caller, answer, own_video, tagged
 from sandbox.youtube.errors import Refused
 from sandbox.youtube.people import People
 
@@ -144,10 +144,7 @@ class Uploads:
         return Reply(308, b"", headers)
 
     async def thumbnail(self, call: Call, caller: Caller) -> Reply:
-        video = self._state.world.find("youtube", call.query.get("videoId", ""))
-        if video is None or video.author_id != caller.account.id:
-            message = "The video that you are trying to insert a thumbnail image for cannot be found."
-            raise errors.refuse(404, "videoNotFound", message, "thumbnail")
+        video = own_video(self._state.world, caller, call.query.get("videoId", ""), "thumbnail")
         kind = call.headers.get("content-type", "")
         body = call.body
         if kind.startswith("multipart/"):

@@ -5,9 +5,8 @@ from typing import Any
 from sandbox.routing import Operation
 from sandbox.state import State
 from sandbox.web import BadInput, Call, Reply
-from sandbox.world import Content
 from sandbox.youtube import errors, shapes
-from sandbox.youtube.access import COMMENTS, WRITE, Access, Caller, answer, parts_of
+from sandbox.youtube.access import COMMENTS, WRITE, Access, Caller, answer, own_video, parts_of
 from sandbox.youtube.people import STATUS_NAMES, People
 from sandbox.youtube.upload import check_resource
 
@@ -27,7 +26,7 @@ class Writing:
     async def update(self, call: Call, caller: Caller) -> Reply:
         """Replaces every property of the parts named: what is left out is emptied."""
         parts, wish = parts_of(call, shapes.VIDEO_PARTS), _json(call)
-        video = self._own(str(wish.get("id", "")), caller)
+        video = own_video(self._state.world, caller, str(wish.get("id", "")), "video")
         check_resource(wish, new=False)
         changed = False
         if "snippet" in parts:
@@ -48,7 +47,8 @@ class Writing:
         return answer(shapes.video(caller.account, video, parts, self._state.clock.now_ms()))
 
     async def delete(self, call: Call, caller: Caller) -> Reply:
-        self._people.remove(caller.account, self._own(call.query.get("id", ""), caller))
+        video = own_video(self._state.world, caller, call.query.get("id", ""), "video")
+        self._people.remove(caller.account, video)
         return Reply(204)
 
     async def reply(self, call: Call, caller: Caller) -> Reply:
@@ -64,16 +64,6 @@ class Writing:
             raise errors.refuse(400, "commentTextRequired", message, "comment")
         made = self._people.comment(caller.account, top, text)
         return answer(shapes.comment(self._state.world, made, plain=False))
-
-    def _own(self, video_id: str, caller: Caller) -> Content:
-        video = self._state.world.find("youtube", video_id)
-        if video is None or video.kind == "comment":
-            message = "The video that you are trying to access cannot be found."
-            raise errors.refuse(404, "videoNotFound", message, "video")
-        if video.author_id != caller.account.id:
-            message = "The request might not be properly authorized."
-            raise errors.refuse(403, "forbidden", message, "video")
-        return video
 
 
 def _json(call: Call) -> dict[str, Any]:
