@@ -80,7 +80,8 @@ async def deployment_apps(
             name="the deployment's",
         )
         app = App(record.id, given["id"], given["platform"])
-        await _point_webhooks(sandbox, app, f"{api_url}/webhooks/{app.platform}/{app.id}")
+        if given["dialect"] != "websub":  # there the service subscribes each account by itself
+            await _point_webhooks(sandbox, app, f"{api_url}/webhooks/{app.platform}/{app.id}")
         apps[app.platform] = app
     return apps
 
