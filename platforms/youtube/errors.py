@@ -50,6 +50,7 @@ _TABLE: dict[str, Failure] = {
     "insufficientPermissions": Rejected("insufficientPermissions", _SCOPE),
     "ACCESS_TOKEN_SCOPE_INSUFFICIENT": Rejected("insufficientPermissions", _SCOPE),
     "forbidden": Rejected("forbidden", _FORBIDDEN),
+    "PERMISSION_DENIED": Rejected("forbidden", _FORBIDDEN),  # its reason can be `SERVICE_UNAVAILABLE`
     "accountDelegationForbidden": Rejected("accountDelegationForbidden", _FORBIDDEN),
     "accessNotConfigured": Rejected(
         "accessNotConfigured", "The application has not switched this API on in Google's console."
@@ -102,7 +103,6 @@ _TABLE: dict[str, Failure] = {
     "backendError": _FAULT,
     "internalError": _FAULT,
     "processingFailure": _FAULT,
-    "SERVICE_UNAVAILABLE": _FAULT,
     # token endpoints: what a refused refresh means, see `token_outcome_of`
     "invalid_grant": ReauthRequired("refresh_token_invalid"),
     "admin_policy_enforced": ReauthRequired("admin_policy"),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from domain.clock import Clock, SystemClock
 from domain.content import ContentKind
 from domain.insights import Metric, MetricName, Period
 from platforms.capabilities import Access
@@ -55,13 +54,10 @@ _REPORT = "youtubeAnalytics"
 
 
 class YouTubeInsights:
-    def __init__(self, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
-
     async def of_content(
         self, access: Access, content_id: str, kind: ContentKind
     ) -> Outcome[tuple[Metric, ...]]:
-        today = _day(self._clock.now())
+        today = _day(access.http.now())
         return await self._reports(access, _SINCE_EVER, today, Period.LIFETIME, None, None, content_id)
 
     async def of_account(

@@ -260,6 +260,8 @@ def google(status: int, reason: str, message: str = "secret words", domain: str 
 
 
 PER_DAY = "Quota exceeded for quota metric '{0}' and limit '{0} per day' of service 'youtube.googleapis.com'"
+DENIED = google(403, "SERVICE_UNAVAILABLE")
+DENIED["error"]["status"] = "PERMISSION_DENIED"
 SCOPE = {
     "error": {
         "code": 403,
@@ -286,6 +288,8 @@ SCOPE = {
         (401, google(401, "youtubeSignupRequired"), Rejected, "youtubeSignupRequired"),
         (401, b"<html>", RetryAfter, "http_401"),
         (403, SCOPE, Rejected, "insufficientPermissions"),
+        (403, DENIED, Rejected, "forbidden"),
+        (503, google(503, "SERVICE_UNAVAILABLE"), RetryAfter, "platform_fault"),
         (403, google(403, "insufficientPermissions"), Rejected, "insufficientPermissions"),
         (403, google(403, "forbidden"), Rejected, "forbidden"),
         (403, google(403, "authenticatedUserAccountSuspended"), ReauthRequired, "account_suspended"),
