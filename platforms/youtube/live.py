@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from domain.live import Broadcast, BroadcastPage, BroadcastStatus, ChatPage, Stream
 from platforms.capabilities import Access
 from platforms.outcome import Ok, Outcome, Rejected
-from platforms.wire import Json, count_at, encode, id_at, mapping, moment_at, objects, text_at, words_at
+from platforms.wire import Json, count_at, id_at, mapping, moment_at, objects, packed, text_at, words_at
 from platforms.youtube.api import ask
 from platforms.youtube.normalise import chat_message
 
@@ -184,7 +184,7 @@ def broadcast(row: Json) -> Broadcast | None:
         stream_id=id_at(mapping(row, "contentDetails"), "boundStreamId"),
         chat_id=id_at(snippet, "liveChatId"),
         permalink=f"https://www.youtube.com/watch?v={external_id}",
-        payload=encode(row),
+        payload=packed(row),
     )
 
 

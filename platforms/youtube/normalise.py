@@ -26,12 +26,12 @@ from platforms.wire import (
     Json,
     account_id_at,
     count_at,
-    encode,
     flag_at,
     id_at,
     mapping,
     moment_at,
     objects,
+    packed,
     text_at,
     words_at,
 )
@@ -57,7 +57,7 @@ def content_item(video: Json) -> ContentItem | None:
         external_id=video_id,
         kind=kind,
         text=_text(snippet),
-        payload=encode(video),
+        payload=packed(video),
         media=(medium,),
         published_at=moment_at(snippet, "publishedAt"),
         permalink=permalink(video_id, kind),
@@ -108,7 +108,7 @@ def comment(row: Json, video_id: str | None = None) -> Remark | None:
         author=_author(snippet),
         # The original is given to its author only; `textFormat=plainText` makes the other one plain.
         text=words(text_at(snippet, "textOriginal", "textDisplay") or ""),
-        payload=encode(row),
+        payload=packed(row),
         content_id=id_at(snippet, "videoId") or video_id,
         parent_id=id_at(snippet, "parentId"),
         at=moment_at(snippet, "publishedAt"),
@@ -130,7 +130,7 @@ def chat_message(row: Json) -> Remark | None:
             name=words_at(author, "displayName"),
         ),
         text=words(text_at(snippet, "displayMessage") or ""),
-        payload=encode(row),
+        payload=packed(row),
         at=moment_at(snippet, "publishedAt"),
     )
 

@@ -159,6 +159,8 @@ def test_brackets_inside_of_texts_are_no_nesting(text: str) -> None:
     assert wire.decode(deep[1:-1]) is not None
     with pytest.raises(wire.NotJson):
         wire.decode(b'{"t":%s,"a":%s}' % (wire.encode(text), deep))
+
+
 CHANNEL = re.compile(r"UC[A-Za-z0-9_-]{22}")
 CHANNEL_ID = "UC_x5XG1OV2P6uZZ5FSM9Tt-"
 
