@@ -58,9 +58,7 @@ class Sandbox:
         }
         self.state = new_state(seed, clock or SandboxClock(), epoch_ms, compose, webhook_transport)
         made = (twitter, instagram, tiktok, youtube)
-        self.platforms: dict[str, Platform] = {
-            p.name: p for p in (platform(self.state) for platform in made)
-        }
+        self.platforms: dict[str, Platform] = {p.name: p for p in (platform(self.state) for platform in made)}
         self.traffic = Traffic(self.state, self.platforms)
         self._routes = Routes([op for platform in self.platforms.values() for op in platform.operations])
         self._platform_of = {

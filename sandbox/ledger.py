@@ -64,6 +64,9 @@ class AppCalls:
     refused: int = 0
     rate_limited: int = 0
     accounts: Counter[str] = field(default_factory=Counter)  # external id -> calls that were answered
+
+
+@dataclass(slots=True)
 class Publication:
     """Something that became public (or reached its readers) through an API. `content` says what it was, in
     words that are equal for equal texts and files; `id` None: the platform never tells it."""
@@ -186,6 +189,7 @@ class Ledger:
             of_app.refused += 1
         else:
             of_app.accounts[external_id] += 1
+
     def published_twice(self) -> list[Publication]:
         """Publications of the same content by the same account after the first."""
         seen: set[tuple[str, str, str]] = set()

@@ -21,7 +21,7 @@ from platforms.outcome import (
     Unknown,
 )
 from platforms.wire import Json, mapping, objects, text_at
-from platforms.youtube.spec import QUOTA_ZONE, UPLOADS
+from platforms.youtube.spec import COSTS, QUOTA_ZONE, UNITS, UPLOADS
 
 _FAULT = RetryAfter(30.0, LimitScope.ACCOUNT, "platform_fault")
 _PACE = RetryAfter(60.0, LimitScope.APP, "rate_limit", rate_limited=True)
@@ -175,6 +175,8 @@ def _classified(document: Json, answer: Answer, family: str, once: str | None) -
     if found is _PACE and "per day" in said:
         # A daily bucket of its own that is empty; the reason is the one of a burst.
         found, family = _DAY, UPLOADS if "Video Uploads" in said else family
+    if found is _DAY and family in COSTS:
+        family = UNITS
     if isinstance(found, RetryAfter):
         if found is _FAULT and once is not None and answer.status >= 500 and answer.status != 503:
             return Unknown(once)

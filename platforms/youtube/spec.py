@@ -4,6 +4,7 @@
 
 import re
 
+from domain.quota import Period
 from platforms.outcome import LimitScope
 from platforms.spec import ContentSource, PlatformSpec, RateWindow, TokenModel, TokenRules
 
@@ -53,9 +54,19 @@ SPEC = PlatformSpec(
     # id/oauth2: access tokens live an hour; a refresh answers a new one and leaves the refresh token as it is
     token=TokenRules(TokenModel.RENEWED, lifetime_s=3599, refresh_margin=0.2),
     windows=(
-        *(RateWindow(name, UNITS_A_DAY // cost, DAY_S, LimitScope.APP) for name, cost in COSTS.items()),
+        # What one account may take of the application's day: all of it, if nobody else wants any.
+        *(RateWindow(name, UNITS_A_DAY // cost, DAY_S) for name, cost in COSTS.items()),
+        RateWindow(
+            UNITS,
+            UNITS_A_DAY,
+            DAY_S,
+            LimitScope.APP,
+            period=Period.DAY,
+            zone=QUOTA_ZONE,
+            costs=COSTS,
+        ),
         # yt/determine_quota_cost: videos.insert has a bucket of its own since June 2026
-        RateWindow(UPLOADS, 100, DAY_S, LimitScope.APP),
+        RateWindow(UPLOADS, 100, DAY_S, LimitScope.APP, period=Period.DAY, zone=QUOTA_ZONE),
         # Of a publication's steps only the first (an upload) and what follows the last chunk cost anything.
         RateWindow("publishing", 3000, 3600),  # chunks are free: a bound of our own
         RateWindow("analytics", 600, 60),  # nothing is documented for one person: a bound of our own

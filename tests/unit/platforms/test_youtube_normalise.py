@@ -326,7 +326,7 @@ def test_a_day_ends_at_midnight_pacific_by_google_s_clock() -> None:
     at = {"date": "Sun, 22 Nov 2026 06:30:00 GMT"}
     outcome = outcome_of(answer(403, google(403, "quotaExceeded"), at), "videos")
     assert isinstance(outcome, RetryAfter)
-    assert (outcome.seconds, outcome.scope, outcome.family) == (5400.0, LimitScope.APP, "videos")
+    assert (outcome.seconds, outcome.scope, outcome.family) == (5400.0, LimitScope.APP, "units")
     upload = outcome_of(
         answer(429, google(429, "rateLimitExceeded", PER_DAY.format("Video Uploads")), at), "videos"
     )
