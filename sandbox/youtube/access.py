@@ -77,7 +77,7 @@ class Access:
         async def guarded(call: Call) -> Reply:
             try:
                 caller = self.caller(call)
-                self.spend(caller.app, bucket, cost)
+                self.spend(caller, bucket, cost)
                 if not caller.may(scopes):
                     raise Refused(errors.missing_scope())
                 reply = await handler(call, caller)
@@ -105,14 +105,16 @@ class Access:
         account = self._state.world.accounts["youtube", token.grant.external_id]
         return Caller(self._state.app_of(token.grant.app_id), account, token)
 
-    def spend(self, app: PlatformApp, bucket: str, cost: int) -> None:
+    def spend(self, caller: Caller, bucket: str, cost: int) -> None:
+        app, ledger = caller.app, self._state.ledger
         limit, metric = _BUCKETS[bucket]
         now = self._state.clock.now_ms()
         window = self._state.limits.spend(
             "youtube", bucket, "app", app.id, Rule(limit, _DAY_S), now, cost, next_reset_ms(now)
         )
+        ledger.shared(app.id, caller.account.id, window.exceeded)
         if window.exceeded:
-            self._state.ledger.rate_limited += 1
+            ledger.limited(app.id)
             raise Refused(errors.bucket_exceeded(metric) if metric else errors.quota_exceeded())
 
 
