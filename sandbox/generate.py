@@ -57,9 +57,13 @@ def make_account(
         account_type=rng.choice(("BUSINESS", "MEDIA_CREATOR")),
     )
     world.add_account(account)
-    histories = {"twitter": _XHistory, "tiktok": _TikTokHistory, "youtube": _YouTubeHistory}
-    history = histories.get(platform, _InstagramHistory)
-    history(world, account, voice, rng).write(posts)
+    histories: dict[str, type[_History]] = {
+        "twitter": _XHistory,
+        "tiktok": _TikTokHistory,
+        "youtube": _YouTubeHistory,
+        "instagram": _InstagramHistory,
+    }
+    histories[platform](world, account, voice, rng).write(posts)
     return account
 
 

@@ -80,19 +80,6 @@ class Publication:
 
 
 @dataclass(slots=True)
-class Publication:
-    """Something that became public (or reached its readers) through an API. `content` says what it was, in
-    words that are equal for equal texts and files; `id` None: the platform never tells it."""
-
-    platform: str
-    external_id: str
-    app_id: str
-    id: str | None
-    content: str
-    at: str
-
-
-@dataclass(slots=True)
 class Ledger:
     events: list[EventRow] = field(default_factory=list)
     deliveries: Deliveries = field(default_factory=Deliveries)
@@ -189,17 +176,6 @@ class Ledger:
             of_app.refused += 1
         else:
             of_app.accounts[external_id] += 1
-
-    def published_twice(self) -> list[Publication]:
-        """Publications of the same content by the same account after the first."""
-        seen: set[tuple[str, str, str]] = set()
-        twice = []
-        for row in self.publications:
-            key = (row.platform, row.external_id, row.content)
-            if key in seen:
-                twice.append(row)
-            seen.add(key)
-        return twice
 
     def published_twice(self) -> list[Publication]:
         """Publications of the same content by the same account after the first."""

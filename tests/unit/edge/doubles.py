@@ -67,7 +67,8 @@ def meta_signature(body: bytes, secret: str = META_SECRET) -> dict[str, str]:
 def told(redis: FakeRedis) -> list[Mail]:
     """What lies in the mailboxes."""
     streams = [held for name, held in redis.streams.items() if name.startswith("mailbox:")]
-    return [mail for held in streams for mail, _ in held.entries.values() if isinstance(mail, Mail)]
+    labels = [label for held in streams for label, _ in held.entries.values()]
+    return [label[0] for label in labels if isinstance(label, tuple) and isinstance(label[0], Mail)]
 
 
 async def until(holds: Callable[[], bool]) -> None:
