@@ -7,7 +7,7 @@ Nothing here reads a clock: `now` is passed where a decision needs it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from domain.content import ContentItem, PlatformEvent, Profile, Remark
 from domain.secrets import Secret
@@ -41,6 +41,10 @@ class Grant:
     expires_in_s: int | None
     scopes: tuple[str, ...] | None  # None: the answer did not say
     external_id: str | None = None  # where the token answer names the account
+    # The person who said yes, where that is not the account itself: whoever manages a page.
+    person_id: str | None = None
+    # Until data may be read, whatever the token's own end: Meta counts 90 days from the person's last visit.
+    data_access_in_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,14 @@ class Handshake:
     status: int
     body: bytes
     content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """A person took the app's permissions back, or asked for the deletion of their data."""
+
+    person_id: str  # the platform's id of the person for this app
+    at: datetime
 
 
 class WebhookRefused(ValueError):
@@ -197,6 +209,19 @@ class Platform(Protocol):
     def parse(self, entry: RawEntry) -> PlatformEvent:
         """Interpret one entry. Never raises for odd content: what is not understood is Happening.OTHER,
         what is partly understood is normalised as far as possible."""
+        ...
+
+
+@runtime_checkable
+class TellsFarewell(Protocol):
+    """A platform that calls an address of ours when a person removes the app or wants their data deleted."""
+
+    def farewell(self, app: PlatformApp, request: str) -> Farewell | None:
+        """What the callback's `signed_request` says; None when it is not signed as the platform signs."""
+        ...
+
+    def farewell_entry(self, external_id: str, farewell: Farewell) -> RawEntry:
+        """A webhook entry that tells one account of it: `parse` answers Happening.ACCESS_REVOKED."""
         ...
 
 

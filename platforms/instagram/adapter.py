@@ -10,6 +10,7 @@ from domain.secrets import Secret
 from platforms.base import (
     AuthorizeRequest,
     Connectable,
+    Farewell,
     Grant,
     Handshake,
     ItemReads,
@@ -20,17 +21,19 @@ from platforms.base import (
     only_account,
 )
 from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
-from platforms.instagram import events, webhooks
+from platforms.instagram import events
+from platforms.instagram import webhooks as own_webhooks
 from platforms.instagram.errors import GONE, outcome_of
 from platforms.instagram.normalise import content_item, profile
 from platforms.instagram.spec import CODE_EXCHANGE, GRAPH, SPEC, VERSION
+from platforms.meta import signed_request, webhooks
+from platforms.meta.paging import cursor_query, next_cursor
 from platforms.outcome import LimitReading, Ok, Outcome, Rejected
 from platforms.spec import PlatformSpec
 from platforms.wire import (
     Json,
     count_at,
     flag_at,
-    mapping,
     objects,
     secret_at,
     strings,
@@ -162,13 +165,12 @@ class Instagram:
         params = {"fields": _MEDIA_FIELDS, "limit": str(source.page_size)}
         if query.since is not None and not source.complete:
             params["since"] = str(int(query.since.timestamp()))
-        if query.cursor is not None:
-            params["after"] = query.cursor
+        params |= cursor_query(query.cursor)
         answer = await self._get(http, token, f"me/{source.name}", params)
         if not isinstance(answer, Ok):
             return answer
         items = tuple(item for row in objects(answer.value, "data") if (item := content_item(row)))
-        return Ok(Page(items=items, next_cursor=_next_cursor(answer.value, query.cursor)), answer.readings)
+        return Ok(Page(items=items, next_cursor=next_cursor(answer.value, query.cursor)), answer.readings)
 
     async def read_items(
         self, http: PlatformHttp, token: Secret, external_id: str, ids: Sequence[str]
@@ -215,19 +217,17 @@ class Instagram:
     def verify(self, app: PlatformApp, headers: Mapping[str, str], body: bytes) -> bool:
         return webhooks.verify(app, headers, body)
 
+    def farewell(self, app: PlatformApp, request: str) -> Farewell | None:
+        return signed_request.farewell(app, request)
+
+    def farewell_entry(self, external_id: str, farewell: Farewell) -> RawEntry:
+        return signed_request.entry_of(external_id, farewell)
+
     def split(self, body: bytes) -> list[RawEntry]:
-        return webhooks.split(body)
+        return own_webhooks.split(body)
 
     def parse(self, entry: RawEntry) -> PlatformEvent:
         return events.parse(entry)
-
-
-def _next_cursor(document: Json, given: str | None) -> str | None:
-    """Graph names an `after` cursor on the last page too: only `next` says that there is more. The same
-    cursor again would never end."""
-    paging = mapping(document, "paging")
-    after = text_at(mapping(paging, "cursors"), "after")
-    return after if text_at(paging, "next") and after != given else None
 
 
 def _scopes(document: Json) -> tuple[str, ...] | None:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from domain.content import Engagement, Happening, Person, PlatformEvent, Remark, RemarkKind, Text
 from platforms.base import RawEntry
-from platforms.instagram.captions import caption_text
 from platforms.instagram.normalise import author
+from platforms.meta import signed_request
+from platforms.meta.captions import caption_text
 from platforms.wire import Json, NotJson, count_at, decode, id_at, mapping, moment_at, packed, text_at
 
 
@@ -100,6 +101,11 @@ def _message(blank: PlatformEvent, value: Json) -> PlatformEvent:
     return _remarked(blank, words)
 
 
+def _deauthorize(blank: PlatformEvent, _value: Json) -> PlatformEvent:
+    """The person removed the app in Instagram's settings (made of a callback, not sent as a webhook)."""
+    return replace(blank, what=Happening.ACCESS_REVOKED)
+
+
 def _remarked(blank: PlatformEvent, words: Remark) -> PlatformEvent:
     return replace(
         blank,
@@ -113,6 +119,7 @@ def _remarked(blank: PlatformEvent, words: Remark) -> PlatformEvent:
 _READERS: dict[str, Callable[[PlatformEvent, Json], PlatformEvent]] = {
     "comments": _comment,
     "live_comments": _comment,
+    signed_request.FIELD: _deauthorize,
     "mentions": _mention,
     "messaging": _message,
     "story_insights": _story_insights,

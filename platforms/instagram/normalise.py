@@ -11,7 +11,7 @@ from domain.content import (
     Person,
     Profile,
 )
-from platforms.instagram.captions import caption_text
+from platforms.meta.captions import caption_text
 from platforms.wire import (
     Json,
     account_id_at,

@@ -1,5 +1,5 @@
-"""Hashtags, mentions and links of a caption or comment. Instagram sends no entities, so its linking rules are
-applied to the text (Instagram help pages on hashtags and user names).
+"""Hashtags, mentions and links of a caption, post or comment. Meta sends no entities for hashtags and links,
+so its linking rules are applied to the text (Instagram help pages on hashtags and user names).
 
 - A hashtag is letters and marks of any script, digits, underscores and emoji; punctuation and spaces end it.
   `#one#two` are two; a sign inside a word, an address or an HTML entity (`&#39;`) is none.
