@@ -30,6 +30,9 @@ class TokenRules:
     lifetime_s: int  # only used when an answer carries no `expires_in`
     refresh_margin: float  # share of the lifetime before its end at which a refresh is due
     min_age_s: int = 0  # the platform refuses to refresh a younger token
+    data_access_s: int | None = (
+        None  # data is shown for so long after the person's last consent; None: always
+    )
 
 
 @dataclass(frozen=True, slots=True)

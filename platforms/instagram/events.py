@@ -11,6 +11,7 @@ from platforms.base import RawEntry
 from platforms.instagram.normalise import author
 from platforms.meta import signed_request
 from platforms.meta.captions import caption_text
+from platforms.meta.messages import message_event, remarked
 from platforms.wire import Json, NotJson, count_at, decode, id_at, mapping, moment_at, packed, text_at
 
 
@@ -46,7 +47,7 @@ def _comment(blank: PlatformEvent, value: Json) -> PlatformEvent:
         parent_id=parent_id if parent_id != content_id else None,
         at=blank.occurred_at,
     )
-    return _remarked(blank, words)
+    return remarked(blank, words)
 
 
 def _mention(blank: PlatformEvent, value: Json) -> PlatformEvent:
@@ -64,7 +65,7 @@ def _mention(blank: PlatformEvent, value: Json) -> PlatformEvent:
         content_id=media_id,
         at=blank.occurred_at,
     )
-    return _remarked(blank, words)
+    return remarked(blank, words)
 
 
 def _story_insights(blank: PlatformEvent, value: Json) -> PlatformEvent:
@@ -76,44 +77,9 @@ def _story_insights(blank: PlatformEvent, value: Json) -> PlatformEvent:
     return replace(blank, what=Happening.TOTALS, subject_id=media_id, content_id=media_id, totals=totals)
 
 
-def _message(blank: PlatformEvent, value: Json) -> PlatformEvent:
-    """A direct message. Reactions, reads, edits and postbacks carry no `message`: OTHER."""
-    message = mapping(value, "message")
-    message_id = id_at(message, "mid")
-    if message_id is None:
-        return blank
-    if message.get("is_deleted") is True:
-        return replace(blank, what=Happening.REMARK_DELETED, subject_id=message_id)
-    sender = id_at(mapping(value, "sender"), "id")
-    if message.get("is_echo") is True:
-        sender = blank.external_id
-    answered = mapping(message, "reply_to")
-    words = Remark(
-        external_id=message_id,
-        kind=RemarkKind.MESSAGE,
-        author=Person(external_id=sender or ""),
-        text=caption_text(text_at(message, "text") or ""),
-        payload=packed(value),
-        content_id=id_at(mapping(answered, "story"), "id"),
-        parent_id=id_at(answered, "mid"),
-        at=blank.occurred_at,
-    )
-    return _remarked(blank, words)
-
-
 def _deauthorize(blank: PlatformEvent, _value: Json) -> PlatformEvent:
     """The person removed the app in Instagram's settings (made of a callback, not sent as a webhook)."""
     return replace(blank, what=Happening.ACCESS_REVOKED)
-
-
-def _remarked(blank: PlatformEvent, words: Remark) -> PlatformEvent:
-    return replace(
-        blank,
-        what=Happening.REMARKED,
-        subject_id=words.external_id,
-        content_id=words.content_id,
-        remark=words,
-    )
 
 
 _READERS: dict[str, Callable[[PlatformEvent, Json], PlatformEvent]] = {
@@ -121,6 +87,6 @@ _READERS: dict[str, Callable[[PlatformEvent, Json], PlatformEvent]] = {
     "live_comments": _comment,
     signed_request.FIELD: _deauthorize,
     "mentions": _mention,
-    "messaging": _message,
+    "messaging": message_event,
     "story_insights": _story_insights,
 }

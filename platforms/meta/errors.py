@@ -80,7 +80,7 @@ class GraphErrors:
         document = result.document()
         error = mapping(document, "error")
         if error:
-            failure = self._classified(error, result, family, readings)
+            failure = self.meaning_of(error, result, family)
             fault = isinstance(failure, RetryAfter) and not failure.rate_limited
             return Unknown(once) if once is not None and fault else failure
         if document is not None and 200 <= result.status < 300:
@@ -110,9 +110,9 @@ class GraphErrors:
             readings.append(_reading(own, family, LimitScope.ACCOUNT, answer))
         return tuple(readings)
 
-    def _classified(
-        self, error: Json, answer: Answer, family: str, readings: tuple[LimitReading, ...]
-    ) -> Failure:
+    def meaning_of(self, error: Json, answer: Answer, family: str) -> Failure:
+        """Of one error object, with what the headers of the answer around it say."""
+        readings = self.readings_of(answer, family)
         code, subcode = code_at(error, "code") or 0, code_at(error, "error_subcode")
         found = self.table.get((code, subcode)) or self.table.get((code, None))
         if found is None and 200 <= code <= 299:

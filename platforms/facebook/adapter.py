@@ -1,0 +1,104 @@
+"""Facebook Pages as a `Platform`: one consent opens several pages, each with a lasting token of its own."""
+
+from collections.abc import Mapping, Sequence
+
+from domain.content import PlatformEvent, Profile
+from domain.secrets import Secret
+from platforms.base import (
+    AuthorizeRequest,
+    Connectable,
+    Farewell,
+    Grant,
+    Handshake,
+    ItemReads,
+    Page,
+    PageQuery,
+    PlatformApp,
+    RawEntry,
+)
+from platforms.facebook import events, login, reading, subscriptions
+from platforms.facebook import webhooks as own_webhooks
+from platforms.facebook.spec import SPEC
+from platforms.http import PlatformHttp
+from platforms.meta import signed_request, webhooks
+from platforms.outcome import Outcome, Rejected
+from platforms.spec import PlatformSpec
+
+
+class Facebook:
+    """Stateless; one object serves every page and app."""
+
+    spec: PlatformSpec = SPEC
+    publishing = None
+    insights = None
+    ads = None
+    commerce = None
+    live = None  # Live Video API: Rookery does not emulate it yet, so it does not offer it
+
+    # -- OAuth --------------------------------------------------------------------------------------
+
+    def authorize_url(self, request: AuthorizeRequest) -> str:
+        return login.authorize_url(request)
+
+    async def exchange(
+        self, http: PlatformHttp, app: PlatformApp, code: str, redirect_uri: str, verifier: str | None
+    ) -> Outcome[Grant]:
+        return await login.exchange(http, app, code, redirect_uri)
+
+    async def refresh(
+        self, http: PlatformHttp, app: PlatformApp, grant: Grant, timeout_s: float
+    ) -> Outcome[Grant]:
+        """Nothing is refreshed: the same token comes back when Facebook says that it is good. Repeatable."""
+        return await login.confirm(http, app, grant, timeout_s)
+
+    async def revoke(self, http: PlatformHttp, app: PlatformApp, grant: Grant) -> Outcome[None]:
+        return Rejected(
+            "unsupported",
+            "Facebook can only take back a person's whole consent, with every page it opened: the person "
+            "removes the app or the page in Facebook's settings.",
+        )
+
+    async def connectables(
+        self, http: PlatformHttp, app: PlatformApp, grant: Grant
+    ) -> Outcome[tuple[Connectable, ...]]:
+        return await login.pages(http, grant)
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    async def profile(self, http: PlatformHttp, token: Secret) -> Outcome[Profile]:
+        return await reading.read_profile(http, token)
+
+    async def list_page(
+        self, http: PlatformHttp, token: Secret, external_id: str, query: PageQuery
+    ) -> Outcome[Page]:
+        return await reading.list_page(http, token, external_id, query)
+
+    async def read_items(
+        self, http: PlatformHttp, token: Secret, external_id: str, ids: Sequence[str]
+    ) -> Outcome[ItemReads]:
+        return await reading.read_items(http, token, external_id, ids)
+
+    # -- webhooks -----------------------------------------------------------------------------------
+
+    async def subscribe(
+        self, http: PlatformHttp, app: PlatformApp, token: Secret, external_id: str, callback_url: str
+    ) -> Outcome[None]:
+        return await subscriptions.subscribe(http, app, token, external_id, callback_url)
+
+    def handshake(self, app: PlatformApp, query: Mapping[str, str]) -> Handshake | None:
+        return webhooks.handshake(app, query)
+
+    def verify(self, app: PlatformApp, headers: Mapping[str, str], body: bytes) -> bool:
+        return webhooks.verify(app, headers, body)
+
+    def farewell(self, app: PlatformApp, request: str) -> Farewell | None:
+        return signed_request.farewell(app, request)
+
+    def farewell_entry(self, external_id: str, farewell: Farewell) -> RawEntry:
+        return signed_request.entry_of(external_id, farewell)
+
+    def split(self, body: bytes) -> list[RawEntry]:
+        return own_webhooks.split(body)
+
+    def parse(self, entry: RawEntry) -> PlatformEvent:
+        return events.parse(entry)
