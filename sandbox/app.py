@@ -12,7 +12,7 @@ from sandbox.control import Control
 from sandbox.deliver import Compose
 from sandbox.faults import Fault
 from sandbox.instagram.platform import instagram
-from sandbox.instagram.webhooks import compose as compose_instagram
+from sandbox.meta.webhooks import compose as compose_meta
 from sandbox.platform import Platform
 from sandbox.routing import Operation, Routes
 from sandbox.state import new_state
@@ -52,7 +52,7 @@ class Sandbox:
     ) -> None:
         compose: dict[str, Compose] = {
             "twitter": compose_twitter,
-            "instagram": compose_instagram,
+            "instagram": compose_meta,
             "tiktok": compose_tiktok,
             "youtube": compose_youtube,
         }

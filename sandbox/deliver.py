@@ -29,14 +29,18 @@ LANES_PER_APP = 4
 ANSWER_TIMEOUT_S = 10.0
 _HELD_BACK_AT_MOST_S = 3.0
 # Meta: "at once, then ever less often for 36 h". X documents no schedule (unconfirmed).
+_META = (0.0, 1, 5, 15, 60, 300, 900, 3600, 7200, 14_400, 28_800, 28_800, 43_200)
 RETRY_DELAYS_S: dict[str, tuple[float, ...]] = {
-    "instagram": (0.0, 1, 5, 15, 60, 300, 900, 3600, 7200, 14_400, 28_800, 28_800, 43_200),
+    "facebook": _META,
+    "instagram": _META,
     # TikTok: "exponential back-off, up to 72 hours".
     "tiktok": (1.0, 4, 16, 60, 240, 960, 3600, 14_400, 57_600, 86_400, 86_400),
     "twitter": (1.0, 5, 15, 60, 300, 900, 3600),
     # The hub documents no schedule either (unconfirmed).
     "youtube": (5.0, 30, 120, 600, 3600),
 }
+# They put several entries into one POST.
+BATCHING = frozenset({"facebook", "instagram"})
 
 
 @dataclass(slots=True)
@@ -130,8 +134,9 @@ class Deliverer:
         rng = seeded(self._seed, "redeliver", *rows)
         for event in events:
             batches = groups.setdefault(self._lane_key(event), [])
-            room = regroup and event.app.platform == "instagram"
-            if not batches or not room or len(batches[-1]) >= rng.randrange(1, 6):
+            room = regroup and event.app.platform in BATCHING
+            full = room and batches and len(batches[-1]) >= rng.randrange(1, 6)
+            if not batches or not room or full or batches[-1][0].about != event.about:
                 batches.append([])
             batches[-1].append(event)
         shipments = [Shipment(batch, plain=False) for batches in groups.values() for batch in batches]
@@ -215,9 +220,12 @@ class Deliverer:
     def _merged(self, lane: Lane) -> Shipment:
         """The next shipment; plain ones of Meta waiting behind it travel along, up to the batch size."""
         shipment = lane.queue.popleft()
-        if shipment.events[0].app.platform != "instagram" or not shipment.plain:
+        first = shipment.events[0]
+        if first.app.platform not in BATCHING or not shipment.plain:
             return shipment
         while len(shipment.events) < self.behaviour.batch and lane.queue and lane.queue[0].plain:
+            if lane.queue[0].events[0].about != first.about:
+                break
             shipment.events.extend(lane.queue.popleft().events)
             self.pending -= 1
         return shipment

@@ -10,6 +10,8 @@ from sandbox.ledger import EventRow, Ledger
 from sandbox.tokens import Tokens
 from sandbox.world import Profile
 
+_OBJECTS = {"instagram": "instagram", "facebook": "page"}
+
 
 @dataclass(slots=True)
 class Event:
@@ -19,6 +21,7 @@ class Event:
     app: PlatformApp
     webhook_id: str | None
     payload: dict[str, Any] = field(repr=False)
+    about: str = ""  # Meta's `object`: only entries about the same one share a POST
 
 
 @dataclass(slots=True)
@@ -37,6 +40,7 @@ class Happening:
     direction: str | None = None
     # Set when it concerns one app alone, such as a permission taken back.
     only_app: str | None = None
+    about: str | None = None  # Meta's `object`; None: the platform's usual one
 
 
 class Events:
@@ -72,7 +76,8 @@ class Events:
                 {"id": author.id, "username": author.username} if author else None,
             )
             payload = happening.describe(app, row.event_id, subscription)
-            self._send(Event(row, app, webhook_id, payload))
+            about = happening.about or _OBJECTS.get(account.platform, "")
+            self._send(Event(row, app, webhook_id, payload, about))
             queued.append(row.event_id)
         return queued
 

@@ -6,7 +6,7 @@ Source: TD/tiktok-api-v2-video-object, TD/tiktok-api-v2-get-user-info.
 """
 
 from domain.content import ContentItem, ContentKind, Engagement, Media, MediaKind, Profile
-from platforms.instagram.captions import caption_text
+from platforms.meta.captions import caption_text
 from platforms.tiktok.spec import OPEN_ID
 from platforms.wire import (
     Json,

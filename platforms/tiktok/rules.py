@@ -9,7 +9,7 @@ from dataclasses import replace
 from domain.content import ContentKind, MediaKind
 from domain.publishing import Draft, FileRules, KindRules, Refusal
 from domain.publishing import refusals as broken_rules
-from platforms.instagram.captions import caption_text
+from platforms.meta.captions import caption_text
 
 PUBLIC = "PUBLIC_TO_EVERYONE"
 PRIVACY_LEVELS = (PUBLIC, "MUTUAL_FOLLOW_FRIENDS", "FOLLOWER_OF_CREATOR", "SELF_ONLY")

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from sandbox.apps import PlatformApp
 from sandbox.instagram import errors
-from sandbox.instagram.errors import Refused
 from sandbox.limits import Rule, Window
+from sandbox.meta import errors as graph
+from sandbox.meta.errors import Refused
 from sandbox.routing import Operation
 from sandbox.state import State
 from sandbox.tokens import AccessToken
@@ -43,16 +44,16 @@ class Access:
                 caller = self.caller(call)
                 business, app = self._spend(caller)
                 if f"instagram_business_{scope}" not in caller.token.grant.scopes:
-                    raise Refused(errors.missing_permission(f"instagram_business_{scope}"))
+                    raise Refused(graph.missing_permission(f"instagram_business_{scope}"))
                 try:
                     reply = await handler(call, caller)
                 except Refused as refused:
                     reply = refused.reply
             except Refused as refused:
                 return refused.reply
-            reply.headers["x-app-usage"] = errors.app_usage(_percent(app))
-            reply.headers["x-business-use-case-usage"] = errors.business_usage(
-                caller.account.id, _percent(business)
+            reply.headers["x-app-usage"] = graph.app_usage(_percent(app))
+            reply.headers["x-business-use-case-usage"] = graph.business_usage(
+                "instagram", caller.account.id, _percent(business)
             )
             return reply
 
@@ -62,21 +63,21 @@ class Access:
         """From `access_token` in query or body, or the Authorization header."""
         value = credential(call)
         if not value:
-            raise Refused(errors.graph_error(104, "An access token is required to request this resource."))
+            raise Refused(graph.graph_error(104, "An access token is required to request this resource."))
         token = self._state.tokens.access(value)
         if token is None or token.grant.platform != "instagram":
-            raise Refused(errors.unknown_token())
+            raise Refused(graph.unknown_token())
         if not token.grant.authorised:
             raise Refused(
-                errors.bad_token("Error validating access token: The user has not authorized the app.", 458)
+                graph.bad_token("Error validating access token: The user has not authorized the app.", 458)
             )
         if token.revoked:
             raise Refused(
-                errors.bad_token("Error validating access token: The session is no longer valid.", 460)
+                graph.bad_token("Error validating access token: The session is no longer valid.", 460)
             )
         if token.expires_ms <= self._state.clock.now_ms():
             self._state.ledger.token_expiries += 1
-            raise Refused(errors.bad_token("Error validating access token: Session has expired.", 463))
+            raise Refused(graph.bad_token("Error validating access token: Session has expired.", 463))
         account = self._state.world.accounts["instagram", token.grant.external_id]
         return Caller(self._state.app_of(token.grant.app_id), account, token)
 
@@ -91,7 +92,7 @@ class Access:
         ledger.shared(caller.app.id, caller.account.id, app.exceeded)
         if app.exceeded:
             ledger.limited(caller.app.id)
-            raise Refused(errors.app_limit())
+            raise Refused(graph.app_limit())
         if business.exceeded:
             ledger.limited(caller.app.id)
             minutes = -(-(business.ends_ms - now) // 60_000)

@@ -4,7 +4,8 @@ from typing import Any
 
 from sandbox.clock import DAY_MS, iso_offset
 from sandbox.instagram import errors
-from sandbox.instagram.errors import Refused
+from sandbox.meta import errors as graph
+from sandbox.meta.errors import Refused
 from sandbox.world import Content, Profile, World
 
 _COMMON = ("reach", "saved", "shares", "total_interactions", "views", "likes", "comments", "reposts")
@@ -41,7 +42,7 @@ def of_media(content: Content, product: str, wanted: list[str]) -> list[dict[str
     """One row per metric, period lifetime. Fewer than five viewers of a story: refused with code 10."""
     _check(wanted, MEDIA_METRICS[product])
     if product == "STORY" and content.metrics["views"] < 5:
-        raise Refused(errors.graph_error(10, "(#10) Not enough viewers for the media to show insights"))
+        raise Refused(graph.graph_error(10, "(#10) Not enough viewers for the media to show insights"))
     return [
         {
             "name": name,

@@ -10,8 +10,9 @@ from sandbox.apps import PlatformApp
 from sandbox.clock import DAY_MS, iso_z
 from sandbox.instagram import errors
 from sandbox.instagram.access import GRAPH, Access
-from sandbox.instagram.errors import Refused
 from sandbox.ledger import RefreshRow
+from sandbox.meta import errors as graph
+from sandbox.meta.errors import Refused
 from sandbox.pages import choose_account, problem_page
 from sandbox.routing import Operation
 from sandbox.state import State
@@ -118,7 +119,7 @@ class OAuth:
         except Refused as refused:
             return refused.reply
         if call.query.get("client_secret") != caller.app.client_secret:
-            return errors.graph_error(1, "Error validating client secret.")
+            return graph.graph_error(1, "Error validating client secret.")
         return self._long(caller.token.grant.external_id, caller.app, call, "exchanged")
 
     async def extend(self, call: Call) -> Reply:
@@ -133,7 +134,7 @@ class OAuth:
         too_young = self._state.clock.now_ms() - caller.token.issued_ms < _REFRESH_FROM_MS
         if not caller.token.long_lived or too_young or DEFAULT_SCOPES[0] not in caller.token.grant.scopes:
             self._record(call, caller.app, "invalid")
-            return errors.graph_error(10, "The access token must be long-lived and at least 24 hours old.")
+            return graph.graph_error(10, "The access token must be long-lived and at least 24 hours old.")
         return self._long(caller.token.grant.external_id, caller.app, call, "extended")
 
     def _long(self, external_id: str, app: PlatformApp, call: Call, outcome: str) -> Reply:

@@ -6,7 +6,8 @@ from sandbox.acts import Act, Done
 from sandbox.clock import DAY_MS
 from sandbox.generate import draft_comment, draft_post, media_for, voice_of
 from sandbox.ids import seeded
-from sandbox.instagram.webhooks import Describer, signed_request
+from sandbox.instagram.webhooks import Describer
+from sandbox.meta.webhooks import signed_request
 from sandbox.state import State
 from sandbox.web import BadInput
 from sandbox.world import Content, Profile

@@ -3,11 +3,13 @@
 import re
 
 from sandbox.apps import PlatformApp
-from sandbox.instagram import errors, webhooks
+from sandbox.instagram import errors
 from sandbox.instagram.access import GRAPH, RATE_FAMILIES, Access, credential
 from sandbox.instagram.oauth import DEFAULT_SCOPES, LONG_LIFETIME_S, TOKEN_PREFIX, OAuth
 from sandbox.instagram.people import KINDS, People
 from sandbox.instagram.read import Reading
+from sandbox.meta import errors as graph
+from sandbox.meta import webhooks
 from sandbox.platform import Issued, Platform
 from sandbox.state import State
 from sandbox.web import Call, Reply
@@ -40,7 +42,7 @@ def instagram(state: State) -> Platform:
         operations=[*OAuth(state, access).operations(), *Reading(state, access, people).operations()],
         compose=webhooks.compose,
         failure=failure,
-        dead_token=lambda call: errors.bad_token(
+        dead_token=lambda call: graph.bad_token(
             "Error validating access token: The session is no longer valid.", 460
         ),
         not_found=_not_found,
@@ -56,4 +58,4 @@ def instagram(state: State) -> Platform:
 
 
 def _not_found(call: Call) -> Reply:
-    return errors.graph_error(2500, f"Unknown path components: {call.path}")
+    return graph.graph_error(2500, f"Unknown path components: {call.path}")

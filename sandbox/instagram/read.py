@@ -3,28 +3,24 @@
 Source: Instagram Platform reference; paging as "Paginated results" of the Graph API guide.
 """
 
-import base64
-import binascii
-from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
 from sandbox.apps import Subscription
-from sandbox.clock import DAY_MS, parse_moment
+from sandbox.clock import DAY_MS
 from sandbox.instagram import errors, insights, shapes
 from sandbox.instagram.access import Access, Caller
-from sandbox.instagram.errors import Refused
-from sandbox.instagram.fields import Wanted, parse
 from sandbox.instagram.people import People
 from sandbox.instagram.webhooks import FIELDS, story_is_live
+from sandbox.meta import errors as graph
+from sandbox.meta.errors import Refused
+from sandbox.meta.fields import Wanted, parse
+from sandbox.meta.paging import moment, page
 from sandbox.routing import Operation
 from sandbox.state import State
 from sandbox.web import Call, Reply, json_reply
-from sandbox.world import Content, Feed
+from sandbox.world import Content
 
-VERSION = "v26.0"
 PUBLISHED_AT_MOST = 100
-_PAGE = 25
 _MEDIA_PAGE_AT_MOST = 100
 
 
@@ -76,11 +72,11 @@ class Reading:
             for item in album.media:
                 if item.id == object_id and not album.deleted:
                     return json_reply(shapes.child(album, item, self._world, self._wanted(call)))
-        raise Refused(errors.no_such_object(object_id))
+        raise Refused(graph.no_such_object(object_id))
 
     async def media(self, call: Call, caller: Caller) -> Reply:
         self._own_account(call, caller)
-        since, until = _moment(call, "since"), _moment(call, "until")
+        since, until = moment(call, "since"), moment(call, "until")
 
         def keep(content: Content) -> bool:
             return (
@@ -92,9 +88,7 @@ class Reading:
 
         wanted = self._wanted(call)
         feed = self._world.timeline("instagram", caller.account.id)
-        return self._page(
-            call, feed, _MEDIA_PAGE_AT_MOST, keep, lambda c: shapes.media(self._world, c, wanted)
-        )
+        return page(call, feed, _MEDIA_PAGE_AT_MOST, keep, lambda c: shapes.media(self._world, c, wanted))
 
     async def stories(self, call: Call, caller: Caller) -> Reply:
         self._own_account(call, caller)
@@ -113,7 +107,7 @@ class Reading:
         wanted = self._wanted(call, shapes.default_comment())
         feed = self._world.answers("instagram", content.id)
         show = lambda c: shapes.comment(self._world, c, wanted)  # noqa: E731
-        return self._page(call, feed, shapes.COMMENTS_AT_MOST, lambda c: not c.deleted, show)
+        return page(call, feed, shapes.COMMENTS_AT_MOST, lambda c: not c.deleted, show)
 
     async def answer(self, call: Call, caller: Caller) -> Reply:
         target, text = self._needed(call, caller), call.fields().get("message", "").strip()
@@ -143,7 +137,7 @@ class Reading:
     async def delete(self, call: Call, caller: Caller) -> Reply:
         comment = self._needed(call, caller)
         if comment.kind != "comment":
-            raise Refused(errors.missing_permission("instagram_manage_contents"))
+            raise Refused(graph.missing_permission("instagram_manage_contents"))
         self._world.remove(comment)
         return json_reply({"success": True})
 
@@ -152,8 +146,8 @@ class Reading:
         if not names:
             raise Refused(errors.bad_parameter("The parameter metric is required"))
         if self._is_account(call.params["id"], caller):
-            until = _moment(call, "until") or self._state.clock.now_ms()
-            since = _moment(call, "since") or until - DAY_MS
+            until = moment(call, "until") or self._state.clock.now_ms()
+            since = moment(call, "since") or until - DAY_MS
             series = call.query.get("metric_type") == "time_series"
             rows = insights.of_account(self._world, caller.account, names, since, until, series)
         else:
@@ -200,7 +194,7 @@ class Reading:
 
     def _own_account(self, call: Call, caller: Caller) -> None:
         if not self._is_account(call.params["id"], caller):
-            raise Refused(errors.no_such_object(call.params["id"]))
+            raise Refused(graph.no_such_object(call.params["id"]))
 
     def _visible(self, object_id: str, caller: Caller) -> Content | None:
         """Own media, and comments on own media or by oneself."""
@@ -215,7 +209,7 @@ class Reading:
     def _needed(self, call: Call, caller: Caller) -> Content:
         content = self._visible(call.params["id"], caller)
         if content is None:
-            raise Refused(errors.no_such_object(call.params["id"]))
+            raise Refused(graph.no_such_object(call.params["id"]))
         return content
 
     def _mentioned(self, want: Wanted, caller: Caller) -> dict[str, Any]:
@@ -223,7 +217,7 @@ class Reading:
         kind = "comment" if want.name == "mentioned_comment" else "media"
         content = self._world.find("instagram", want.arguments.get(f"{kind}_id", ""))
         if content is None or f"@{caller.account.username}".lower() not in content.text.lower():
-            raise Refused(errors.no_such_object(want.arguments.get(f"{kind}_id", "")))
+            raise Refused(graph.no_such_object(want.arguments.get(f"{kind}_id", "")))
         if kind == "comment":
             return shapes.comment(self._world, content, want.inner or [])
         return shapes.media(self._world, content, want.inner or [])
@@ -234,61 +228,4 @@ class Reading:
         try:
             return parse(call.query["fields"])
         except ValueError as error:
-            raise Refused(errors.graph_error(2500, f"Syntax error in fields: {error}")) from None
-
-    def _page(
-        self,
-        call: Call,
-        feed: Feed,
-        most: int,
-        keep: Callable[[Content], bool],
-        show: Callable[[Content], dict[str, Any]],
-    ) -> Reply:
-        text = call.query.get("limit", str(_PAGE))
-        if not text.isdigit() or not int(text) >= 1:
-            raise Refused(errors.bad_parameter("limit must be a positive number"))
-        size = min(int(text), most)
-        if "before" in call.query:
-            found, earlier = feed.newer(_key(call.query["before"]), size, keep)
-            later = bool(found) and feed.older(found[-1].key, 1, keep)[0] != []
-        else:
-            start = _key(call.query["after"]) if "after" in call.query else None
-            found, later = feed.older(start, size, keep)
-            earlier = start is not None and bool(found)
-        answer: dict[str, Any] = {"data": [show(content) for content in found]}
-        if found:
-            before, after = _cursor(found[0].key), _cursor(found[-1].key)
-            paging: dict[str, Any] = {"cursors": {"before": before, "after": after}}
-            if later:
-                paging["next"] = _address(call, "after", after)
-            if earlier:
-                paging["previous"] = _address(call, "before", before)
-            answer["paging"] = paging
-        return json_reply(answer)
-
-
-def _cursor(key: tuple[int, int]) -> str:
-    return "QVFI" + base64.urlsafe_b64encode(f"{key[0]}.{key[1]}".encode()).decode().rstrip("=")
-
-
-def _key(cursor: str) -> tuple[int, int]:
-    try:
-        text = cursor.removeprefix("QVFI")
-        moment, _, number = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(".")
-        return int(moment), int(number)
-    except (binascii.Error, ValueError, UnicodeDecodeError):
-        raise Refused(errors.bad_parameter("Invalid cursor")) from None
-
-
-def _address(call: Call, direction: str, cursor: str) -> str:
-    query = {name: value for name, value in call.query.items() if name not in ("before", "after")}
-    return f"https://{call.host}/{VERSION}{call.path}?{urlencode(query | {direction: cursor})}"
-
-
-def _moment(call: Call, name: str) -> int | None:
-    if name not in call.query:
-        return None
-    try:
-        return parse_moment(call.query[name])
-    except ValueError:
-        raise Refused(errors.bad_parameter(f"{name} must be unix seconds or an ISO 8601 time")) from None
+            raise Refused(graph.graph_error(2500, f"Syntax error in fields: {error}")) from None

@@ -6,7 +6,7 @@ from typing import Any
 from sandbox.apps import PlatformApp
 from sandbox.clock import iso_offset
 from sandbox.ids import digits, secret
-from sandbox.instagram.fields import Wanted
+from sandbox.meta.fields import Wanted, chosen
 from sandbox.world import Content, Media, Profile, World
 
 _TYPES = {"image": "IMAGE", "carousel": "CAROUSEL_ALBUM", "reel": "VIDEO", "video": "VIDEO"}
@@ -48,7 +48,7 @@ def user(
         "is_published": True,
         "profile_picture_url": f"https://scontent.cdninstagram.com/v/{account.id}_p.jpg?oe=sig",
     }
-    return _chosen(shown, wanted, {"mentioned_media": resolve, "mentioned_comment": resolve})
+    return chosen(shown, wanted, {"mentioned_media": resolve, "mentioned_comment": resolve})
 
 
 def media(world: World, content: Content, wanted: list[Wanted]) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def media(world: World, content: Content, wanted: list[Wanted]) -> dict[str, Any
         "children": lambda want: children(world, content, want.inner) if content.kind == "carousel" else None,
         "comments": lambda want: _nested(world, content, want),
     }
-    return _chosen(shown, wanted, edges)
+    return chosen(shown, wanted, edges)
 
 
 def child(content: Content, item: Media, world: World, wanted: list[Wanted]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def child(content: Content, item: Media, world: World, wanted: list[Wanted]) -> 
         "owner": {"id": content.author_id},
         "ig_id": item.id,
     }
-    return _chosen(shown, wanted, {})
+    return chosen(shown, wanted, {})
 
 
 def children(world: World, content: Content, inner: list[Wanted] | None) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def comment(world: World, item: Content, wanted: list[Wanted]) -> dict[str, Any]
         "media": {"id": media_of.id, "media_product_type": product_type(media_of)} if media_of else None,
         "user": {"id": author.id} if author.account_type else None,
     }
-    return _chosen(shown, wanted, {"replies": lambda want: _nested(world, item, want)})
+    return chosen(shown, wanted, {"replies": lambda want: _nested(world, item, want)})
 
 
 def default_comment() -> list[Wanted]:
@@ -137,16 +137,3 @@ def _nested(world: World, content: Content, want: Wanted) -> dict[str, Any] | No
     found, _ = world.answers("instagram", content.id).older(None, size, lambda c: not c.deleted)
     inner = want.inner or default_comment()
     return {"data": [comment(world, item, inner) for item in found]} if found else None
-
-
-def _chosen(
-    shown: dict[str, Any], wanted: list[Wanted], edges: dict[str, Callable[[Wanted], Any]]
-) -> dict[str, Any]:
-    """The fields asked for and always the id. What an object does not have is left out, as Meta does."""
-    result: dict[str, Any] = {}
-    for want in wanted:
-        value = edges[want.name](want) if want.name in edges else shown.get(want.name)
-        if value is not None:
-            result[want.name] = value
-    result.setdefault("id", shown["id"])
-    return result

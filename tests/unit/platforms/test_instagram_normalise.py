@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.content import ContentKind, Engagement, MediaKind
-from platforms.meta.captions import caption_text
 from platforms.instagram.normalise import content_item, profile
+from platforms.meta.captions import caption_text
 from platforms.wire import decode
 from tests.unit.platforms.test_wire import VALUES
 

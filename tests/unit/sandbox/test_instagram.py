@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from sandbox.instagram.fields import Wanted, parse
-from sandbox.instagram.webhooks import escaped, signature, signed_request
+from sandbox.meta.fields import Wanted, parse
+from sandbox.meta.webhooks import escaped, signature, signed_request
 
 REDIRECT = "http://127.0.0.1:9/callback"
 SCOPE = "instagram_business_basic,instagram_business_manage_comments"

@@ -1,7 +1,9 @@
 """The Graph API's field language: `id,children{media_url},comments.limit(5){id,text}`."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 _NAME = re.compile(r"\w+")
 _ARGUMENT = re.compile(r"\.(\w+)\(([^()]*)\)")
@@ -20,6 +22,19 @@ def parse(text: str) -> list[Wanted]:
     if end != len(text.replace(" ", "")):
         raise ValueError(f"unexpected {text.replace(' ', '')[end]!r} at {end}")
     return wanted
+
+
+def chosen(
+    shown: dict[str, Any], wanted: list[Wanted], edges: dict[str, Callable[[Wanted], Any]]
+) -> dict[str, Any]:
+    """The fields asked for and always the id. What an object does not have is left out, as Meta does."""
+    result: dict[str, Any] = {}
+    for want in wanted:
+        value = edges[want.name](want) if want.name in edges else shown.get(want.name)
+        if value is not None:
+            result[want.name] = value
+    result.setdefault("id", shown["id"])
+    return result
 
 
 def _list(text: str, at: int, depth: int) -> tuple[list[Wanted], int]:

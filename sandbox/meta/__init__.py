@@ -1,0 +1,1 @@
+"""What all of Meta's emulated platforms share: the Graph API's manners and its webhooks."""
