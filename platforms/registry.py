@@ -2,12 +2,14 @@
 
 from domain.errors import NotFound
 from platforms.base import Platform
+from platforms.facebook.adapter import Facebook
 from platforms.instagram.adapter import Instagram
 from platforms.tiktok.adapter import Tiktok
 from platforms.twitter.adapter import Twitter
 from platforms.youtube.adapter import YouTube
 
 PLATFORMS: dict[str, Platform] = {
+    "facebook": Facebook(),
     "instagram": Instagram(),
     "tiktok": Tiktok(),
     "twitter": Twitter(),

@@ -10,6 +10,7 @@ import httpx
 from sandbox.clock import SandboxClock
 from sandbox.control import Control
 from sandbox.deliver import Compose
+from sandbox.facebook.platform import facebook
 from sandbox.faults import Fault
 from sandbox.instagram.platform import instagram
 from sandbox.meta.webhooks import compose as compose_meta
@@ -55,9 +56,10 @@ class Sandbox:
             "instagram": compose_meta,
             "tiktok": compose_tiktok,
             "youtube": compose_youtube,
+            "facebook": compose_meta,
         }
         self.state = new_state(seed, clock or SandboxClock(), epoch_ms, compose, webhook_transport)
-        made = (twitter, instagram, tiktok, youtube)
+        made = (twitter, instagram, tiktok, youtube, facebook)
         self.platforms: dict[str, Platform] = {p.name: p for p in (platform(self.state) for platform in made)}
         self.traffic = Traffic(self.state, self.platforms)
         self._routes = Routes([op for platform in self.platforms.values() for op in platform.operations])

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from sandbox.ids import digits, secret
 
-PLATFORMS = ("twitter", "instagram", "tiktok", "youtube")
+PLATFORMS = ("twitter", "instagram", "tiktok", "youtube", "facebook")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -47,6 +47,7 @@ class PlatformApp:
     verify_token: str | None = field(default=None, repr=False)
     redirect_uris: tuple[str, ...] = ()
     deauthorize_url: str | None = None
+    data_deletion_url: str | None = None
     auto_subscribe: bool = True
     # Shape of what is sent: X "xaa" or "account_activity"; Instagram "changes" or "flat". At TikTok the
     # lifetimes of tokens: "two_hours" (documented since Nov 2026) or "one_day".
@@ -82,6 +83,7 @@ DIALECTS = {
     "instagram": ("changes", "flat"),
     "tiktok": ("two_hours", "one_day"),
     "youtube": ("websub",),
+    "facebook": ("changes",),
 }
 
 

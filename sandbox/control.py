@@ -269,6 +269,7 @@ class Control:
         app.auto_subscribe = bool(wish.get("auto_subscribe", app.auto_subscribe))
         app.wrapped_tokens = bool(wish.get("wrapped_tokens", app.wrapped_tokens))
         app.deauthorize_url = wish.get("deauthorize_url", app.deauthorize_url)
+        app.data_deletion_url = wish.get("data_deletion_url", app.data_deletion_url)
         app.verify_token = wish.get("verify_token", app.verify_token)
         url = wish.get("webhook_url")
         if url is None:
@@ -308,6 +309,7 @@ _APP_KEYS = (
     "dialect",
     "wrapped_tokens",
     "deauthorize_url",
+    "data_deletion_url",
 )
 
 _FAULT_KEYS = (

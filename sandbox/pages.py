@@ -31,13 +31,16 @@ def choose_account(
     query: dict[str, str],
     accounts: Iterable[tuple[str, str, str]],
     scopes: Iterable[str],
+    several: bool = False,
 ) -> Reply:
-    """A form that repeats the request's parameters; `accounts` are (external id, username, name)."""
+    """A form that repeats the request's parameters; `accounts` are (external id, username, name). `several`:
+    one consent opens as many as are ticked."""
+    kind = "checkbox" if several else "radio"
     hidden = "".join(
         f"<input type=hidden name='{escape(name)}' value='{escape(value)}'>" for name, value in query.items()
     )
     choices = "".join(
-        f"<label><input type=radio name=user value='{escape(external_id)}'{'' if number else ' checked'}> "
+        f"<label><input type={kind} name=user value='{escape(external_id)}'{'' if number else ' checked'}> "
         f"<b>@{escape(username)}</b> {escape(name)} <span class=note>{escape(external_id)}</span></label>"
         for number, (external_id, username, name) in enumerate(accounts)
     )

@@ -142,7 +142,7 @@ def app_token(app: PlatformApp) -> Secret:
 def _why_dead(error: Json, answer: Answer) -> Failure:
     """An invalid token with whatever reason is dead; a reason that is no dead-token answer is not
     believed."""
-    named = meaning_of({"code": 190} | error, answer)
+    named = meaning_of({"code": 190} | error | {"error_subcode": error.get("subcode")}, answer)
     if isinstance(named, ReauthRequired) and named.reason != "token_refused":
         return named
     return _INVALID

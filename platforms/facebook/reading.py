@@ -111,7 +111,7 @@ async def read_items(
         error = mapping(document, "error")
         failure = meaning_of(error, result) if error else None
         if failure is None:
-            item = _item("posts" if _is_post(id_) else "reels", page_id, document)
+            item = post_item(document) if _is_post(id_) else None
             items += [item] if item is not None else []
         elif isinstance(failure, Rejected) and failure.code in GONE:
             gone.add(id_)
@@ -143,12 +143,13 @@ def _batch_body(part: object) -> Json | None:
 
 
 def _is_post(id_: str) -> bool:
-    """`page_post`; a bare number is a video that did not tell its post."""
+    """`page_post`; a bare number is a story, or a video that did not tell its post: asked only whether it is
+    there, because a field that an object does not have is an error."""
     return "_" in id_
 
 
 def _fields_of(id_: str) -> str:
-    return POST_FIELDS if _is_post(id_) else REEL_FIELDS
+    return POST_FIELDS if _is_post(id_) else "id"
 
 
 def _item(source: str, page_id: str, row: Json) -> ContentItem | None:

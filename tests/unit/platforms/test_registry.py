@@ -47,6 +47,11 @@ def test_the_documents_starting_budgets() -> None:
         (240, 3600),
         (25, 3600),
     ]
+    facebook = registry.get("facebook").spec
+    assert [(facebook.window(f).limit, facebook.window(f).seconds) for f in ("graph", "marketing")] == [
+        (200, 3600),
+        (5000, 3600),
+    ]
     with pytest.raises(KeyError, match="nonsense"):
         twitter.window("nonsense")
 
