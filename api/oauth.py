@@ -1,8 +1,9 @@
 """Connecting an account: OAuth from the authorize address to the owner that holds the tokens.
 
     start   -> a random handle goes to the platform as `state`; its record is stored sealed, for ten minutes
-    finish  -> the record is taken (once), then: code to grant, profile read, owner asked (which
-               subscribes to webhooks and begins the backfill)
+    finish  -> the record is taken (once), then: code to grant, and which accounts that opens
+    connect -> the owner of one account is asked (which subscribes to webhooks and begins the backfill);
+               where a consent opens several accounts, `api.choices` comes between
 
 The state says who asked, not who sits at the browser that comes back: whoever consents at the platform
 connects their account to the org that started.
@@ -24,10 +25,9 @@ from api.auth import Principal
 from api.platform_apps import choose_app, platform_of
 from api.policy import POLICY
 from api.services import Services
-from domain.content import Profile
 from domain.errors import BadRequest, Busy, Invalid
 from domain.ids import AccountId
-from platforms.base import AuthorizeRequest, Grant
+from platforms.base import AuthorizeRequest, Connectable
 from platforms.outcome import Failure, Ok, ReauthRequired, Rejected, RetryAfter, Unknown
 from storage.crypto import SealBroken, field_aad
 
@@ -47,14 +47,6 @@ class StateRecord:
     redirect_uri: str
     scopes: list[str]
     verifier: str | None
-    return_to: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """`view` is the account's, with the `missing_scopes` that the person did not grant."""
-
-    view: dict[str, Any]
     return_to: str | None
 
 
@@ -112,8 +104,8 @@ async def take_state(services: Services, platform_name: str, handle: str | None)
     raise _state_invalid()
 
 
-async def finish(services: Services, record: StateRecord, code: str) -> Connected:
-    """Exchange the code and connect. Nothing is stored unless the profile could be read with the grant."""
+async def finish(services: Services, record: StateRecord, code: str) -> tuple[Connectable, ...]:
+    """Exchange the code; the accounts that the consent opened, at least one. Nothing is stored here."""
     platform = platform_of(services, record.platform)
     app = await services.directory.apps.find(record.app_id)
     if app is None:
@@ -123,31 +115,38 @@ async def finish(services: Services, record: StateRecord, code: str) -> Connecte
             services.http, platform_app(app), code.removesuffix("#_"), record.redirect_uri, record.verifier
         )
     )
-    profile = _value(await platform.profile(services.http, grant.access_token))
-    if grant.external_id not in (None, profile.external_id, *profile.alias_ids):
+    opened = _value(await platform.connectables(services.http, platform_app(app), grant))
+    if not opened:
         raise BadRequest(
-            "account_mismatch", "The platform answered for two different accounts: connect again."
+            "nothing_to_connect",
+            f"The consent opened no account at {platform.spec.title}: the person has none that can be "
+            "connected, or did not choose one.",
         )
-    view = await _ask_owner(services, record, grant, profile)
-    granted = record.scopes if grant.scopes is None else grant.scopes
-    missing = [s for s in platform.spec.default_scopes if s not in granted]
-    return Connected(view | {"missing_scopes": missing}, record.return_to)
+    for account in opened:
+        if account.grant.external_id not in (None, account.profile.external_id, *account.profile.alias_ids):
+            raise BadRequest(
+                "account_mismatch", "The platform answered for two different accounts: connect again."
+            )
+    return opened
 
 
-async def _ask_owner(
-    services: Services, record: StateRecord, grant: Grant, profile: Profile
+async def connect(
+    services: Services, record: StateRecord, account: Connectable, command_id: str
 ) -> dict[str, Any]:
-    account = AccountId(record.platform, profile.external_id, record.org)
+    """The account's view, with the `missing_scopes` that the person did not grant."""
+    grant, profile = account.grant, account.profile
+    id_ = AccountId(record.platform, profile.external_id, record.org)
     try:
-        AccountId.parse(str(account))
+        AccountId.parse(str(id_))
     except ValueError:
         raise BadRequest(
             "account_id_invalid", "The platform answered an account id this service cannot use."
         ) from None
 
     def seal(token: str, field: str) -> bytes:
-        return services.keys.seal.seal(token.encode(), field_aad("social_accounts", str(account), field))
+        return services.keys.seal.seal(token.encode(), field_aad("social_accounts", str(id_), field))
 
+    scopes = record.scopes if grant.scopes is None else list(grant.scopes)
     data = {
         "user_id": record.user_id,
         "app_id": record.app_id,
@@ -155,11 +154,17 @@ async def _ask_owner(
         # None means "not given": the owner keeps the one it has.
         "refresh_token": grant.refresh_token and seal(grant.refresh_token.reveal(), "refreshToken"),
         "expires_in_s": grant.expires_in_s,
-        "scopes": list(record.scopes if grant.scopes is None else grant.scopes),
+        "data_access_in_s": grant.data_access_in_s,
+        "scopes": scopes,
         "profile": profile.facts(),
     }
-    message = Message("connect", data, f"connect:{secrets.token_urlsafe(16)}")
-    return await services.owners.ask(account.key, message)
+    # Before the owner: whoever takes the consent back next must be found.
+    alias = profile.alias_ids[0] if profile.alias_ids else None
+    person = grant.person_id or profile.external_id
+    await services.directory.consents.put(str(id_), record.app_id, person, alias)
+    view = await services.owners.ask(id_.key, Message("connect", data, command_id))
+    default = platform_of(services, record.platform).spec.default_scopes
+    return view | {"missing_scopes": [s for s in default if s not in scopes]}
 
 
 async def _may_still_connect(services: Services, record: StateRecord) -> bool:

@@ -73,6 +73,11 @@ POLICY: Final[dict[str, Access]] = {
     "add_platform_app": Access(_ADMINS),
     "connect_account": Access(_OWNERS),
     "finish_connect": _PUBLIC,  # a browser that comes back: the single-use state is the credential
+    "show_choice": Access(_OWNERS),  # and only the user who began
+    "choose_accounts": Access(_OWNERS),
+    "deauthorize": _PUBLIC,  # the platform's signature is the credential
+    "delete_data": _PUBLIC,
+    "show_deletion": _PUBLIC,  # the code is
     # Accounts
     "list_accounts": Access(_ALL),
     "get_account": Access(_ALL, Thing.ACCOUNT),

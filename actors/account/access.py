@@ -12,6 +12,11 @@ token stays good when it is used (RENEWED), and where a new one is given its pre
 the access tokens of both answers work. So an answer that nobody heard has spent nothing: nothing is counted
 as in doubt, the account stays connected, and a refusal is believed for what it says. The intent is saved
 before the call all the same: it is what keeps two refreshes from being under way at once.
+
+A lasting token (a Facebook page's) has no end and nothing to refresh: "refresh" then means asking the
+platform what the token is worth, after a call was refused. Only a named answer about it disconnects. Data
+access is another matter: the platform stops showing data some time after the person's last consent, the token
+living on; the account warns two weeks ahead.
 """
 
 from collections.abc import Mapping
@@ -29,6 +34,21 @@ from platforms.spec import PlatformSpec, TokenModel
 
 REFRESH_TIMEOUT = timedelta(seconds=20)
 USABLE_MARGIN = timedelta(seconds=10)
+DATA_ACCESS_WARNING = timedelta(days=14)
+_DISAGREEMENT = timedelta(minutes=5)
+"""Between two looks at a token that the platform calls good and its calls refuse."""
+
+
+def expiry(spec: PlatformSpec, expires_in_s: int | None, now: datetime) -> datetime | None:
+    """When a token given now ends; None: a lasting one does not by itself."""
+    if not expires_in_s and spec.token.model is TokenModel.LASTING:
+        return None
+    return now + timedelta(seconds=expires_in_s or spec.token.lifetime_s)
+
+
+def data_access_end(spec: PlatformSpec, in_s: int | None, now: datetime) -> datetime | None:
+    seconds = in_s or spec.token.data_access_s
+    return None if seconds is None else now + timedelta(seconds=seconds)
 
 
 def repeatable(model: TokenModel) -> bool:
@@ -72,6 +92,11 @@ def drive(
     decision = decide(state, spec, now)
     if decision.act:
         return _begin(state, now, intent_id)
+    warn_at = _warn_at(state)
+    if warn_at is not None and warn_at <= now:
+        state = replace(state, token=replace(state.token, data_access_ending=True))
+        data = {"platform": state.platform, "status": state.status.value, "what": "data_access_ending"}
+        return state, [], [Event(EventType.SOCIAL_ACCOUNT_CHANGED, data)]
     if decision.reason == "cannot_refresh" and state.token.expires_at and state.token.expires_at <= now:
         return dead(state, "token_expired")
     return state, [], []
@@ -81,7 +106,15 @@ def wake_at(state: AccountState, spec: PlatformSpec, now: datetime) -> datetime 
     if state.intent is not None:
         return state.intent.not_after + UNRESOLVED_GRACE
     decision = decide(state, spec, now)
-    return now if decision.act else decision.at
+    times = (now if decision.act else decision.at, _warn_at(state))
+    return min((t for t in times if t is not None), default=None)
+
+
+def _warn_at(state: AccountState) -> datetime | None:
+    token = state.token
+    if token.data_access_until is None or token.data_access_ending:
+        return None
+    return token.data_access_until - DATA_ACCESS_WARNING
 
 
 def refreshed(
@@ -96,7 +129,10 @@ def refreshed(
     token = state.token
     match outcome:
         case Ok():
-            lifetime = data["expires_in_s"] or spec.token.lifetime_s
+            lasting = spec.token.model is TokenModel.LASTING
+            until = data_access_end(spec, data.get("data_access_in_s"), now)
+            if data.get("data_access_in_s") is None:
+                until = token.data_access_until  # not told: no consent was given anew either
             token = replace(
                 token,
                 access=data["access"],
@@ -104,16 +140,19 @@ def refreshed(
                 refresh=data["refresh"] if data["refresh"] is not None else token.refresh,
                 issued_at=now,
                 refreshed_at=now,
-                expires_at=now + timedelta(seconds=lifetime),
-                refreshes=token.refreshes + 1,
+                expires_at=expiry(spec, data["expires_in_s"], now),
+                refreshes=token.refreshes + (not lasting),
                 failures=0,
                 retry_at=None,
                 refused_at=None,
                 doubtful=False,
+                data_access_until=until,
+                data_access_ending=token.data_access_ending and until == token.data_access_until,
             )
             scopes = data["scopes"] or state.scopes
             state = replace(state, token=token, intent=None, scopes=scopes, reason=None)
-            return state, [], [_changed(state, data["account_id"], "token_refreshed")]
+            what = "token_confirmed" if lasting else "token_refreshed"
+            return state, [], [_changed(state, data["account_id"], what)]
         case RetryAfter(seconds=seconds):
             return _later(state, timedelta(seconds=seconds), now), [], []
         case ReauthRequired(reason=reason):
@@ -125,7 +164,7 @@ def refreshed(
 
 
 def refused(
-    state: AccountState, access: bytes, reason: str, now: datetime
+    state: AccountState, spec: PlatformSpec, access: bytes, reason: str, now: datetime
 ) -> tuple[AccountState, list[Event]]:
     """A call with the token `access` was answered that it is dead. One refresh decides whether it is."""
     if state.status not in (Status.CONNECTED, Status.PAUSED):
@@ -136,6 +175,9 @@ def refused(
         lost, _, events = dead(state, reason)
         return lost, events
     recently = state.token.refreshed_at is not None and now - state.token.refreshed_at < timedelta(minutes=1)
+    if recently and state.token.refused_at is None and spec.token.model is TokenModel.LASTING:
+        token = replace(state.token, refused_at=now, retry_at=now + _DISAGREEMENT)
+        return replace(state, token=token), []
     if recently and state.token.refused_at is None:
         lost, _, events = dead(state, "token_refused_after_refresh")
         return lost, events

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from actors.account import errands, work
+from actors.account import access, errands, work
 from actors.account.state import AccountState, Errand, Status, Token
 from domain.budget import Priority
 from domain.ids import AccountId
@@ -34,12 +34,12 @@ def connected(
     old: AccountState | None, id_: AccountId, data: Mapping[str, Any], spec: PlatformSpec, now: datetime
 ) -> AccountState:
     """A full exchange happened and the profile was read: store it, also over an existing connection."""
-    lifetime = data["expires_in_s"] or spec.token.lifetime_s
     token = Token(
         access=data["access_token"],
         refresh=data["refresh_token"],
         issued_at=now,
-        expires_at=now + timedelta(seconds=lifetime),
+        expires_at=access.expiry(spec, data["expires_in_s"], now),
+        data_access_until=access.data_access_end(spec, data.get("data_access_in_s"), now),
     )
     new = AccountState(
         org=id_.org,
@@ -99,7 +99,16 @@ def resealed(state: AccountState, pairs: Iterable[tuple[bytes, bytes]]) -> Accou
 
 def disconnected(state: AccountState) -> AccountState:
     """Nothing is kept that could act: tokens leave the document with the same write."""
-    token = replace(state.token, access=b"", refresh=None, expires_at=None, retry_at=None, refused_at=None)
+    token = replace(
+        state.token,
+        access=b"",
+        refresh=None,
+        expires_at=None,
+        retry_at=None,
+        refused_at=None,
+        data_access_until=None,
+        data_access_ending=False,
+    )
     return replace(
         state,
         status=Status.DISCONNECTED,

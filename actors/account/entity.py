@@ -203,7 +203,7 @@ class AccountEntity:
                 raise Invalid("unknown_command", f"An account has no command {other!r}.", field="command")
         state = work.reread(state, changes.reread.items(), changes.settled)
         if refusal is not None:
-            state, events = access.refused(state, data["access"], refusal.reason, now)
+            state, events = access.refused(state, spec, data["access"], refusal.reason, now)
             changes.events += [_named_id(e, changes.account_id) for e in events]
         return state, []
 

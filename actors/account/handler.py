@@ -207,6 +207,7 @@ class AccountHandler:
                 "refresh": grant.refresh_token and self._seal(account, "refreshToken", grant.refresh_token),
                 "expires_in_s": grant.expires_in_s,
                 "scopes": grant.scopes,
+                "data_access_in_s": grant.data_access_in_s,
             }
         return Message("refreshed", data)
 

@@ -51,6 +51,10 @@ class Token:
     retry_at: datetime | None = None
     doubtful: bool = False  # the refresh token may already be spent: one presentation is left
     refused_at: datetime | None = None  # a call answered "token refused" since the last refresh
+    data_access_until: datetime | None = (
+        None  # the platform shows data for so long; None: as long as it lives
+    )
+    data_access_ending: bool = False  # soon, or it has ended: a person was warned
 
 
 class Mode(StrEnum):
@@ -190,6 +194,8 @@ def dump(s: AccountState) -> Document:
             "retryAt": token.retry_at,
             "doubtful": token.doubtful,
             "refusedAt": token.refused_at,
+            "dataAccessUntil": token.data_access_until,
+            "dataAccessEnding": token.data_access_ending,
         },
         "profile": s.profile,
         "integrationConfig": {
@@ -242,6 +248,9 @@ def load(d: Document) -> AccountState:
             retry_at=c["retryAt"],
             doubtful=c["doubtful"],
             refused_at=c["refusedAt"],
+            # Accounts that were saved before there was such a thing.
+            data_access_until=c.get("dataAccessUntil"),
+            data_access_ending=c.get("dataAccessEnding", False),
         ),
         scopes=tuple(c["scope"]),
         profile=d["profile"],

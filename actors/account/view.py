@@ -42,6 +42,8 @@ def view(key: EntityKey, s: AccountState) -> dict[str, Any]:
             "refreshing": s.intent is not None,
             "failures": s.token.failures,
             "retry_at": _time(s.token.retry_at),
+            "data_access_until": _time(s.token.data_access_until),
+            "data_access_ending": s.token.data_access_ending,  # connect again, or reading ends
         },
         "sync": {
             name: {

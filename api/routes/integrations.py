@@ -1,5 +1,6 @@
 """Platforms: what they can do, the applications registered with them, and connecting accounts."""
 
+import secrets
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
-from api import oauth
+from api import choices, oauth
 from api.access import Caller, Svc
 from api.bootstrap import add_platform_app
 from api.commands import Command, with_etag
@@ -44,6 +45,11 @@ class ConnectRequest(Body):
     app_id: str | None = Field(default=None, max_length=64)
     scopes: list[Label] | None = Field(default=None, min_length=1, max_length=50)
     return_to: str | None = Field(default=None, max_length=2000, description="Where the browser ends.")
+
+
+class Chosen(Body):
+    handle: str = Field(min_length=1, max_length=100)
+    accounts: list[Label] = Field(min_length=1, max_length=200, description="External ids, as offered.")
 
 
 @router.get("")
@@ -120,17 +126,45 @@ async def finish_connect(
     code: Annotated[str | None, Query()] = None,
     error: Annotated[str | None, Query()] = None,
 ) -> Json | RedirectResponse:
-    """Where the platform sends the browser back to. Answers the account, or goes on to `return_to`."""
+    """Where the platform sends the browser back to. Answers the account, or goes on to `return_to`. A consent
+    that opens several accounts connects none yet: the answer, or `return_to`, carries the handle of a
+    choice."""
     record = await oauth.take_state(services, platform, state)
     request.state.audit_actor = (record.org, record.user_id)
     if error is not None or code is None:
         raise BadRequest("authorization_denied", "The platform was not authorised: nothing was connected.")
-    connected = await oauth.finish(services, record, code)
-    view = connected.view
+    opened = await oauth.finish(services, record, code)
+    if len(opened) > 1:
+        handle, choice = await choices.keep(services, record, opened)
+        request.state.audit_target = f"{platform}: {len(opened)} accounts to choose from"
+        if record.return_to is not None:
+            return _back_to(record.return_to, {"platform": platform, "choice": handle})
+        response.headers["Cache-Control"] = "no-store"
+        return {"choice": {"handle": handle} | choice.to_json()}
+    view = await oauth.connect(services, record, opened[0], f"connect:{secrets.token_urlsafe(16)}")
     request.state.audit_target = view["id"]
-    if connected.return_to is not None:
-        return RedirectResponse(_with_result(connected.return_to, view), 303)
+    if record.return_to is not None:
+        return _back_to(record.return_to, {"account_id": view["id"], "status": view["status"]})
     return with_etag(response, view)
+
+
+@router.get("/{platform}/choices/{handle}")
+async def show_choice(platform: str, handle: str, response: Response, services: Svc, caller: Caller) -> Json:
+    """The accounts that a consent opened, for the user who began the connect, until one is chosen."""
+    platform_of(services, platform)
+    response.headers["Cache-Control"] = "no-store"
+    return (await choices.look(services, caller, platform, handle)).to_json()
+
+
+@router.post("/{platform}/choose")
+async def choose_accounts(
+    platform: str, body: Chosen, request: Request, services: Svc, caller: Caller
+) -> Json:
+    """Connect some of the accounts that a consent opened. The handle is good for one choice."""
+    platform_of(services, platform)
+    views = await choices.choose(services, caller, platform, body.handle, body.accounts)
+    request.state.audit_target = " ".join(view["id"] for view in views)
+    return {"items": views}
 
 
 async def _statuses(services: Services, org: str) -> tuple[dict[str, Counter[str]], bool]:
@@ -148,10 +182,11 @@ async def _statuses(services: Services, org: str) -> tuple[dict[str, Counter[str
     return found, False
 
 
-def _with_result(return_to: str, view: Mapping[str, Any]) -> str:
+def _back_to(return_to: str, result: Mapping[str, str]) -> RedirectResponse:
     parts = urlsplit(return_to)
-    result = urlencode({"account_id": view["id"], "status": view["status"]})
-    return parts._replace(query=f"{parts.query}&{result}" if parts.query else result).geturl()
+    query = urlencode(result)
+    whole = parts._replace(query=f"{parts.query}&{query}" if parts.query else query)
+    return RedirectResponse(whole.geturl(), 303)
 
 
 def _platform_json(platform: Platform) -> dict[str, Any]:

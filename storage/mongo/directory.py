@@ -6,13 +6,14 @@ from typing import Self
 from pymongo import IndexModel
 
 from storage.keys import Keys
-from storage.mongo import apps, audit, idempotency, identity, oauth_states
+from storage.mongo import apps, audit, consents, idempotency, identity, oauth_states
 from storage.mongo.client import Database
 
 INDEXES: dict[str, list[IndexModel]] = {
     **identity.INDEXES,
     **apps.INDEXES,
     **oauth_states.INDEXES,
+    **consents.INDEXES,
     **audit.INDEXES,
     **idempotency.INDEXES,
 }
@@ -26,6 +27,7 @@ class Directory:
     revocations: identity.Revocations
     apps: apps.Apps
     oauth_states: oauth_states.OAuthStates
+    consents: consents.Consents
     audit: audit.Audit
     idempotency: idempotency.Idempotency
 
@@ -39,6 +41,7 @@ class Directory:
             identity.Revocations(db),
             apps.Apps(db, keys.seal),
             oauth_states.OAuthStates(db),
+            consents.Consents(db, keys),
             audit.Audit(db),
             idempotency.Idempotency(db, keys.seal),
         )

@@ -1,4 +1,4 @@
-"""OAuth states on their way: sealed records that can be taken once."""
+"""OAuth states and choices on their way: sealed records that can be taken once."""
 
 from datetime import datetime
 
@@ -20,6 +20,14 @@ class OAuthStates:
     async def put(self, handle_hash: str, sealed: bytes, expires_at: datetime) -> None:
         with guard():
             await self._states.insert_one({"_id": handle_hash, "sealed": sealed, "expiresAt": expires_at})
+
+    async def look(self, handle_hash: str, now: datetime) -> bytes | None:
+        """The sealed record, which stays; None when it was never there, was taken, or has expired."""
+        with guard():
+            document = await self._states.find_one({"_id": handle_hash})
+        if document is None or document["expiresAt"] <= now:
+            return None
+        return bytes(document["sealed"])
 
     async def take(self, handle_hash: str, now: datetime) -> bytes | None:
         """Remove and answer the sealed record in one atomic step: of two callers one gets it. None when it

@@ -2,7 +2,8 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 from PIL import Image
 
@@ -14,7 +15,16 @@ from domain.errors import Busy, Invalid, NotFound
 from domain.ids import EntityKey, Kind
 from domain.publishing import Draft, Refusal
 from domain.secrets import Secret
-from platforms.base import AuthorizeRequest, Grant, PlatformApp
+from platforms.base import (
+    AuthorizeRequest,
+    Connectable,
+    Farewell,
+    Grant,
+    Platform,
+    PlatformApp,
+    RawEntry,
+    only_account,
+)
 from platforms.outcome import Ok, Outcome
 from platforms.spec import PlatformSpec
 from storage.records import Document, Save, SaveOutcome
@@ -150,6 +160,7 @@ class ScriptedPlatform:
             Grant(Secret("ACCESS-TOKEN-1"), Secret("REFRESH-TOKEN-1"), 7200, spec.default_scopes)
         )
         self.found: Outcome[Profile] = Ok(Profile("4711", "anna", "Anna"))
+        self.opened: Outcome[tuple[Connectable, ...]] | None = None  # None: the one account in `found`
         self.exchanged: list[tuple[str, str, str, str | None]] = []  # app, code, redirect uri, verifier
 
     def authorize_url(self, request: AuthorizeRequest) -> str:
@@ -163,3 +174,18 @@ class ScriptedPlatform:
 
     async def profile(self, http: object, token: Secret) -> Outcome[Profile]:
         return self.found
+
+    async def connectables(
+        self, http: Any, app: PlatformApp, grant: Grant
+    ) -> Outcome[tuple[Connectable, ...]]:
+        if self.opened is not None:
+            return self.opened
+        return await only_account(cast(Platform, self), http, grant)
+
+    def farewell(self, app: PlatformApp, request: str) -> Farewell | None:
+        """`person@seconds`, signed by nobody."""
+        person, _, at = request.partition("@")
+        return Farewell(person, datetime.fromtimestamp(int(at), UTC)) if at.isdigit() else None
+
+    def farewell_entry(self, external_id: str, farewell: Farewell) -> RawEntry:
+        return RawEntry(external_id, f"farewell:{external_id}", b"{}")

@@ -16,6 +16,7 @@ from storage.keys import Keys
 from storage.mongo.apps import AppRecord
 from storage.mongo.audit import AuditEntry
 from storage.mongo.client import connect
+from storage.mongo.consents import Deletion
 from storage.mongo.directory import INDEXES, Directory
 from storage.mongo.identity import ApiKey, Org, Role, User
 from tests.contract.test_plans import Recorder, stages
@@ -202,6 +203,32 @@ async def test_a_state_is_taken_once(directory: Directory) -> None:
     assert [t for t in taken if t is not None] == [b"sealed"]
     await directory.oauth_states.put("h2", b"sealed", NOW)
     assert await directory.oauth_states.take("h2", NOW) is None
+
+
+async def test_a_state_that_is_looked_at_stays(directory: Directory) -> None:
+    await directory.oauth_states.put("h1", b"sealed", NOW + timedelta(minutes=10))
+    assert await directory.oauth_states.look("h1", NOW) == b"sealed"
+    assert await directory.oauth_states.look("h1", NOW + timedelta(minutes=10)) is None
+    assert await directory.oauth_states.look("h2", NOW) is None
+    assert await directory.oauth_states.take("h1", NOW) == b"sealed"
+    assert await directory.oauth_states.look("h1", NOW) is None
+
+
+async def test_a_consent_is_found_by_the_person(directory: Directory) -> None:
+    consents = directory.consents
+    await consents.put("facebook:1:org", "app", "ana", None)
+    await consents.put("facebook:2:org", "app", "bo", "ana")
+    assert await consents.accounts_of("app", "ana") == ["facebook:1:org", "facebook:2:org"]
+    assert await consents.accounts_of("other-app", "ana") == []
+    await consents.put("facebook:1:org", "app", "bo", None)
+    assert await consents.accounts_of("app", "ana") == ["facebook:2:org"], "it rests on another person's now"
+    code = consents.code("app", "ana", NOW)
+    assert code == consents.code("app", "ana", NOW) != consents.code("app", "bo", NOW)
+    wish = Deletion(code, "facebook", NOW, 2)
+    await consents.keep_deletion("app", "ana", wish)
+    await consents.keep_deletion("app", "ana", Deletion(code, "facebook", NOW + timedelta(days=1), 0))
+    assert await consents.deletion(code) == wish
+    assert await consents.deletion("nothing") is None
 
 
 async def test_attempts_with_a_key(directory: Directory) -> None:

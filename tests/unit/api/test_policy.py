@@ -8,10 +8,15 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from api import app as composition
+from api import choices
 from api.app import create_api
 from api.live import live_router
+from api.oauth import StateRecord
 from api.policy import POLICY, Access, Thing
 from api.redirect import redirect_router
+from domain.content import Profile
+from domain.secrets import Secret
+from platforms.base import Connectable, Grant
 from storage.mongo.identity import Role
 from tests.unit.api.conftest import Person, World
 from tests.unit.api.doubles import PICTURE
@@ -35,6 +40,7 @@ BODIES: dict[str, Any] = {
     "create_api_key": {"name": "another"},
     "add_platform_app": {"client_id": "c", "client_secret": "s"},
     "connect_account": {},
+    "choose_accounts": {"handle": "x", "accounts": ["4711"]},
     "configure_account": {"auto_sync": False},
     "create_campaign": campaign_body(),
     "update_campaign": {"description": "longer"},
@@ -47,7 +53,15 @@ BODIES: dict[str, Any] = {
 }
 
 
-def address(path: str, name: str, things: Things) -> str:
+async def open_choice(world: World, person: Person) -> str:
+    """A choice that this person began, whatever their role is now."""
+    org = next(c for c in (world.ours, world.theirs, world.operators) if person in c.people.values())
+    record = StateRecord(org.id, person.id, "twitter", "twitter-default", "https://r", [], None, None)
+    opened = [Connectable(Profile("4711", "anna"), Grant(Secret("T"), None, None, None))]
+    return (await choices.keep(world.services, record, opened))[0]
+
+
+def address(path: str, name: str, things: Things, **more: str) -> str:
     thing = POLICY[name].thing
     values = {
         "platform": "twitter",
@@ -59,6 +73,8 @@ def address(path: str, name: str, things: Things) -> str:
         "key_id": things.api_key,
         "letter_id": things.dead_letter,
         "id": things.account if thing is Thing.ENTITY else getattr(things, thing.value) if thing else "",
+        "handle": "x" * 43,
+        **more,
     }
     return re.sub(r"{(\w+)}", lambda m: values[m[1]], path)
 
@@ -71,10 +87,14 @@ def body_of(name: str, things: Things) -> Any:
 
 async def ask(world: World, person: Person | None, route: tuple[str, str, str], things: Things) -> int:
     method, path, name = route
-    body: dict[str, Any] = {"json": body_of(name, things)}
+    sent, values = body_of(name, things), {}
+    if person is not None and name in ("show_choice", "choose_accounts"):
+        handle = await open_choice(world, person)
+        sent, values = sent and sent | {"handle": handle}, {"handle": handle}
+    body: dict[str, Any] = {"json": sent}
     if name == "upload_media":
         body = {"content": PICTURE}
-    answer = await world.call(method, address(path, name, things), person, **body)
+    answer = await world.call(method, address(path, name, things, **values), person, **body)
     if answer.status_code >= 400:
         assert answer.headers["content-type"] == "application/problem+json", route
         assert answer.json()["status"] == answer.status_code
