@@ -18,6 +18,7 @@ from platforms.base import (
 )
 from platforms.facebook import events, login, reading, subscriptions
 from platforms.facebook import webhooks as own_webhooks
+from platforms.facebook.publishing import FacebookPublishing
 from platforms.facebook.spec import SPEC
 from platforms.http import PlatformHttp
 from platforms.meta import signed_request, webhooks
@@ -29,7 +30,7 @@ class Facebook:
     """Stateless; one object serves every page and app."""
 
     spec: PlatformSpec = SPEC
-    publishing = None
+    publishing = FacebookPublishing()
     insights = None
     ads = None
     commerce = None
