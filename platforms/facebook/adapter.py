@@ -18,6 +18,9 @@ from platforms.base import (
 )
 from platforms.facebook import events, login, reading, subscriptions
 from platforms.facebook import webhooks as own_webhooks
+from platforms.facebook.ads import FacebookAds
+from platforms.facebook.commerce import FacebookCommerce
+from platforms.facebook.insights import FacebookInsights
 from platforms.facebook.publishing import FacebookPublishing
 from platforms.facebook.spec import SPEC
 from platforms.http import PlatformHttp
@@ -31,9 +34,9 @@ class Facebook:
 
     spec: PlatformSpec = SPEC
     publishing = FacebookPublishing()
-    insights = None
-    ads = None
-    commerce = None
+    insights = FacebookInsights()
+    ads = FacebookAds()
+    commerce = FacebookCommerce()
     live = None  # Live Video API: Rookery does not emulate it yet, so it does not offer it
 
     # -- OAuth --------------------------------------------------------------------------------------

@@ -4,7 +4,10 @@ import re
 
 from sandbox.apps import PlatformApp
 from sandbox.facebook.access import RATE_FAMILIES, Access, credential, limit_reply
+from sandbox.facebook.ads import Ads
+from sandbox.facebook.catalog import Catalogs
 from sandbox.facebook.films import Films
+from sandbox.facebook.insights import Insights
 from sandbox.facebook.oauth import DEFAULT_SCOPES, LONG_LIFETIME_S, OAuth
 from sandbox.facebook.people import KINDS, People
 from sandbox.facebook.read import Batch, Reading
@@ -31,6 +34,9 @@ def facebook(state: State) -> Platform:
         *OAuth(state, access, roles).operations(),
         *batch.operations(),
         *Subscriptions(state, access, reading).operations(),
+        *Ads(state, access, roles, reading).operations(),
+        *Catalogs(state, access, roles, reading).operations(),
+        *Insights(state, access, reading).operations(),
         *reading.operations(),
         *Films(state, access, people, reading, writing).operations(),
         *writing.operations(),
