@@ -1,5 +1,7 @@
 """Who may call graph.facebook.com, and Meta's usage headers and limits."""
 
+import hashlib
+import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -101,6 +103,11 @@ class Access:
         grant = token.grant
         consent = self._roles.consent(self._roles.person_grant(grant))
         app = self._state.app_of(grant.app_id)
+        proof = call.query.get("appsecret_proof") or call.fields().get("appsecret_proof")
+        expected = hmac.new(app.client_secret.encode(), value.encode(), hashlib.sha256).hexdigest()
+        if proof is not None and proof != expected:
+            message = "Invalid appsecret_proof provided in the API argument"
+            raise Refused(errors.graph_error(100, message, kind="GraphMethodException"))
         person = self._roles.scoped(app, consent.person) if consent else ""
         return Caller(app, token, self._state.world.accounts.get(("facebook", grant.external_id)), person)
 

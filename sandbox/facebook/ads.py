@@ -14,7 +14,7 @@ from sandbox.facebook.access import Access, Caller
 from sandbox.facebook.read import Reading, bad_parameter
 from sandbox.facebook.roles import Roles
 from sandbox.ids import digits, seeded
-from sandbox.meta import errors
+from sandbox.meta import errors, forms
 from sandbox.meta.errors import Refused
 from sandbox.meta.fields import Wanted, chosen
 from sandbox.meta.paging import page_of
@@ -103,7 +103,8 @@ class Ads:
             raise bad_parameter(f"name and an objective of {', '.join(OBJECTIVES)} are required")
         if "special_ad_categories" not in form:
             raise bad_parameter("The parameter special_ad_categories is required")
-        budgets = {n: form[n] for n in ("daily_budget", "lifetime_budget") if n in form}
+        names: tuple[str, ...] = ("daily_budget", "lifetime_budget")
+        budgets = {name: form[name] for name in names if name in form}
         if any(not value.isdigit() or int(value) < 100 for value in budgets.values()):
             raise bad_parameter("The budget is too low")
         if not budgets and "is_adset_budget_sharing_enabled" not in form:
@@ -189,7 +190,7 @@ class Ads:
         today = date.fromtimestamp(self._state.clock.now_ms() / 1000)
         if (today - since).days > 37 * 30:
             raise Refused(errors.graph_error(3018, "(#3018) The start date is too far back"))
-        wanted = set(filter(None, form.get("fields", "").split(",")))
+        wanted = set(forms.names(form.get("fields", "")))
         days = [since + timedelta(days=n) for n in range((until - since).days + 1)]
         nodes = [node for node in self._nodes[account] if node.level == level]
         return [

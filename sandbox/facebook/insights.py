@@ -7,7 +7,7 @@ from sandbox.clock import DAY_MS, iso_offset
 from sandbox.facebook.access import Access, Caller
 from sandbox.facebook.read import Reading, bad_parameter
 from sandbox.ids import seeded
-from sandbox.meta import errors
+from sandbox.meta import errors, forms
 from sandbox.meta.errors import Refused
 from sandbox.meta.paging import moment
 from sandbox.routing import Operation
@@ -58,7 +58,7 @@ class Insights:
 
     async def read(self, call: Call, caller: Caller) -> Reply:
         object_id = call.params["id"]
-        names = list(filter(None, call.query.get("metric", "").split(",")))
+        names = forms.names(call.query.get("metric", ""))
         if not names:
             raise Refused(errors.graph_error(3001, "(#3001) Invalid query: metric is required", 1504028))
         if caller.page is not None and object_id in ("me", caller.page.id):

@@ -4,6 +4,7 @@ Source: "Manually build a login flow", "Long-lived tokens", references debug_tok
 Lifetimes: short 1 h 30, long about 60 days; of a code one reading: 10 minutes (unconfirmed).
 """
 
+import base64
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -94,7 +95,7 @@ class OAuth:
         return redirect(_with(form["redirect_uri"], {"code": code} | kept) + "#_=_")
 
     async def token(self, call: Call) -> Reply:
-        query = call.fields()
+        query = _basic(call) | call.fields()
         app = self._state.apps.by_client_id("facebook", query.get("client_id", ""))
         if app is None:
             return errors.graph_error(101, "Error validating application. Invalid application ID.")
@@ -214,6 +215,18 @@ class OAuth:
         if not app.accepts_redirect(query.get("redirect_uri", "")):
             return "redirect_uri is not one of the app's registered addresses."
         return None if query.get("scope") else "scope is needed."
+
+
+def _basic(call: Call) -> dict[str, str]:
+    """The app's id and secret in the Authorization header, as OAuth clients send them."""
+    scheme, _, value = call.headers.get("authorization", "").partition(" ")
+    try:
+        user, _, password = (
+            base64.b64decode(value if scheme.lower() == "basic" else "").decode().partition(":")
+        )
+    except ValueError:
+        return {}
+    return {"client_id": user, "client_secret": password} if user else {}
 
 
 def _answer(value: str, lifetime_s: int) -> Reply:

@@ -8,7 +8,7 @@ from sandbox.apps import PlatformApp, Subscription
 from sandbox.facebook.access import GRAPH, Access, Caller
 from sandbox.facebook.read import Reading, bad_parameter
 from sandbox.facebook.webhooks import PAGE_FIELDS
-from sandbox.meta import errors, webhooks
+from sandbox.meta import errors, forms, webhooks
 from sandbox.routing import Operation
 from sandbox.state import State
 from sandbox.web import Call, Reply, json_reply
@@ -56,7 +56,7 @@ class Subscriptions:
             return errors.graph_error(15, "(#15) This method must be called with an app access_token.")
         form = call.fields()
         about, url = form.get("object", ""), form.get("callback_url", "")
-        fields = tuple(filter(None, form.get("fields", "").split(",")))
+        fields = tuple(forms.names(form.get("fields", "")))
         if about not in _OBJECTS or not url or not fields:
             return errors.graph_error(100, "(#100) object, callback_url and fields are required")
         known = app.webhooks.get("callback")
@@ -82,7 +82,7 @@ class Subscriptions:
 
     async def subscribe(self, call: Call, caller: Caller) -> Reply:
         page = self._reading.own(call, caller)
-        names = [name for name in call.fields().get("subscribed_fields", "").split(",") if name]
+        names = forms.names(call.fields().get("subscribed_fields", ""))
         unknown = [name for name in names if name not in PAGE_FIELDS]
         if not names or unknown:
             allowed = ", ".join(PAGE_FIELDS)

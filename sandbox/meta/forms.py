@@ -1,5 +1,7 @@
-"""Form bodies with files (multipart), which Graph takes for photos, pictures and pieces of video."""
+"""Parameters as Graph takes them: lists in two spellings, bodies with files (multipart) for photos and
+films."""
 
+import json
 from dataclasses import dataclass
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -32,3 +34,14 @@ def read(call: Call) -> Sent:
         else:
             fields[name] = content.decode("utf-8", "replace")
     return Sent(fields, files)
+
+
+def names(text: str) -> list[str]:
+    """A list of names: with commas between them, or as JSON, which Meta's own client sends."""
+    if text.startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return []
+        return [str(name) for name in found]
+    return [name for name in text.split(",") if name]

@@ -5,10 +5,11 @@ from typing import Any
 
 from domain.content import PlatformEvent
 from platforms.base import Platform
+from platforms.facebook.adapter import Facebook
 from platforms.instagram.adapter import Instagram
 from platforms.twitter.adapter import Twitter
 
-X, IG = Twitter(), Instagram()
+X, IG, FB = Twitter(), Instagram(), Facebook()
 
 
 def body_of(value: object) -> bytes:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.clock import ManualClock
+from platforms.facebook import errors as facebook
 from platforms.http import Answer, Broken, NotSent
 from platforms.instagram import errors as instagram
 from platforms.outcome import (
@@ -195,6 +196,89 @@ def test_graph_answers(status: int, body: object, kind: type, says: str) -> None
     assert "secret words" not in repr(outcome)
 
 
+FACEBOOK_ROWS: list[tuple[int, object, type, str]] = [
+    *(row for row in GRAPH_ROWS if row[3] != "4/2207051" and row[1] != graph(80002)),
+    *((400, graph(c), RetryAfter, "rate_limit") for c in (80000, 80001, 80003, 80004, 80005, 80006, 80008)),
+    *(
+        (400, graph(c, s), RetryAfter, "rate_limit")
+        for c, s in ((80004, 2446079), (17, 2446079), (613, 1996))
+    ),
+    *((400, graph(c), RetryAfter, "rate_limit") for c in (80009, 80014)),
+    (400, graph(341), RetryAfter, "posting_limit"),
+    (400, graph(4, 1504022), RetryAfter, "insights_limit"),
+    (400, graph(4, 1504039), RetryAfter, "insights_limit"),
+    (400, graph(100, 36009), Rejected, "100/36009"),
+    (400, graph(100, 36007), Rejected, "100/36007"),
+    (400, graph(104), Rejected, "104"),
+    (400, graph(210), Rejected, "210"),
+    *(
+        (400, graph(c), Rejected, str(c))
+        for c in (382, 389, 506, 1609005, 6000, 6001, 2500, 2635, 3001, 3018)
+    ),
+    *((400, graph(c, s), Rejected, facebook.TOO_BIG) for c, s in ((100, 1487534), (100, 1504018))),
+    *((400, graph(c, s), Rejected, facebook.TOO_BIG) for c, s in ((2, 1504038), (-3, 1504045))),
+    (400, graph(2, 1504041), Rejected, "2/1504041"),
+    (400, graph(2, 1504043), RetryAfter, "platform_fault"),
+    (400, graph(-2, 2490547), Rejected, "-2/2490547"),
+    (400, graph(100, 3191001), Rejected, "100/3191001"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "kind", "says"), FACEBOOK_ROWS)
+def test_facebook_answers(status: int, body: object, kind: type, says: str) -> None:
+    outcome = facebook.outcome_of(answer(status, body))
+    assert type(outcome) is kind
+    assert told(outcome) == says
+    assert "secret words" not in repr(outcome)
+
+
+@pytest.mark.parametrize(
+    ("result", "kind"),
+    [
+        (NotSent("connect_failed"), RetryAfter),
+        (Broken("timeout"), Unknown),
+        (answer(400, graph(1)), Unknown),
+        (answer(400, graph(2, is_transient=True)), Unknown),
+        (answer(500, graph(9999)), Unknown),
+        (answer(500, HTML), Unknown),
+        (answer(503, HTML), RetryAfter),
+        (answer(400, graph(80001)), RetryAfter),
+        (answer(400, graph(100)), Rejected),
+        (answer(200, {"id": "1"}), Ok),
+    ],
+)
+def test_graph_calls_that_must_not_be_repeated_blindly(result: Answer | NotSent | Broken, kind: type) -> None:
+    """A fault that Meta calls temporary may have come after the post was made."""
+    assert type(facebook.outcome_of(result, once=ONCE)) is kind
+    assert type(instagram.outcome_of(result, once=ONCE)) is kind or kind is RetryAfter
+
+
+@pytest.mark.parametrize(
+    ("info", "kind", "says"),
+    [
+        ({"retriable": True, "type": "OffsetInvalidError", "message": "x"}, Rejected, "offset_invalid"),
+        ({"retriable": True, "type": "PartialRequestError"}, RetryAfter, "partial_request"),
+        ({"retriable": False, "type": "ProcessingFailedError"}, Rejected, "processing_failed"),
+        ({"retriable": False, "type": "NewError"}, Rejected, "upload_failed"),
+    ],
+)
+def test_what_uploads_answer(info: dict[str, Any], kind: type, says: str) -> None:
+    outcome = facebook.upload_outcome_of(answer(400, {"debug_info": info}))
+    assert type(outcome) is kind
+    assert told(outcome) == says
+
+
+def test_usage_is_read_by_what_was_counted() -> None:
+    def rows(**percents: int) -> dict[str, str]:
+        told = [{"type": name, "call_count": percent} for name, percent in percents.items()]
+        return {"x-business-use-case-usage": json.dumps({"1045": told})}
+
+    headers = rows(pages=10, ads_insights=20, ads_management=70, instagram=90)
+    for family, left in (("graph", 90), ("marketing", 30)):
+        (reading,) = facebook.readings_of(answer(200, {}, headers), family)
+        assert (reading.family, reading.remaining) == (family, left)
+
+
 def business(percent: int, minutes: int = 0) -> str:
     row = {"type": "instagram", "call_count": percent, "total_cputime": 3, "total_time": 5}
     return json.dumps({"1784": [row | {"estimated_time_to_regain_access": minutes}]})
@@ -240,7 +324,11 @@ def test_any_answer_is_an_outcome_and_only_named_ones_disconnect(
     status: int, body: object, headers: dict[str, str]
 ) -> None:
     sent = answer(status, json.dumps(body).encode(), headers)
-    for outcome in (twitter.outcome_of(sent, "tweets"), instagram.outcome_of(sent)):
+    for outcome in (
+        twitter.outcome_of(sent, "tweets"),
+        instagram.outcome_of(sent),
+        facebook.outcome_of(sent),
+    ):
         assert isinstance(outcome, Ok | RetryAfter | Rejected | ReauthRequired)
     for garbled in (b"", b"\xff", HTML):
         broken = answer(status, garbled, headers)

@@ -13,6 +13,7 @@ from platforms.base import Platform, PlatformApp, RawEntry, WebhookRefused
 from tests.unit.platforms.payloads import (
     ACCOUNT,
     COMMENT,
+    FB,
     IG,
     OLD_STYLE,
     X,
@@ -24,7 +25,7 @@ from tests.unit.platforms.payloads import (
 )
 from tests.unit.platforms.test_wire import VALUES
 
-BOTH = pytest.mark.parametrize("platform", [X, IG], ids=["twitter", "instagram"])
+BOTH = pytest.mark.parametrize("platform", [X, IG, FB], ids=["twitter", "instagram", "facebook"])
 
 
 def app(*secrets: str, verify_token: str | None = None) -> PlatformApp:
@@ -53,6 +54,7 @@ IG_SIGNATURE = (
 SIGNED = [
     pytest.param(X, X_SECRET, "x-twitter-webhooks-signature", X_BODY, X_SIGNATURE, id="twitter"),
     pytest.param(IG, IG_SECRET, "x-hub-signature-256", IG_BODY, IG_SIGNATURE, id="instagram"),
+    pytest.param(FB, IG_SECRET, "x-hub-signature-256", IG_BODY, IG_SIGNATURE, id="facebook"),
 ]
 
 
@@ -209,7 +211,7 @@ def test_any_json_is_cut_and_interpreted_or_refused(value: dict[str, Any]) -> No
         meta({"id": "1", **value}),
         meta(entry(changes=[change("comments", value)], messaging=[value])),
     ):
-        for platform in (X, IG):
+        for platform in (X, IG, FB):
             try:
                 entries = platform.split(body_of(candidate))
             except WebhookRefused:
@@ -222,7 +224,7 @@ def test_any_json_is_cut_and_interpreted_or_refused(value: dict[str, Any]) -> No
 @settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_cut_or_refused(body: bytes) -> None:
-    for platform in (X, IG):
+    for platform in (X, IG, FB):
         with suppress(WebhookRefused):
             platform.split(body)
         event = platform.parse(RawEntry("1", "e", body))
