@@ -1,35 +1,32 @@
 """Facebook Pages as a `Platform`: one consent opens several pages, each with a lasting token of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from domain.content import PlatformEvent, Profile
 from domain.secrets import Secret
 from platforms.base import (
     AuthorizeRequest,
     Connectable,
-    Farewell,
     Grant,
-    Handshake,
     ItemReads,
     Page,
     PageQuery,
     PlatformApp,
     RawEntry,
 )
-from platforms.facebook import events, login, reading, subscriptions
-from platforms.facebook import webhooks as own_webhooks
+from platforms.facebook import events, login, reading, subscriptions, webhooks
 from platforms.facebook.ads import FacebookAds
 from platforms.facebook.commerce import FacebookCommerce
 from platforms.facebook.insights import FacebookInsights
 from platforms.facebook.publishing import FacebookPublishing
 from platforms.facebook.spec import SPEC
 from platforms.http import PlatformHttp
-from platforms.meta import signed_request, webhooks
+from platforms.meta.callbacks import MetaCallbacks
 from platforms.outcome import Outcome, Rejected
 from platforms.spec import PlatformSpec
 
 
-class Facebook:
+class Facebook(MetaCallbacks):
     """Stateless; one object serves every page and app."""
 
     spec: PlatformSpec = SPEC
@@ -89,20 +86,8 @@ class Facebook:
     ) -> Outcome[None]:
         return await subscriptions.subscribe(http, app, token, external_id, callback_url)
 
-    def handshake(self, app: PlatformApp, query: Mapping[str, str]) -> Handshake | None:
-        return webhooks.handshake(app, query)
-
-    def verify(self, app: PlatformApp, headers: Mapping[str, str], body: bytes) -> bool:
-        return webhooks.verify(app, headers, body)
-
-    def farewell(self, app: PlatformApp, request: str) -> Farewell | None:
-        return signed_request.farewell(app, request)
-
-    def farewell_entry(self, external_id: str, farewell: Farewell) -> RawEntry:
-        return signed_request.entry_of(external_id, farewell)
-
     def split(self, body: bytes) -> list[RawEntry]:
-        return own_webhooks.split(body)
+        return webhooks.split(body)
 
     def parse(self, entry: RawEntry) -> PlatformEvent:
         return events.parse(entry)

@@ -68,4 +68,5 @@ SPEC = PlatformSpec(
     batch_read_calls=25,  # docs/graph-api/batch-requests: each part counts as a call
     profile_family="graph",
     subscribe_calls={"graph": 4},
+    publish_family="graph",
 )

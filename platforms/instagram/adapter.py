@@ -10,9 +10,7 @@ from domain.secrets import Secret
 from platforms.base import (
     AuthorizeRequest,
     Connectable,
-    Farewell,
     Grant,
-    Handshake,
     ItemReads,
     Page,
     PageQuery,
@@ -21,12 +19,11 @@ from platforms.base import (
     only_account,
 )
 from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
-from platforms.instagram import events
-from platforms.instagram import webhooks as own_webhooks
+from platforms.instagram import events, webhooks
 from platforms.instagram.errors import GONE, outcome_of
 from platforms.instagram.normalise import content_item, profile
 from platforms.instagram.spec import CODE_EXCHANGE, GRAPH, SPEC, VERSION
-from platforms.meta import signed_request, webhooks
+from platforms.meta.callbacks import MetaCallbacks
 from platforms.meta.paging import cursor_query, next_cursor
 from platforms.outcome import LimitReading, Ok, Outcome, Rejected
 from platforms.spec import PlatformSpec
@@ -51,7 +48,7 @@ _LASTING_ATTEMPTS = 3
 _LASTING_PAUSE_S = 0.5
 
 
-class Instagram:
+class Instagram(MetaCallbacks):
     """Stateless; one object serves every account and app."""
 
     spec: PlatformSpec = SPEC
@@ -211,20 +208,8 @@ class Instagram:
             return Rejected("not_subscribed", "Instagram did not confirm the webhooks.", answer.readings)
         return Ok(None, answer.readings)
 
-    def handshake(self, app: PlatformApp, query: Mapping[str, str]) -> Handshake | None:
-        return webhooks.handshake(app, query)
-
-    def verify(self, app: PlatformApp, headers: Mapping[str, str], body: bytes) -> bool:
-        return webhooks.verify(app, headers, body)
-
-    def farewell(self, app: PlatformApp, request: str) -> Farewell | None:
-        return signed_request.farewell(app, request)
-
-    def farewell_entry(self, external_id: str, farewell: Farewell) -> RawEntry:
-        return signed_request.entry_of(external_id, farewell)
-
     def split(self, body: bytes) -> list[RawEntry]:
-        return own_webhooks.split(body)
+        return webhooks.split(body)
 
     def parse(self, entry: RawEntry) -> PlatformEvent:
         return events.parse(entry)

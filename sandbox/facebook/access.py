@@ -3,12 +3,13 @@
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox.apps import PlatformApp
 from sandbox.facebook.roles import Roles
 from sandbox.limits import Rule, Window
 from sandbox.meta import errors
+from sandbox.meta.access import credential, percent, why_dead
 from sandbox.meta.errors import Refused
 from sandbox.routing import Operation
 from sandbox.state import State
@@ -80,17 +81,16 @@ class Access:
                     reply = refused.reply
             except Refused as refused:
                 return refused.reply
-            reply.headers["x-app-usage"] = errors.app_usage(_percent(app))
+            reply.headers["x-app-usage"] = errors.app_usage(percent(app))
             shown = kind if not kind.startswith("catalog") else "ads_management"
             reply.headers.setdefault(
-                "x-business-use-case-usage", errors.business_usage(shown, caller.id, _percent(business))
+                "x-business-use-case-usage", errors.business_usage(shown, caller.id, percent(business))
             )
             return reply
 
         return Operation("facebook", hosts, method, template, guarded)
 
     def caller(self, call: Call) -> Caller:
-        """From `access_token` in query or body, or the Authorization header."""
         value = credential(call)
         if not value:
             raise Refused(errors.graph_error(104, "An access token is required to request this resource."))
@@ -113,14 +113,8 @@ class Access:
 
     def why_dead(self, token: AccessToken) -> tuple[str, int] | None:
         """Message and subcode of a token that is no longer good."""
-        if not token.grant.authorised or not self._roles.person_grant(token.grant).authorised:
-            return "Error validating access token: The user has not authorized application.", 458
-        if token.revoked:
-            return "Error validating access token: The session has been invalidated.", 460
-        if token.expires_ms <= self._state.clock.now_ms():
-            self._state.ledger.token_expiries += 1
-            return "Error validating access token: Session has expired.", 463
-        return None
+        person = self._roles.person_grant(token.grant)
+        return why_dead(self._state, token if person.authorised else replace(token, grant=person))
 
     def app_of_token(self, call: Call) -> PlatformApp | None:
         """The app whose `{id}|{secret}` is presented."""
@@ -158,19 +152,9 @@ def limit_reply(kind: str, object_id: str, regain_minutes: int) -> Reply:
     return errors.business_limit(code, shown, object_id, regain_minutes, whom)
 
 
-def credential(call: Call) -> str | None:
-    if "access_token" in call.query:
-        return call.query["access_token"]
-    return call.bearer() or call.fields().get("access_token")
-
-
 def _rule(caller: Caller, kind: str) -> Rule:
     if kind == "pages":
         # 4800 calls a day for each engaged person of the last day; one in a hundred followers is.
         followers = caller.page.followers if caller.page else 1000
         return Rule(4800 * max(10, followers // 100), _DAY_S)
     return Rule({"ads_management": 300 + 40 * 10, "ads_insights": 600 + 400 * 10}.get(kind, 20_000), _HOUR_S)
-
-
-def _percent(window: Window) -> int:
-    return min(100, window.used * 100 // window.limit)

@@ -10,10 +10,11 @@ from urllib.parse import parse_qsl, urlencode
 
 from sandbox.apps import PlatformApp
 from sandbox.clock import iso_z
-from sandbox.facebook.access import GRAPH, Access, Caller, credential
+from sandbox.facebook.access import GRAPH, Access, Caller
 from sandbox.facebook.roles import NEVER_S, USER_PREFIX, Consent, Roles
 from sandbox.ledger import RefreshRow
 from sandbox.meta import errors
+from sandbox.meta.access import credential
 from sandbox.pages import choose_account, problem_page
 from sandbox.routing import Operation
 from sandbox.state import State

@@ -3,7 +3,7 @@
 import re
 
 from sandbox.apps import PlatformApp
-from sandbox.facebook.access import RATE_FAMILIES, Access, credential, limit_reply
+from sandbox.facebook.access import RATE_FAMILIES, Access, limit_reply
 from sandbox.facebook.ads import Ads
 from sandbox.facebook.catalog import Catalogs
 from sandbox.facebook.films import Films
@@ -15,6 +15,7 @@ from sandbox.facebook.roles import USER_PREFIX, Consent, Roles
 from sandbox.facebook.subscriptions import Subscriptions
 from sandbox.facebook.write import Writing
 from sandbox.meta import errors, webhooks
+from sandbox.meta.access import credential
 from sandbox.platform import Issued, Platform
 from sandbox.routing import Routes
 from sandbox.state import State

@@ -7,6 +7,7 @@ from sandbox.apps import PlatformApp
 from sandbox.instagram import errors
 from sandbox.limits import Rule, Window
 from sandbox.meta import errors as graph
+from sandbox.meta.access import credential, percent, why_dead
 from sandbox.meta.errors import Refused
 from sandbox.routing import Operation
 from sandbox.state import State
@@ -51,33 +52,24 @@ class Access:
                     reply = refused.reply
             except Refused as refused:
                 return refused.reply
-            reply.headers["x-app-usage"] = graph.app_usage(_percent(app))
+            reply.headers["x-app-usage"] = graph.app_usage(percent(app))
             reply.headers["x-business-use-case-usage"] = graph.business_usage(
-                "instagram", caller.account.id, _percent(business)
+                "instagram", caller.account.id, percent(business)
             )
             return reply
 
         return Operation("instagram", GRAPH, method, template, guarded)
 
     def caller(self, call: Call) -> Caller:
-        """From `access_token` in query or body, or the Authorization header."""
         value = credential(call)
         if not value:
             raise Refused(graph.graph_error(104, "An access token is required to request this resource."))
         token = self._state.tokens.access(value)
         if token is None or token.grant.platform != "instagram":
             raise Refused(graph.unknown_token())
-        if not token.grant.authorised:
-            raise Refused(
-                graph.bad_token("Error validating access token: The user has not authorized the app.", 458)
-            )
-        if token.revoked:
-            raise Refused(
-                graph.bad_token("Error validating access token: The session is no longer valid.", 460)
-            )
-        if token.expires_ms <= self._state.clock.now_ms():
-            self._state.ledger.token_expiries += 1
-            raise Refused(graph.bad_token("Error validating access token: Session has expired.", 463))
+        wrong = why_dead(self._state, token)
+        if wrong is not None:
+            raise Refused(graph.bad_token(*wrong))
         account = self._state.world.accounts["instagram", token.grant.external_id]
         return Caller(self._state.app_of(token.grant.app_id), account, token)
 
@@ -98,13 +90,3 @@ class Access:
             minutes = -(-(business.ends_ms - now) // 60_000)
             raise Refused(errors.account_limit(caller.account.id, minutes))
         return business, app
-
-
-def credential(call: Call) -> str | None:
-    if "access_token" in call.query:
-        return call.query["access_token"]
-    return call.bearer() or call.fields().get("access_token")
-
-
-def _percent(window: Window) -> int:
-    return min(100, window.used * 100 // window.limit)

@@ -4,12 +4,13 @@ import re
 
 from sandbox.apps import PlatformApp
 from sandbox.instagram import errors
-from sandbox.instagram.access import GRAPH, RATE_FAMILIES, Access, credential
+from sandbox.instagram.access import GRAPH, RATE_FAMILIES, Access
 from sandbox.instagram.oauth import DEFAULT_SCOPES, LONG_LIFETIME_S, TOKEN_PREFIX, OAuth
 from sandbox.instagram.people import KINDS, People
 from sandbox.instagram.read import Reading
 from sandbox.meta import errors as graph
 from sandbox.meta import webhooks
+from sandbox.meta.access import credential
 from sandbox.platform import Issued, Platform
 from sandbox.state import State
 from sandbox.web import Call, Reply
