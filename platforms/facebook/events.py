@@ -117,7 +117,9 @@ def _post(blank: PlatformEvent, value: Json, item: str) -> PlatformEvent:
         return blank  # a draft, or scheduled: it comes again when it is out
     if verb != "add" and verb not in _EDITS:
         return blank
-    what = Happening.CONTENT_CREATED if verb == "add" else Happening.CONTENT_EDITED
+    if verb != "add":
+        # Only named: the entry tells the new words without the files, so the post is read by its id.
+        return replace(blank, what=Happening.CONTENT_EDITED, subject_id=post_id, content_id=post_id)
     content = ContentItem(
         external_id=post_id,
         kind=_POST_KINDS[item],
@@ -127,7 +129,8 @@ def _post(blank: PlatformEvent, value: Json, item: str) -> PlatformEvent:
         published_at=moment_at(value, "created_time"),
         permalink=words_at(mapping(value, "post"), "permalink_url"),
     )
-    return replace(blank, what=what, subject_id=post_id, content_id=post_id, content=content)
+    created = Happening.CONTENT_CREATED
+    return replace(blank, what=created, subject_id=post_id, content_id=post_id, content=content)
 
 
 def _of_others(blank: PlatformEvent, value: Json, item: str, post_id: str) -> PlatformEvent:

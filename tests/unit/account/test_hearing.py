@@ -56,6 +56,14 @@ def test_content_known_already_is_not_announced_again() -> None:
     assert totals(account.content("5")) == (10, 2, 1)
 
 
+def test_an_edit_that_only_names_the_content_has_it_read() -> None:
+    account = account_with(post(5))
+    account.hear(Happening.CONTENT_EDITED, content_id="5", subject_id="5")
+    (read,) = account.waiting(ReadItems)
+    assert read.ids == ("5",)
+    assert account.content("5")["normalizedContent"]["text"] == "post 5"
+
+
 def test_an_edit_supersedes_the_older_ids_of_the_same_piece() -> None:
     account = account_with(post(5))
     account.hear(Happening.CONTENT_EDITED, content=post(6, replaces=("5",)), content_id="6")
