@@ -173,6 +173,7 @@ class Writing:
             None, _NEWEST, lambda c: not c.deleted and c.kind != "story"
         )
         if any(_same(content, message, link) and content.created_ms >= since for content in newest):
+            self._state.ledger.duplicates_refused += 1
             raise Refused(errors.graph_error(506, "(#506) Duplicate status message"))
 
 
