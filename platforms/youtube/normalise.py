@@ -21,7 +21,7 @@ from domain.content import (
     RemarkKind,
     Text,
 )
-from platforms.instagram.captions import caption_text
+from platforms.meta.captions import caption_text
 from platforms.wire import (
     Json,
     account_id_at,
