@@ -49,6 +49,11 @@ GET    /v1/integrations/{platform}/apps             a
 POST   /v1/integrations/{platform}/apps             a
 POST   /v1/integrations/{platform}/connect          amc
 GET    /v1/integrations/{platform}/callback         *
+GET    /v1/integrations/{platform}/choices/{handle} amc
+POST   /v1/integrations/{platform}/choose           amc
+POST   /v1/integrations/{platform}/apps/{app_id}/deauthorize *
+POST   /v1/integrations/{platform}/apps/{app_id}/delete-data *
+GET    /v1/integrations/{platform}/deletions/{code} *
 GET    /v1/accounts                                 amnc
 GET    /v1/accounts/{id}                            amnc
 PATCH  /v1/accounts/{id}                            amc
@@ -96,6 +101,8 @@ GET    /v1/ops/partitions                           o
 GET    /v1/ops/scale                                o
 POST   /v1/ops/scale                                o
 GET    /v1/ops/parked                               o
+GET    /v1/ops/budgets                              o
+PUT    /v1/ops/budgets                              o
 GET    /v1/ops/entities/{kind}/{id}                 a
 POST   /v1/ops/entities/{kind}/{id}/isolate         a
 POST   /v1/ops/entities/{kind}/{id}/release         a
@@ -113,6 +120,8 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/v1/api-keys"): {"name": "sweep"},
     ("POST", "/v1/integrations/{platform}/apps"): {"client_id": "sweep", "client_secret": "sweep"},
     ("POST", "/v1/integrations/{platform}/connect"): {},
+    ("POST", "/v1/integrations/{platform}/choose"): {"handle": "nobody-gave-it", "accounts": ["1"]},
+    ("PUT", "/v1/ops/budgets"): {"budget": "twitter.nobody", "pool": "app", "limit": 1},
     ("PATCH", "/v1/accounts/{id}"): {"commerce_enabled": False},
     ("PATCH", "/v1/content/{content_id}"): {"text": "swept"},
     ("POST", "/v1/publications"): {"accounts": ["{account}"], "text": "swept"},
@@ -177,6 +186,8 @@ async def one_of_everything(world: World, admin: Caller, creator: Caller) -> dic
         "media_id": picture["id"],
         "picture_url": f"{world.settings.sandbox_url}/_sandbox/picture.png",
         "token": "forged",
+        "handle": "nobody-gave-it",
+        "app_id": "nobody",
         "user_id": user["id"],
         "key_id": key["id"],
         "letter_id": letter.id,
@@ -251,13 +262,15 @@ async def test_every_route_with_every_role_and_with_the_ids_of_another_org(world
     for method, path, allowed in sorted(rows(), key=last):
         if allowed == "*" or path == "/v1/auth/revoke":  # revoking is a test of its own, below
             continue
-        names_a_thing = re.search(r"{(?!platform)\w+}", path) is not None
+        names_a_thing = re.search(r"{(?!platform|handle)\w+}", path) is not None
         for role in ROLES:
             letter = {"admin": "a", "manager": "m", "analyst": "n", "creator": "c"}[role]
             if names_a_thing:
                 await expect(role, method, path, foreign, 404)
             if letter not in allowed:
                 await expect(role, method, path, own, 403)
+            elif "/cho" in path:  # nobody gave out the handle
+                await expect(role, method, path, own, 400, 404)
             elif method in ("GET", "HEAD"):
                 await expect(role, method, path, own, 200)
             else:  # 409: what an earlier role did stands in the way
