@@ -125,6 +125,7 @@ BODIES: dict[tuple[str, str], Json] = {
     ("PATCH", "/v1/accounts/{id}"): {"commerce_enabled": False},
     ("PATCH", "/v1/content/{content_id}"): {"text": "swept"},
     ("POST", "/v1/publications"): {"accounts": ["{account}"], "text": "swept"},
+    ("POST", "/v1/media/fetch"): {"url": "{picture_url}"},
     ("POST", "/v1/campaigns"): {"name": "sweep", "budget": {"total_minor": 1, "currency": "EUR"}},
     ("PATCH", "/v1/campaigns/{id}"): {"description": "swept"},
     ("POST", "/v1/campaigns/{id}/costs"): {"amount_minor": 1},
