@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.campaign.members import MEMBERS, member_document
 from actors.runtime.entity import TICK, Message, SideRef, SideView, SideWrite, Turn
+from actors.runtime.urgency import Urgency
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Event, EventType
 from domain.fields import Fields, check_version
@@ -77,6 +78,9 @@ class LinkEntity:
 
     def due(self, state: Link) -> datetime | None:
         return None
+
+    def urgency(self, state: Link) -> Urgency:
+        return Urgency.SCHEDULED
 
     def snapshot(self, key: EntityKey, state: Link) -> None:
         return None

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from actors.runtime.entity import TICK, Message, SideRef, SideView, Turn
+from actors.runtime.urgency import Urgency
 from domain.attribution import CLOCK_SKEW, Attribution, attribute
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Event, EventType
@@ -110,6 +111,9 @@ class TransactionEntity:
 
     def due(self, state: Transaction) -> datetime | None:
         return None
+
+    def urgency(self, state: Transaction) -> Urgency:
+        return Urgency.SCHEDULED
 
     def snapshot(self, key: EntityKey, state: Transaction) -> None:
         return None

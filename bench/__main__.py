@@ -29,6 +29,10 @@ BENCHMARKS = {
     "freshness": "bench.freshness:freshness",
     "overload": "bench.overload:overload",
     "budgets": "bench.budgets:budgets",
+    "density": "bench.density:density",
+    "activation": "bench.activation:activation",
+    "events": "bench.events:events",
+    "coldstart": "bench.coldstart:coldstart",
 }
 """Name -> module and function. The module has `Options`, whose fields are the command line's options, and
 `SMALL`, the options of the smallest form."""

@@ -9,6 +9,9 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import orjson
 
 _PR_SET_CHILD_SUBREAPER = 36
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -107,3 +110,12 @@ def descendants(root: int) -> Iterator[int]:
         pid = waiting.pop()
         yield pid
         waiting += children[pid]
+
+
+def json_of(module: str, *arguments: object) -> Any:
+    """What a module of ours prints as its last line, run in a fresh process."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise NotStarted(f"{module} failed:\n" + "\n".join(done.stderr.splitlines()[-10:]))
+    return orjson.loads(done.stdout.splitlines()[-1])

@@ -63,6 +63,8 @@ class Tally:
         if not self.since and not self.folded:
             return self.base
         moved = self.moved()
+        if not moved:
+            return self.base
         values: dict[str, int | None] = {}
         for metric in METRICS:
             base = getattr(self.base, metric)

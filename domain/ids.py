@@ -2,11 +2,14 @@
 
 import re
 import secrets
+from base64 import b32encode
 from binascii import crc32
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
+# Base 32 without the letters that are taken for digits or each other.
+_READABLE = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
 _SAFE = re.compile(r"[A-Za-z0-9_.@-]{1,128}")
 
 
@@ -92,5 +95,4 @@ def external_partition(platform: str, external_id: str, count: int) -> int:
 
 def new_id(prefix: str) -> str:
     """A random id such as `cmp_8f3k...`: 80 random bits, safe in URLs and actor names."""
-    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
-    return f"{prefix}_" + "".join(secrets.choice(alphabet) for _ in range(16))
+    return f"{prefix}_{b32encode(secrets.token_bytes(10)).translate(_READABLE).decode()}"

@@ -42,8 +42,9 @@ class EntityStore(Protocol):
 
     async def due(
         self, kind: Kind, partition: int, before: datetime, limit: int
-    ) -> list[tuple[datetime, str]]:
-        """(next_due_at, id) of the earliest due entities of a partition, ascending."""
+    ) -> list[tuple[datetime, str, int]]:
+        """(next_due_at, id, urgency) of the earliest due entities of a partition, ascending, in one query;
+        urgency 0 where none is stored."""
         ...
 
     async def page(self, kind: Kind, org: str, limit: int, after: Cursor | None = None) -> Page:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from sys import intern
 from typing import Any
 
 from actors.account import access, errands, work
-from actors.account.state import AccountState, Errand, Status, Token
+from actors.account.state import AccountState, Errand, Status, Token, shared
 from domain.budget import Priority
 from domain.ids import AccountId
 from platforms.spec import PlatformSpec
@@ -42,14 +43,14 @@ def connected(
         data_access_until=access.data_access_end(spec, data.get("data_access_in_s"), now),
     )
     new = AccountState(
-        org=id_.org,
-        platform=id_.platform,
+        org=intern(id_.org),
+        platform=spec.name,
         external_id=id_.external_id,
-        user_id=data["user_id"],
+        user_id=intern(data["user_id"]),
         app_id=data["app_id"],
         status=Status.CONNECTED,
         token=token,
-        scopes=tuple(data["scopes"]),
+        scopes=shared(data["scopes"]),
         profile=profile_fields(data["profile"]),
         created_at=now,
         updated_at=now,

@@ -17,6 +17,7 @@ from actors.account.publication import PUBLICATIONS, Action
 from actors.account.state import AccountState, Config, Errand, Mode, Status, Wish, dump, load
 from actors.account.view import view
 from actors.runtime.entity import Effect, Message, SideRef, SideView, Turn
+from actors.runtime.urgency import Urgency
 from domain.budget import Priority
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Event, EventType
@@ -77,6 +78,12 @@ class AccountEntity:
         if state.status in (Status.CONNECTED, Status.PAUSED):
             times.append(access.wake_at(state, spec, state.updated_at))
         return min((t for t in times if t is not None), default=None)
+
+    def urgency(self, state: AccountState) -> Urgency:
+        due = self.due(state)
+        if state.publications and publishing.wake_at(state, state.updated_at) == due:
+            return Urgency.PUBLISH
+        return work.urgency(state, self._spec(state), due)
 
     def reads(self, key: EntityKey, state: State, message: Message) -> Sequence[SideRef]:
         late = publishing.shown(state, message.name) if state is not None else ()

@@ -1,13 +1,18 @@
 """The state of one connected account and its document (D7: social_accounts)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from sys import intern
+from typing import Any, TypeVar
 
 from actors.account.publication import Publication, record_in, record_out
 from domain.budget import Priority, Window
 from storage.records import Document
+
+V = TypeVar("V")
 
 
 class Status(StrEnum):
@@ -227,13 +232,15 @@ def dump(s: AccountState) -> Document:
 
 
 def load(d: Document) -> AccountState:
+    """What many accounts have in common (org, scopes, configuration, the names of lists and windows) is one
+    object for all that are loaded."""
     c, config = d["accessCredentials"], d["integrationConfig"]
     return AccountState(
-        org=d["org"],
-        platform=d["platform"],
+        org=intern(d["org"]),
+        platform=intern(d["platform"]),
         external_id=d["externalAccountId"],
-        user_id=d["userId"],
-        app_id=d["appId"],
+        user_id=intern(d["userId"]),
+        app_id=intern(d["appId"]),
         status=Status(d["status"]),
         reason=d["statusReason"],
         token=Token(
@@ -252,9 +259,9 @@ def load(d: Document) -> AccountState:
             data_access_until=c.get("dataAccessUntil"),
             data_access_ending=c.get("dataAccessEnding", False),
         ),
-        scopes=tuple(c["scope"]),
-        profile=d["profile"],
-        config=Config(
+        scopes=shared(c["scope"]),
+        profile=_named(d["profile"].items()),
+        config=_config(
             config["autoSync"],
             config["syncFrequency"],
             tuple(config["contentTypes"]),
@@ -264,20 +271,37 @@ def load(d: Document) -> AccountState:
         updated_at=d["updatedAt"],
         last_sync_at=d["lastSyncAt"],
         intent=Intent(**d["intent"]) if d["intent"] else None,
-        budget={f: Window(*w) for f, w in d["budget"].items()},
-        sources={name: Source(**x) for name, x in d["sources"].items()},
+        budget=_named((f, Window(*w)) for f, w in d["budget"].items()),
+        sources=_named((name, Source(**x)) for name, x in d["sources"].items()),
         job=_job_in(d["job"]) if d["job"] else None,
         shelved=tuple(_job_in(job) for job in d["shelved"]),
         wishes=tuple(_wish_in(w) for w in d["wishes"]),
         reread={id_: at for id_, at in d["reread"]},
         errands={Errand(name): _owed_in(owed) for name, owed in d["errands"].items()},
         publications=tuple(record_in(p) for p in d.get("publications", ())),
-        counters=d["counters"],
+        counters=_named(d["counters"].items()),
         replay_at=d["replayAt"],
         subscribed=d["subscribed"],
         not_subscribed=d["notSubscribed"],
         resubscribe_at=d.get("resubscribeAt"),
     )
+
+
+def shared(words: Iterable[str]) -> tuple[str, ...]:
+    """The words as a tuple that is the same object for everybody who has the same ones."""
+    return _one_of_each(tuple(words))
+
+
+@lru_cache(1000)
+def _one_of_each(words: tuple[str, ...]) -> tuple[str, ...]:
+    return words
+
+
+_config = lru_cache(1000)(Config)
+
+
+def _named(pairs: Iterable[tuple[str, V]]) -> dict[str, V]:
+    return {intern(name): value for name, value in pairs}
 
 
 def _fields(record: Source | Job | Wish | Owed) -> Document:

@@ -14,6 +14,7 @@ from actors.account import budgets
 from actors.account.effects import ChooseRecheck, FetchPage, ReadItems
 from actors.account.state import AccountState, Call, Job, Mode, Source, Status, Wish
 from actors.runtime.entity import Effect
+from actors.runtime.urgency import Urgency
 from domain.budget import Priority
 from domain.tokens import backoff
 from platforms.spec import ContentSource, PlatformSpec
@@ -152,6 +153,26 @@ def wake_at(state: AccountState, spec: PlatformSpec) -> datetime | None:
         known = (state.sources.get(source.name) for source in spec.sources)
         times += [k.next_run_at for k in known if k and k.next_run_at]
     return min(times, default=None)
+
+
+def urgency(state: AccountState, spec: PlatformSpec, due: datetime | None) -> Urgency:
+    """Of the wake-up at `due`: the class of the work that is first, or of the job that is under way."""
+    job = state.job if state.status is Status.CONNECTED else None
+    mine = wake_at(state, spec)
+    if job is not None and (job.priority < Priority.SCHEDULED or mine == due):
+        return _URGENCY[job.priority]
+    if mine is None or mine != due:
+        return Urgency.WEBHOOK if state.errands or state.replay_at == due else Urgency.REFRESH
+    return Urgency.WEBHOOK if due in state.reread.values() else Urgency.SCHEDULED
+
+
+_URGENCY = {
+    Priority.PERSON: Urgency.PERSON,
+    Priority.PUBLISH: Urgency.PUBLISH,
+    Priority.WEBHOOK: Urgency.WEBHOOK,
+    Priority.SCHEDULED: Urgency.SCHEDULED,
+    Priority.BACKFILL: Urgency.BACKFILL,
+}
 
 
 def _schedule(state: AccountState, spec: PlatformSpec, now: datetime) -> AccountState:

@@ -14,6 +14,7 @@ from typing import Any
 
 from actors.budget.state import BudgetState, Seen, dump, load
 from actors.runtime.entity import Message, SideRef, SideView, Turn
+from actors.runtime.urgency import Urgency
 from domain.budget import Priority
 from domain.errors import Invalid, NotFound
 from domain.ids import EntityKey, Kind
@@ -55,6 +56,9 @@ class BudgetEntity:
         times = [lease.until for pool in state.pools.values() for lease in pool.leases.values()]
         times += [pool.resets_at for pool in state.pools.values() if pool.resets_at is not None]
         return min(times, default=None)
+
+    def urgency(self, state: BudgetState) -> Urgency:
+        return Urgency.SAVE  # it makes no call
 
     def apply(
         self, key: EntityKey, state: BudgetState | None, message: Message, now: datetime, side: SideView

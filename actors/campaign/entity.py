@@ -11,6 +11,7 @@ from actors.campaign.reading import MAX_MEMBERS, changed_fields, created, named_
 from actors.campaign.state import Campaign, dump, load
 from actors.campaign.view import SNAPSHOT_ROWS, VIEW_ROWS, campaign_view, performance_view
 from actors.runtime.entity import TICK, Message, SideRef, SideView, SideWrite, Turn
+from actors.runtime.urgency import Urgency
 from domain.attribution import CLOCK_SKEW
 from domain.campaigns import CampaignStatus, PromotionCode, next_status
 from domain.errors import Conflict, Invalid, NotFound, RookeryError
@@ -66,6 +67,9 @@ class CampaignEntity:
         if state.status.live:
             return state.schedule.end
         return None if state.closed else state.counts_until
+
+    def urgency(self, state: Campaign) -> Urgency:
+        return Urgency.SCHEDULED
 
     def reads(self, key: EntityKey, state: Campaign | None, message: Message) -> Sequence[SideRef]:
         """Who owns the promotion codes, wherever this message may make them ours."""

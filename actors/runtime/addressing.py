@@ -1,7 +1,7 @@
 """From a mailbox entry to the entities it concerns and the message each gets."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from actors.runtime.entity import Message
 from actors.runtime.envelope import Envelope
@@ -28,9 +28,20 @@ class Addressing:
         self._connections: OrderedDict[str, tuple[str, ...]] = OrderedDict()
         self._changes = 0
 
+    def __len__(self) -> int:
+        """External accounts whose connections are remembered."""
+        return len(self._connections)
+
     def forget_all(self) -> None:
         self._changes += 1
         self._connections.clear()
+
+    def forget(self, keys: Iterable[EntityKey]) -> None:
+        """These are not in memory any more: nothing is kept of them here either."""
+        for key in keys:
+            if key.kind is Kind.ACCOUNT:
+                account = AccountId.parse(key.id)
+                self._connections.pop(f"{account.platform}:{account.external_id}", None)
 
     def connected(self, account: AccountId) -> None:
         """A connection came into being: the next look-up must see it, and one under way may not have."""

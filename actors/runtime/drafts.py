@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.runtime.activation import Activation, Placement, to_document
 from actors.runtime.entity import TICK, Effect, Entity, Message, SideRef, SideWrite, Turn
+from actors.runtime.urgency import Urgency
 from actors.runtime.verdicts import FLUSH_NAME, RUNTIME_NAMES, SKIP_NAME, Fate, Item, Saved, Verdict
 from domain.errors import RookeryError
 from domain.events import cloud_event
@@ -81,8 +82,8 @@ class Draft:
             self._dirty = self._state is not None
             return self._aside(message.data["reason"])
         if message.name == FLUSH_NAME:
-            owed = bool(self.runtime.outbox or self.runtime.sides)
-            self._dirty = self._dirty or (self._state is not None and owed)
+            owed = self.activation.owes_save or self.runtime.outbox or self.runtime.sides
+            self._dirty = self._dirty or (self._state is not None and bool(owed))
             return Verdict(Fate.APPLIED)
         if message is TICK and self._state is None:
             return Verdict(Fate.APPLIED)
@@ -117,7 +118,7 @@ class Draft:
                 return None
             reason = self.runtime.why_aside(item.position)
             return Verdict(Fate.KNOWN) if reason is None else self._aside(reason)
-        if item.outcome is not None and item.outcome in self.runtime.outcomes:
+        if item.outcome is not None and self.runtime.knows_outcome(item.outcome):
             return Verdict(Fate.KNOWN)
         if item.message.id is not None and (answer := self.runtime.answer_to(item.message.id)) is not None:
             return Verdict(Fate.KNOWN, reply=answer)
@@ -168,31 +169,34 @@ class Draft:
         rev = Rev(epoch, version).packed()
         self.runtime = replace(
             self.runtime,
-            outbox=(*self.activation.unpublished, *self._events),
+            outbox=(*self.activation.runtime.outbox, *self._events),
             sides=tuple((w.collection, w.document | {"rev": rev}) for w in self._side.values()),
             epoch=epoch,
         )
         try:
-            due = self._entity.due(self._state)
-            if self.runtime.outbox or self.runtime.sides:
-                due = min(due, now + OUTBOX_RECHECK) if due else now + OUTBOX_RECHECK
+            due, urgency = self._entity.due(self._state), self._entity.urgency(self._state)
+            recheck_at = now + OUTBOX_RECHECK
+            if (self.runtime.outbox or self.runtime.sides) and (due is None or recheck_at < due):
+                due, urgency = recheck_at, Urgency.SAVE
             self._snapshot = self._entity.snapshot(self._key, self._state) if self._changed else None
-            document = to_document(
-                self._key, self._entity, self._state, self.runtime, version, partition, due
-            )
+            document = to_document(self._key, self._entity, self._state, self.runtime, version, due)
+            document |= {"partition": partition, "urgency": int(urgency)}
         except Exception as error:
             self._undo(Fate.FAILED, error)
             return None
         return Save(document, self.activation.version)
 
     def settle(self, save: Save, outcome: SaveOutcome) -> bool:
-        """True when it was saved: the activation is now what the document says."""
+        """What became of the save, once its side documents are written. True when it was saved: the
+        activation is now what the document says."""
         match outcome:
             case SaveOutcome.SAVED:
                 activation = self.activation
                 activation.state, activation.runtime = self._state, self.runtime
-                activation.version, activation.published = save.expected + 1, 0
+                activation.version, activation.owes_save = save.expected + 1, False
                 activation.next_due_at = save.document["next_due_at"]
+                activation.urgency = save.document["urgency"]
+                activation.sides_written()
                 return True
             case SaveOutcome.CONFLICT:
                 self._undo(Fate.LOST_RACE)
@@ -209,7 +213,8 @@ class Draft:
     def saved(self) -> Saved:
         """What may happen now that everything of this draft is saved."""
         org = self._entity.org(self._state) if self._state is not None else ""
-        return Saved(self._key, tuple(self.effects), self._snapshot, org, self.activation.next_due_at)
+        due, urgency = self.activation.next_due_at, self.activation.urgency
+        return Saved(self._key, tuple(self.effects), self._snapshot, org, due, urgency)
 
     @property
     def applied(self) -> int:

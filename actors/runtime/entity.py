@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from actors.runtime.urgency import Urgency
 from domain.events import Event
 from domain.ids import EntityKey, Kind
 from storage.records import Document
@@ -93,6 +94,10 @@ class Entity(Protocol[S]):
 
     def due(self, state: S) -> datetime | None:
         """When this entity wants a TICK next."""
+        ...
+
+    def urgency(self, state: S) -> Urgency:
+        """What that TICK is for. Kinds without platform calls answer SCHEDULED."""
         ...
 
     def view(self, key: EntityKey, state: S) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import structlog
 
 from actors.budget.leases import Leases
 from actors.runtime.activation import Placement
+from actors.runtime.activations import SWEEP
 from actors.runtime.addressing import Addressing
 from actors.runtime.entity import TICK, Effect, Message
 from actors.runtime.failpoints import Failpoint
@@ -202,6 +203,7 @@ class Host:
             "partitions": sorted(self.ownership.held),
             "releasing": sorted(self._partitions.suspended),
             "activations": len(self.owner.turns.active),
+            "resting": self.owner.turns.active.resting,
             "applied": self.owner.turns.applied,
             "dedicated": sorted(str(k) for k in self.dedicated),
             "held": self.mail.held,
@@ -261,8 +263,9 @@ class Host:
         return step
 
     async def _passivate(self) -> float:
-        self.owner.turns.active.passivate(IDLE_S)
-        return 5.0
+        rested, forgotten = self.owner.turns.active.passivate(IDLE_S)
+        self._addressing.forget(forgotten)
+        return 0.05 if SWEEP in (rested, len(forgotten)) else 2.0
 
     # -- moves --------------------------------------------------------------------------------------
     async def take(self, partition: int) -> bool:

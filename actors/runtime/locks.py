@@ -11,6 +11,9 @@ class TurnLocks:
     def __init__(self) -> None:
         self._locks: dict[EntityKey, tuple[asyncio.Lock, int]] = {}
 
+    def __len__(self) -> int:
+        return len(self._locks)
+
     def is_held(self, key: EntityKey) -> bool:
         return key in self._locks
 

@@ -31,7 +31,7 @@ class Outbox:
         events = [
             (topic_of(EventType(e["type"].split(".", 1)[1])).value, e["org"], self._seal_event(e))
             for a in activations
-            for e in a.unpublished
+            for e in a.runtime.outbox
         ]
         if not events:
             return
@@ -41,5 +41,5 @@ class Outbox:
             log.warning("outbox.publish_failed", events=len(events), reason=str(unavailable))
             return
         for activation in activations:
-            activation.published = len(activation.runtime.outbox)
+            activation.published()
         self._failpoints.hit(Failpoint.EVENTS_PUBLISHED)

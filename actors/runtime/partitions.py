@@ -218,7 +218,7 @@ class Partitions:
         ever = self._parts.clock.now().replace(year=9999)
         while True:
             try:
-                for _, id_ in await self._parts.store.due(Kind.ACCOUNT, partition, ever, RECONCILED):
+                for _, id_, _ in await self._parts.store.due(Kind.ACCOUNT, partition, ever, RECONCILED):
                     await self._reconcile_one(EntityKey(Kind.ACCOUNT, id_))
                 last = await self._parts.mailboxes.last_ids(streams_of(partition))
                 claim = self._ownership.held.get(partition)

@@ -62,6 +62,7 @@ class Saved:
     snapshot: dict[str, Any] | None
     org: str
     next_due_at: datetime | None
+    urgency: int  # of the tick at that time
 
 
 SKIP_NAME = "$skip"

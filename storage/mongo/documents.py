@@ -87,9 +87,17 @@ async def newest_first(
 
 
 async def oldest_first(
-    collection: Collection, where: Mapping[str, Any], by: Sequence[str], limit: int
+    collection: Collection,
+    where: Mapping[str, Any],
+    by: Sequence[str],
+    limit: int,
+    fields: Sequence[str] | None = None,
 ) -> list[Document]:
-    """The first documents by ascending `by`."""
+    """The first documents by ascending `by`, whole or just some `fields`."""
     with guard():
-        cursor = collection.find(dict(where)).sort([(name, ASCENDING) for name in by]).limit(limit)
+        cursor = (
+            collection.find(dict(where), fields and dict.fromkeys(fields, 1))
+            .sort([(name, ASCENDING) for name in by])
+            .limit(limit)
+        )
         return await cursor.to_list(None)

@@ -109,12 +109,13 @@ class MongoEntityStore:
 
     async def due(
         self, kind: Kind, partition: int, before: datetime, limit: int
-    ) -> list[tuple[datetime, str]]:
+    ) -> list[tuple[datetime, str, int]]:
         # For the embedded server: without the lower bound it reads every entity that is never due (null),
         # and a $lte that more index fields follow misses what is equal.
         where = {"partition": partition, "next_due_at": {"$gte": _LONG_AGO, "$lt": before + _TICK}}
-        documents = await oldest_first(self._collections[kind], where, ("next_due_at", "_id"), limit)
-        return [(document["next_due_at"], document["_id"]) for document in documents]
+        wanted = ("next_due_at", "_id", "urgency")
+        documents = await oldest_first(self._collections[kind], where, wanted[:2], limit, wanted)
+        return [(d["next_due_at"], d["_id"], d.get("urgency", 0)) for d in documents]
 
     async def page(self, kind: Kind, org: str, limit: int, after: Cursor | None = None) -> Page:
         return await newest_first(self._collections[kind], {"org": org}, "createdAt", limit, after)

@@ -130,7 +130,8 @@ async def test_due_is_ascending_within_partition_and_time(stores: Stores) -> Non
     seconds = {"late": 61, "exact": 60, "b": 5, "a": 5, "z": -900, "never": None}
     await save_all(stores, due("x", 1, 8), *(due(name, at) for name, at in seconds.items()))
     found = await stores.entities.due(Kind.CAMPAIGN, 7, T0 + timedelta(seconds=60), 10)
-    assert [name for _, name in found] == ["z", "a", "b", "exact"]
+    assert [name for _, name, _ in found] == ["z", "a", "b", "exact"]
+    assert {urgency for _, _, urgency in found} == {0}
     assert found[1][0] == T0 + timedelta(seconds=5)
     assert await stores.entities.due(Kind.CAMPAIGN, 7, T0 + timedelta(seconds=60), 2) == found[:2]
     assert await stores.entities.due(Kind.ACCOUNT, 7, T0 + timedelta(seconds=60), 2) == []

@@ -81,9 +81,9 @@ class FakeEntityStore:
 
     async def due(
         self, kind: Kind, partition: int, before: datetime, limit: int
-    ) -> list[tuple[datetime, str]]:
+    ) -> list[tuple[datetime, str, int]]:
         return sorted(
-            (document["next_due_at"], document["_id"])
+            (document["next_due_at"], document["_id"], document.get("urgency", 0))
             for document in self._all(kind)
             if document["partition"] == partition
             and document["next_due_at"] is not None

@@ -69,7 +69,8 @@ class InProcessOwners:
         reply = (turn.reply or {}) | {"version": found.version + turn.changed}
         if turn.changed:
             runtime = found.runtime.with_answer(message.id, reply) if message.id else found.runtime
-            document = to_document(key, entity, turn.state, runtime, found.version + 1, 0, None)
+            document = to_document(key, entity, turn.state, runtime, found.version + 1, None)
+            document["partition"] = 0
             outcome = await self._store.save_many({key: Save(document, found.version)})
             assert outcome[key] is SaveOutcome.SAVED
             for write in turn.side:

@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.account.effects import ReplayParked
 from actors.runtime.entity import Effect, Message, SideRef, SideView, SideWrite, Turn
+from actors.runtime.urgency import Urgency
 from domain.errors import Invalid, NotFound
 from domain.events import Event, EventType
 from domain.ids import EntityKey, Kind
@@ -102,6 +103,9 @@ class Counting:
 
     def due(self, state: Count) -> datetime | None:
         return state.due
+
+    def urgency(self, state: Count) -> Urgency:
+        return Urgency.SCHEDULED
 
     def view(self, key: EntityKey, state: Count) -> dict[str, Any]:
         return {"total": state.total, "ticks": state.ticks}

@@ -1,0 +1,125 @@
+"""Webhook events per second on one core: opened, parsed, normalised, applied, and made into what is to be
+saved and published, before the stores.
+
+No I/O. Batches are as the mail loop gives them to the turns: entries of many accounts, a few for each. What
+is saved and published is made in full: the entity's document as BSON, its side documents, its sealed events.
+"""
+
+import asyncio
+import cProfile
+import pstats
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import bson
+
+from actors.account.documents import CONTENT, REMARKS
+from actors.runtime.activation import Activation
+from actors.runtime.drafts import Draft
+from actors.runtime.verdicts import Item
+from bench.colony import PARTITIONS, WEBHOOKS, Colony, account
+from bench.platform import APP, webhook
+from bench.results import Result, Spoiled
+from domain.ids import AccountId, EntityKey
+from storage.records import Document, Entry, Save, StreamId
+
+TARGET = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    accounts: int = 100
+    each: int = 5  # events of an account in one batch
+    rounds: int = 20
+
+
+SMALL = Options(accounts=10, rounds=3)
+
+
+def events(options: Options) -> Result:
+    rounds = asyncio.run(_rounds(options))
+    per_second = sorted(rounds)[len(rounds) // 2]
+    return Result(
+        name="events",
+        title="Webhook events applied, before the stores",
+        command="python -m bench events",
+        unit="events/s/core",
+        ours=round(per_second, 1),
+        theirs=None,
+        ratio=None,
+        detail={"rounds_per_second": [round(r) for r in rounds], **asdict(options)},
+        target=float(TARGET),
+    )
+
+
+async def _rounds(options: Options) -> list[float]:
+    """Events per second of CPU time, round by round. In between, and not counted, everything is saved and the
+    accounts read again what the events left in doubt."""
+    colony = Colony()
+    await colony.begin()
+    accounts = [account(n) for n in range(options.accounts)]
+    await colony.live(accounts)
+    rounds = []
+    for n in range(options.rounds):
+        first = WEBHOOKS + n * options.each
+        entries = _entries(colony, accounts, range(first, first + options.each))
+        found = [await colony.host.owner.turns.activation(a.key) for a in accounts]
+        activations = {a.key: a for a in found if a is not None}
+        known = {d["_id"]: d for name in (CONTENT, REMARKS) for d in colony.sides.all(name)}
+        begun = time.process_time()
+        drafts = apply(colony, activations, known, entries)
+        rounds.append(len(entries) / (time.process_time() - begun))
+        await colony.save(drafts)
+        await colony.settle(accounts)
+    return rounds
+
+
+def _entries(colony: Colony, accounts: list[AccountId], numbers: range) -> list[tuple[AccountId, Entry]]:
+    entries = []
+    for n in numbers:
+        for one in accounts:
+            body = webhook(one.platform, one.external_id, n, colony.clock.now().timestamp())
+            for raw in colony.platforms[one.platform].split(body):
+                stream, mail = colony.envelope.webhook_mail(one.platform, APP, raw)
+                position = StreamId(int(colony.clock.now().timestamp() * 1000), n)
+                entries.append((one, Entry(stream, position, mail)))
+    return entries
+
+
+def apply(
+    colony: Colony,
+    activations: Mapping[EntityKey, Activation[Any]],
+    known: Mapping[str, Document],
+    entries: Sequence[tuple[AccountId, Entry]],
+) -> list[tuple[Draft, Save]]:
+    """What a batch does between its read and its save."""
+    work: dict[EntityKey, list[Item]] = {}
+    for one, entry in entries:
+        for key, message in colony.addressing.messages(entry, [str(one)]).items():
+            work.setdefault(key, []).append(Item(message, entry.id))
+    drafts = [Draft(colony.entity, activations[key], items) for key, items in work.items()]
+    view = {ref: known[ref.id] for draft in drafts for ref in draft.reads() if ref.id in known}
+    now = colony.clock.now()
+    saved = []
+    for draft in drafts:
+        draft.apply(view, now)
+        key = draft.activation.key
+        save = draft.save(1, key.partition(PARTITIONS), now)
+        if save is None or draft.applied != len(work[key]):
+            raise Spoiled(f"Not all events of {key} were applied.")
+        bson.encode(save.document)
+        for event in draft.runtime.outbox:
+            colony.envelope.seal_event(event)
+        saved.append((draft, save))
+    return saved
+
+
+def profile(options: Options) -> None:
+    """Where the time goes, for people: `python -c "from bench.events import *; profile(Options())"`."""
+    profiler = cProfile.Profile()
+    real = globals()["apply"]
+    globals()["apply"] = lambda *arguments: profiler.runcall(real, *arguments)
+    asyncio.run(_rounds(options))
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(30)
