@@ -76,7 +76,7 @@ def coldstart(options: Options) -> Result:
     known_s = seen["known_s"]
     return Result(
         name="coldstart",
-        title="All due work of 100,000 accounts known and ranked after a stop of an hour; one host",
+        title=f"{options.accounts:,} accounts due since an hour known and ranked by one host",
         command="python -m bench coldstart",
         unit="s",
         ours=round(known_s, 2),

@@ -57,8 +57,8 @@ def density(options: Options) -> Result:
         detail=detail,
         target=5000.0,
         rows=[
-            Row("private memory per live account", "bytes", round(ours), round(theirs), target=4096.0),
-            Row("of accounts that were busy within 15 s", "bytes", round(ours_awake), round(theirs)),
+            Row("private memory per live account", "bytes", round(ours), target=4096.0),
+            Row("of accounts that were busy within 15 s", "bytes", round(ours_awake)),
         ],
     )
 

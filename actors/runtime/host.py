@@ -25,6 +25,7 @@ from actors.runtime.ownership import CHECK_INTERVAL_S, Ownership
 from actors.runtime.partitions import Partitions
 from actors.runtime.ports import Owners
 from actors.runtime.tasks import Tasks
+from actors.runtime.urgency import Urgency
 from actors.runtime.verdicts import Elsewhere, NotOwner
 from domain.errors import Busy, RookeryError
 from domain.ids import AccountId, EntityKey, Kind
@@ -240,11 +241,13 @@ class Host:
     async def _tick(self) -> float:
         if self.draining:
             return CHECK_INTERVAL_S
-        for key in await self.owner.tick():
+        # Not everything is ranked yet: one of each class, and the document server is left to the looks.
+        few = not self._partitions.looked_up
+        for key in await self.owner.tick(len(Urgency)) if few else await self.owner.tick():
             self.dedicated.add(key)
             self.tasks.spawn(self._tick_dedicated(key), f"tick:{key}")
         self._forwarder.offer_back()
-        return 0.1
+        return 1.0 if few else 0.1
 
     async def _tick_dedicated(self, key: EntityKey) -> None:
         """An actor ticks itself; this starts it again after a crash, when something came due."""

@@ -181,11 +181,12 @@ class Owner:
             await asyncio.sleep(0.1)
         raise Busy("entity_busy", "The entity is waiting for its platform: try again in a moment.")
 
-    async def tick(self) -> list[EntityKey]:
-        """Wake what is due, as one batch; answers the keys that live elsewhere."""
+    async def tick(self, calls: int = TICK_BATCH) -> list[EntityKey]:
+        """Wake what is due, as one batch, at most `calls` of it for calls to platforms; answers the keys that
+        live elsewhere."""
         keys = [
             key
-            for key in self.reminders.pop_due(TICK_BATCH, await self._startable())
+            for key in self.reminders.pop_due(TICK_BATCH, await self._startable(calls))
             if self._ticks_failed.get(key, 0) < TICK_FAILURES
         ]
         if not keys:
@@ -203,10 +204,10 @@ class Owner:
                 self._ticks_failed.pop(key, None)
         return elsewhere
 
-    async def _startable(self) -> int:
+    async def _startable(self, at_most: int) -> int:
         """How many entities may be woken for calls now: `STARTS_PER_S` on the average. The commands of people
         and webhooks are not held up by this."""
-        room = UNDER_WAY - sum(self.effects.in_flight.values())
+        room = min(at_most, UNDER_WAY - sum(self.effects.in_flight.values()))
         started = 0
         while started < min(room, self.reminders.waiting()) and self._starts.has_capacity():
             await self._starts.acquire()

@@ -84,6 +84,11 @@ class Partitions:
             if partition in held:
                 await self._ownership.note_high(held[partition], applied, held[partition].generation)
 
+    @property
+    def looked_up(self) -> bool:
+        """Whether the reminders of everything begun are known."""
+        return all(self._scans.values())
+
     # -- moves --------------------------------------------------------------------------------------
     async def take(self, partition: int) -> bool:
         """Claim what was just assigned here, without waiting for the next check."""
