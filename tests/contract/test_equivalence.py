@@ -111,7 +111,7 @@ class Owner:
                     self._watermarks[account] = entry.id
                     self.applied.setdefault(account, []).append(int(entry.mail.event_id))
             self._positions[stream] = entries[-1].id
-            await self._mailboxes.delete(entries)
+            await self._mailboxes.delete(entries, {int(e.stream.split(":")[2]): 1 for e in entries})
         return bool(found)
 
     def restart(self) -> None:

@@ -71,7 +71,7 @@ class Surroundings:
             message = self.envelope.open_mail(entry.mail)
             assert isinstance(message, Message)
             found.append((message.name, message.data, message.id))
-            await self.mailboxes.delete([entry])
+            await self.mailboxes.delete([entry], {0: 1})
         return found
 
 

@@ -34,7 +34,7 @@ def test_publishing_again_is_the_same_event_and_another_is_not() -> None:
 def test_every_event_is_on_the_topic_of_its_subject(event_type: EventType) -> None:
     prefixes = {
         Topic.SOCIAL: ("SocialAccount",),
-        Topic.CONTENT: ("Content", "Remark"),
+        Topic.CONTENT: ("Content", "Remark", "Publication"),
         Topic.CAMPAIGN: ("Campaign",),
         Topic.COMMERCE: ("Link", "Transaction"),
     }
