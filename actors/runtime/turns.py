@@ -190,15 +190,23 @@ class Turns:
     async def _save(self, drafts: Mapping[EntityKey, Draft]) -> None:
         now = self._clock.now()
         saves: dict[EntityKey, Save] = {}
+        outlived: dict[EntityKey, SaveOutcome] = {}
         for key, draft in drafts.items():
             epoch = self._epoch_of(key)
             if epoch is None:
                 raise NotOwner(str(key))
+            if epoch < draft.runtime.epoch:
+                # A later claim wrote it, so ours is lost, whatever this process has heard. It may hold mail
+                # that the later owner has disposed of, and that has come back under another position.
+                outlived[key] = SaveOutcome.CONFLICT
             save = draft.save(epoch, key.partition(self._partitions), now)
             if save is not None:
                 saves[key] = save
         if saves:
-            outcomes = await self._store.save_many(saves)
+            outcomes = {
+                **await self._store.save_many({k: s for k, s in saves.items() if k not in outlived}),
+                **outlived,
+            }
             self._failpoints.hit(Failpoint.ENTITY_SAVED)
             written = [drafts[k].runtime for k in saves if outcomes[k] is SaveOutcome.SAVED]
             await write_sides(self._sides, written)

@@ -195,7 +195,7 @@ def _outbox_emptied_at_once() -> list[Any]:
     async def publish(self: Outbox, saved: Sequence[Any]) -> None:
         await before(self, saved)
         for activation in saved:
-            activation.published = len(activation.runtime.outbox)
+            activation.published()
 
     before = Outbox.publish
     return [_instead(Outbox, "publish", publish)]
@@ -345,7 +345,7 @@ SABOTAGES = [
     Sabotage("fence", "any reader deletes mail", 200, _unfenced, first=40),
     Sabotage("epochs", "a claim has no epoch of its own", 200, _one_epoch, first=40),
     Sabotage("answers", "answers to commands are not kept", 10, _no_answers),
-    Sabotage("turn lock", "turns of one entity at once", 20, _no_locks),
+    Sabotage("turn lock", "turns of one entity at once", 100, _no_locks),
     Sabotage("save first", "effects start before the save", 20, _effects_before_the_save),
     Sabotage("sides", "side documents are not written again on load", 20, _sides_not_written_on_load),
     Sabotage("outbox", "events leave the document unpublished", 20, _outbox_emptied_at_once),
