@@ -20,6 +20,7 @@ class ContentKind(StrEnum):
     LIVE = "live"
     SHORT = "short"
     PIN = "pin"
+    BOARD = "board"  # a named collection of pins
     UNKNOWN = "unknown"  # a kind the platform invented after us: kept, never dropped
 
 
