@@ -4,6 +4,7 @@ from domain.errors import NotFound
 from platforms.base import Platform
 from platforms.facebook.adapter import Facebook
 from platforms.instagram.adapter import Instagram
+from platforms.pinterest.adapter import Pinterest
 from platforms.tiktok.adapter import Tiktok
 from platforms.twitter.adapter import Twitter
 from platforms.youtube.adapter import YouTube
@@ -11,6 +12,7 @@ from platforms.youtube.adapter import YouTube
 PLATFORMS: dict[str, Platform] = {
     "facebook": Facebook(),
     "instagram": Instagram(),
+    "pinterest": Pinterest(),
     "tiktok": Tiktok(),
     "twitter": Twitter(),
     "youtube": YouTube(),

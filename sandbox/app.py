@@ -14,6 +14,8 @@ from sandbox.facebook.platform import facebook
 from sandbox.faults import Fault
 from sandbox.instagram.platform import instagram
 from sandbox.meta.webhooks import compose as compose_meta
+from sandbox.pinterest.platform import compose as compose_pinterest
+from sandbox.pinterest.platform import pinterest
 from sandbox.platform import Platform
 from sandbox.routing import Operation, Routes
 from sandbox.state import new_state
@@ -57,9 +59,10 @@ class Sandbox:
             "tiktok": compose_tiktok,
             "youtube": compose_youtube,
             "facebook": compose_meta,
+            "pinterest": compose_pinterest,
         }
         self.state = new_state(seed, clock or SandboxClock(), epoch_ms, compose, webhook_transport)
-        made = (twitter, instagram, tiktok, youtube, facebook)
+        made = (twitter, instagram, tiktok, youtube, facebook, pinterest)
         self.platforms: dict[str, Platform] = {p.name: p for p in (platform(self.state) for platform in made)}
         self.traffic = Traffic(self.state, self.platforms)
         self._routes = Routes([op for platform in self.platforms.values() for op in platform.operations])

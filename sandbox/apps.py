@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from sandbox.ids import digits, secret
 
-PLATFORMS = ("twitter", "instagram", "tiktok", "youtube", "facebook")
+PLATFORMS = ("twitter", "instagram", "tiktok", "youtube", "facebook", "pinterest")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -50,7 +50,8 @@ class PlatformApp:
     data_deletion_url: str | None = None
     auto_subscribe: bool = True
     # Shape of what is sent: X "xaa" or "account_activity"; Instagram "changes" or "flat". At TikTok the
-    # lifetimes of tokens: "two_hours" (documented since Nov 2026) or "one_day".
+    # lifetimes of tokens: "two_hours" (documented since Nov 2026) or "one_day". At Pinterest "trial" is the
+    # app's tier of access, and "rotating" says that a refresh ends the token presented.
     dialect: str = ""
     # Instagram's code exchange answers flat, or wrapped in data[] as one of its guides prints it.
     wrapped_tokens: bool = False
@@ -84,6 +85,7 @@ DIALECTS = {
     "tiktok": ("two_hours", "one_day"),
     "youtube": ("websub",),
     "facebook": ("changes",),
+    "pinterest": ("standard", "rotating", "trial"),
 }
 
 

@@ -13,7 +13,12 @@ DEFAULT_POSTS = 60
 HISTORY_DAYS = 90
 _STORIES = 2
 # Length and first digits of an account's id.
-_IDS = {"twitter": (19, "19"), "instagram": (17, "178414"), "facebook": (15, "1045")}
+_IDS = {
+    "twitter": (19, "19"),
+    "instagram": (17, "178414"),
+    "facebook": (15, "1045"),
+    "pinterest": (18, "8800"),
+}
 
 
 @dataclass(slots=True)
@@ -62,6 +67,7 @@ def make_account(
         "youtube": _YouTubeHistory,
         "instagram": _InstagramHistory,
         "facebook": _FacebookHistory,
+        "pinterest": _PinterestHistory,
     }
     histories[platform](world, account, voice, rng).write(posts)
     return account
@@ -287,7 +293,7 @@ class _YouTubeHistory(_History):
         new_id = base64_id(11, account.id, "video", self.made)
         draft = draft_post(rng, self.voice, account, self.friend(), short_links=False)
         content = Content("youtube", new_id, kind, account.id, draft.text, moment, self.voice.lang)
-        content.title = video_title(draft.text)
+        content.title = short_title(draft.text)
         content.media = [youtube_media(rng, new_id, kind)]
         content.facts = {"tags": rng.sample(self.voice.tags, 2), "comments_disabled": rng.random() < 0.05}
         if kind == "live":
@@ -312,7 +318,7 @@ class _YouTubeHistory(_History):
         return self.world.add(item)
 
 
-def video_title(text: str) -> str:
+def short_title(text: str) -> str:
     """The first words of a description, as shops repeat them; at most a hundred characters."""
     return text.split(" https://")[0].split(" #")[0][:100].strip()
 
@@ -403,6 +409,48 @@ def facebook_media(rng: random.Random, basis: str, kind: str) -> list[Media]:
             found.append(Media(media_id, "VIDEO", url, preview, width, height, rng.randrange(5_000, 60_000)))
         else:
             found.append(Media(media_id, "IMAGE", f"{host}/{media_id}.jpg?oe=sig", None, 1080, 1080))
+
+
+class _PinterestHistory(_History):
+    """Pins on a few boards; comments and saves are numbers only, because no API shows who made them."""
+
+    def post(self, number: int, moment: int) -> None:
+        rng = self.rng
+        kind = rng.choices(("image", "video", "carousel"), (75, 15, 10))[0]
+        draft = draft_post(rng, self.voice, self.account, self.friend(), short_links=False)
+        self.made += 1
+        new_id = digits(18, self.account.id, "pin", self.made, prefix="8802")
+        content = Content("pinterest", new_id, kind, self.account.id, draft.text, moment, self.voice.lang)
+        content.title = short_title(draft.text)
+        content.media = pinterest_media(rng, new_id, kind)
+        content.facts = {
+            "board_id": pinterest_board_id(self.account.id, rng.randrange(PINTEREST_BOARDS)),
+            "link": f"{self.account.website}/p/{rng.randrange(100, 999)}",
+            "alt_text": rng.choice((None, f"{rng.choice(self.voice.products)}, {self.account.name}")),
+        }
+        self.publish(content)
+        content.metrics["comments"] = rng.randrange(0, 12)
+
+
+PINTEREST_BOARDS = 4
+
+
+def pinterest_board_id(account_id: str, number: int) -> str:
+    return digits(18, account_id, "board", number, prefix="8805")
+
+
+def pinterest_media(rng: random.Random, basis: str, kind: str) -> list[Media]:
+    """The files of one Pin; addresses of pictures lack the size, which is a part of their path."""
+    count = rng.randrange(2, 6) if kind == "carousel" else 1
+    found = []
+    for number in range(count):
+        name = f"{basis}-{number}.jpg"
+        if kind == "video":
+            length = rng.randrange(4, 90) * 1000
+            found.append(Media(f"{basis}-{number}", "VIDEO", "", name, 1080, 1920, length))
+        else:
+            found.append(Media(f"{basis}-{number}", "IMAGE", name, None, 1000, 1500))
+
     return found
 
 

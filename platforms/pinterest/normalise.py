@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from domain.content import ContentItem, ContentKind, Engagement, Media, MediaKind, Profile, Text
-from platforms.instagram.captions import caption_text
+from platforms.meta.captions import caption_text
 from platforms.pinterest.spec import PIN_PAGE
 from platforms.wire import (
     Json,

@@ -6,7 +6,7 @@ from typing import Any
 from sandbox.acts import Act, Done
 from sandbox.apps import PlatformApp
 from sandbox.clock import iso_z
-from sandbox.generate import comment_id, draft_comment, draft_post, video_title, voice_of, youtube_media
+from sandbox.generate import comment_id, draft_comment, draft_post, short_title, voice_of, youtube_media
 from sandbox.ids import base64_id, seeded
 from sandbox.ledger import Publication
 from sandbox.state import State
@@ -125,7 +125,7 @@ class People:
         """A video uploaded in YouTube Studio."""
         friend = act.author_in(self._world, "youtube", rng)
         text = act.text or draft_post(rng, voice_of(account), account, friend, short_links=False).text
-        video = self._new("short" if act.media in _SHORT else "video", account, video_title(text), text)
+        video = self._new("short" if act.media in _SHORT else "video", account, short_title(text), text)
         video.media = [youtube_media(rng, video.id, video.kind)]
         self._world.add(video)
         return Done(video.id, self._hub.published(account, video))
@@ -133,7 +133,7 @@ class People:
     def _act_edit(self, account: Profile, act: Act, rng: random.Random) -> Done:
         target = self._target(account, act, rng)
         target.text = act.text or f"{target.text} (edited)"
-        target.title = video_title(target.text)
+        target.title = short_title(target.text)
         return Done(target.id, self.told_of_edit(account, target))
 
     def _act_delete(self, account: Profile, act: Act, rng: random.Random) -> Done:

@@ -1,0 +1,1 @@
+"""Pinterest: API v5 for Pins, boards, media, numbers, advertising and catalogues."""
