@@ -2,6 +2,7 @@
 measures, advertises and sells is in the modules beside this one. Nothing is pushed: everything is polled.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from urllib.parse import quote, urlencode
@@ -25,6 +26,7 @@ from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.outcome import LimitReading, Ok, Outcome, ReauthRequired, Rejected, Unknown
 from platforms.pinterest.errors import AUTHENTICATION, NO_BOARD, NO_PIN, outcome_of, token_outcome_of
 from platforms.pinterest.normalise import board, pin, profile
+from platforms.pinterest.publishing import PinterestPublishing
 from platforms.pinterest.spec import API, BOARDS, SPEC
 from platforms.spec import PlatformSpec
 from platforms.wire import Json, count_at, objects, secret_at, text_at
@@ -36,7 +38,7 @@ class Pinterest:
     """Stateless; one object serves every account and app."""
 
     spec: PlatformSpec = SPEC
-    publishing = None
+    publishing = PinterestPublishing()
     insights = None
     ads = None
     commerce = None
@@ -74,12 +76,12 @@ class Pinterest:
         if grant.refresh_token is None:
             return ReauthRequired("no_refresh_token")
         form: dict[str, str | Secret] = {"grant_type": "refresh_token", "refresh_token": grant.refresh_token}
-        began = http.now()
+        ends_at = asyncio.get_running_loop().time() + timeout_s
         answer = await self._token(http, app, form, timeout_s, refreshing=True)
         if not (isinstance(answer, Rejected) and answer.code == AUTHENTICATION):
             return answer
         own: dict[str, str | Secret] = {"grant_type": "client_credentials", "scope": "user_accounts:read"}
-        left_s = timeout_s - (http.now() - began).total_seconds()
+        left_s = ends_at - asyncio.get_running_loop().time()
         proof = await self._token(http, app, own, left_s, refreshing=False)
         if isinstance(proof, Ok):
             return ReauthRequired("refresh_token_invalid")
