@@ -1,4 +1,4 @@
-"""`pinterestsdk`, generated from Pinterest's OpenAPI document 5.28, unmodified apart from the address, against
+"""`pinterestsdk`, generated from Pinterest's OpenAPI document 5.28, but for the address unmodified, against
 a served sandbox. Its models check every answer."""
 
 import base64
