@@ -8,7 +8,7 @@ import asyncio
 import logging
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -51,6 +51,7 @@ class Call:
     url: str  # https, without query
     family: str  # API family: the pacing bucket
     query: Mapping[str, str | Secret] = field(default_factory=dict)
+    repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)  # parameters sent once for each value
     form: Mapping[str, str | Secret] | None = None
     json: object = field(default=None, repr=False)
     body: "Body | None" = None
@@ -164,7 +165,7 @@ class PlatformHttp:
         return self._client.build_request(
             call.method,
             call.url,
-            params=_revealed(call.query),
+            params=[*_revealed(call.query).items(), *((n, v) for n, vs in call.repeated.items() for v in vs)],
             data=None if call.form is None else _revealed(call.form),
             content=content,
             headers=headers,

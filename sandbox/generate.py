@@ -409,6 +409,7 @@ def facebook_media(rng: random.Random, basis: str, kind: str) -> list[Media]:
             found.append(Media(media_id, "VIDEO", url, preview, width, height, rng.randrange(5_000, 60_000)))
         else:
             found.append(Media(media_id, "IMAGE", f"{host}/{media_id}.jpg?oe=sig", None, 1080, 1080))
+    return found
 
 
 class _PinterestHistory(_History):
@@ -450,7 +451,6 @@ def pinterest_media(rng: random.Random, basis: str, kind: str) -> list[Media]:
             found.append(Media(f"{basis}-{number}", "VIDEO", "", name, 1080, 1920, length))
         else:
             found.append(Media(f"{basis}-{number}", "IMAGE", name, None, 1000, 1500))
-
     return found
 
 

@@ -25,6 +25,7 @@ from platforms.base import (
 from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.outcome import LimitReading, Ok, Outcome, ReauthRequired, Rejected, Unknown
 from platforms.pinterest.errors import AUTHENTICATION, NO_BOARD, NO_PIN, outcome_of, token_outcome_of
+from platforms.pinterest.insights import PinterestInsights
 from platforms.pinterest.normalise import board, pin, profile
 from platforms.pinterest.publishing import PinterestPublishing
 from platforms.pinterest.spec import API, BOARDS, SPEC
@@ -39,7 +40,7 @@ class Pinterest:
 
     spec: PlatformSpec = SPEC
     publishing = PinterestPublishing()
-    insights = None
+    insights = PinterestInsights()
     ads = None
     commerce = None
     live = None  # PO/ has no live streaming

@@ -7,6 +7,7 @@ from sandbox.events import Event
 from sandbox.pinterest import errors
 from sandbox.pinterest.access import CATEGORIES, TRIAL_FAMILY, Access
 from sandbox.pinterest.boards import Boards
+from sandbox.pinterest.insights import Insights
 from sandbox.pinterest.media import Uploads
 from sandbox.pinterest.oauth import ACCESS_PREFIX, ACCESS_S, SCOPES, OAuth
 from sandbox.pinterest.people import KINDS, People
@@ -41,6 +42,7 @@ def pinterest(state: State) -> Platform:
         operations=[
             *oauth.operations(),
             *Reading(state, access, boards).operations(),
+            *Insights(state, access).operations(),
             *uploads.operations(),
             *Publishing(state, access, boards, uploads, people).operations(),
         ],

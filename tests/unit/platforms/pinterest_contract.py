@@ -86,6 +86,8 @@ def _strict(node: Any) -> Any:
     if "properties" in merged:
         found["properties"] = {name: _strict(value) for name, value in merged["properties"].items()}
         found.setdefault("additionalProperties", False)
+    if all("enum" in choice for choice in found.get("oneOf", ({},))):
+        found["anyOf"] = found.pop("oneOf")  # words that two of its lists share would never be one
     if found.pop("nullable", False):
         found = {"anyOf": [found, {"type": "null"}]}
     return found
