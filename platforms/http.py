@@ -51,13 +51,13 @@ class Call:
     url: str  # https, without query
     family: str  # API family: the pacing bucket
     query: Mapping[str, str | Secret] = field(default_factory=dict)
-    repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)  # parameters sent once for each value
     form: Mapping[str, str | Secret] | None = None
     json: object = field(default=None, repr=False)
     body: "Body | None" = None
     headers: Mapping[str, str | Secret] = field(default_factory=dict)  # beside the usual ones
     bearer: Secret | None = None
     basic: tuple[str, Secret] | None = None
+    repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of the query: once for each value
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from sandbox.apps import PlatformApp
 from sandbox.events import Event
 from sandbox.pinterest import errors
 from sandbox.pinterest.access import CATEGORIES, TRIAL_FAMILY, Access
+from sandbox.pinterest.ads import Advertising
 from sandbox.pinterest.boards import Boards
 from sandbox.pinterest.insights import Insights
 from sandbox.pinterest.media import Uploads
@@ -43,6 +44,7 @@ def pinterest(state: State) -> Platform:
             *oauth.operations(),
             *Reading(state, access, boards).operations(),
             *Insights(state, access).operations(),
+            *Advertising(state, access).operations(),
             *uploads.operations(),
             *Publishing(state, access, boards, uploads, people).operations(),
         ],
