@@ -1,5 +1,5 @@
 """Pinterest as a `Platform`: OAuth with Basic and continuous refresh, Pins and boards; what it publishes,
-measures and advertises is in the modules beside this one. Nothing is pushed: everything is polled.
+measures, advertises and sells is in the modules beside this one. Nothing is pushed: everything is polled.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from platforms.base import (
 from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.outcome import LimitReading, Ok, Outcome, ReauthRequired, Rejected, Unknown
 from platforms.pinterest.ads import PinterestAds
+from platforms.pinterest.commerce import PinterestCommerce
 from platforms.pinterest.errors import AUTHENTICATION, NO_BOARD, NO_PIN, outcome_of, token_outcome_of
 from platforms.pinterest.insights import PinterestInsights
 from platforms.pinterest.normalise import board, pin, profile
@@ -43,7 +44,7 @@ class Pinterest:
     publishing = PinterestPublishing()
     insights = PinterestInsights()
     ads = PinterestAds()
-    commerce = None  # not yet
+    commerce = PinterestCommerce()
     live = None  # PO/ has no live streaming
 
     # -- OAuth --------------------------------------------------------------------------------------

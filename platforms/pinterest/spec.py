@@ -11,7 +11,7 @@ MINUTE_S = 60
 PAGE = 250  # PD/reference/pagination: 1 to 250
 PINS, BOARDS = "pins", "boards"
 
-# PO/ securitySchemes: reading, publishing, numbers; advertising
+# PO/ securitySchemes: reading, publishing, numbers; advertising; catalogues
 SCOPES = (
     "user_accounts:read",
     "pins:read",
@@ -20,6 +20,8 @@ SCOPES = (
     "boards:write",
     "ads:read",
     "ads:write",
+    "catalogs:read",
+    "catalogs:write",
 )
 
 SPEC = PlatformSpec(
@@ -33,7 +35,8 @@ SPEC = PlatformSpec(
     # one presented dies at once is unconfirmed: it is treated as if it did, which is right both ways.
     token=TokenRules(TokenModel.ROTATING, lifetime_s=30 * DAY_S, refresh_margin=0.25),
     # PD/reference/rate-limits, standard access: a category of operations (PO/ `x-ratelimit-category`) in a
-    # minute, for each user of the app. Those of org_* and ads_write are second-hand; headers correct them.
+    # minute, for each user of the app. Those of org_*, ads_write and catalogs_* are second-hand; headers
+    # correct them.
     windows=(
         RateWindow("org_read", 1000, MINUTE_S),
         RateWindow("org_write", 100, MINUTE_S),
@@ -41,6 +44,8 @@ SPEC = PlatformSpec(
         RateWindow("ads_read", 1000, MINUTE_S),
         RateWindow("ads_write", 400, MINUTE_S),
         RateWindow("ads_analytics", 300, MINUTE_S),
+        RateWindow("catalogs_read", 100, MINUTE_S),
+        RateWindow("catalogs_write", 100, MINUTE_S),
     ),
     sources=(
         # PO/ GET /pins: the account's own, newest first (the order is not documented)
@@ -50,7 +55,7 @@ SPEC = PlatformSpec(
     ),
     hosts=("api.pinterest.com",),
     webhook_signature_header=None,  # nothing is pushed but leads of advertisements
-    capabilities=frozenset({"publishing", "boards", "insights", "ads"}),
+    capabilities=frozenset({"publishing", "boards", "insights", "ads", "commerce"}),
     batch_read=1,  # PO/ GET /pins/{pin_id}: one at a time
     batch_read_family="org_read",
     batch_read_calls=2,  # an id that is no Pin may be a board

@@ -8,6 +8,7 @@ from sandbox.pinterest import errors
 from sandbox.pinterest.access import CATEGORIES, TRIAL_FAMILY, Access
 from sandbox.pinterest.ads import Advertising
 from sandbox.pinterest.boards import Boards
+from sandbox.pinterest.catalogs import Catalogs
 from sandbox.pinterest.insights import Insights
 from sandbox.pinterest.media import Uploads
 from sandbox.pinterest.oauth import ACCESS_PREFIX, ACCESS_S, SCOPES, OAuth
@@ -45,6 +46,7 @@ def pinterest(state: State) -> Platform:
             *Reading(state, access, boards).operations(),
             *Insights(state, access).operations(),
             *Advertising(state, access).operations(),
+            *Catalogs(state, access).operations(),
             *uploads.operations(),
             *Publishing(state, access, boards, uploads, people).operations(),
         ],
