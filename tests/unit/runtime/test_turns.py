@@ -118,8 +118,8 @@ async def test_a_placement_whose_answer_is_lost_is_not_remembered_wrongly(colony
 
 
 async def test_an_owner_writes_nothing_after_a_later_claim_has_written(colony: Colony) -> None:
-    """It may hold mail that the later owner has parked and deleted, and that came back under another position:
-    applied here, it would be applied twice (found by the simulation, seed 919)."""
+    """It may hold mail that the later owner has parked and deleted, and that came back under another
+    position: applied here, it would be applied twice (found by the simulation, seed 919)."""
     old, new = owner(colony, epoch=1), owner(colony, epoch=2)
     await old.ask(KEY, Message("create", id="create"))
     await new.ask(KEY, Message("add", {"amount": 1}, "a"))
