@@ -220,8 +220,7 @@ async def test_pain_18_a_stale_owner_loses_every_write(colony: Colony) -> None:
     await old.ask(KEY, Message("add", {"amount": 1}, "a"))
     new = await colony.start()  # claims with a higher epoch; the old one has not noticed yet
     assert (await new.ask(KEY, Message("add", {"amount": 1}, "b"))) == {"total": 2, "version": 3}
-    # The stale activation is a version behind: its write loses. It reloads, and sees that a later claim
-    wrote.
+    # The stale activation is a version behind: its write loses. It reloads, and sees that it lost its claim.
     with pytest.raises(Busy):
         await old.owner.ask(KEY, Message("add", {"amount": 1}, "c"))
     assert (await new.ask(KEY, Message("add", {"amount": 1}, "d"))) == {"total": 3, "version": 4}
