@@ -194,7 +194,13 @@ class World:
         return answer.headers["location"]
 
     async def _register_apps(self) -> None:
-        """The sandbox's default apps as the deployment's own; ids are remembered across worlds."""
+        """The sandbox's default apps as the deployment's own; ids are remembered across worlds.
+
+        X subscribes 25 accounts of an application in a quarter of an hour (500 calls). A tier connects more, so
+        this X allows more, and says so in its answers.
+        """
+        for family in ("POST /2/activity/subscriptions", "POST /2/webhooks"):
+            await self.sandbox.put("limits", {"platform": "twitter", "family": family, "limit": 50_000})
         for app in (await self.sandbox.get("apps"))["apps"]:
             if app["name"] != "default":
                 continue
