@@ -10,6 +10,7 @@ from api.bootstrap import add_platform_app, create_org
 from domain.clock import Clock
 from domain.secrets import Secret
 from ops.demo.wire import Api, Json, Refused, Sandbox
+from platforms.registry import PLATFORMS
 from storage.mongo.directory import Directory
 
 
@@ -80,7 +81,8 @@ async def deployment_apps(
             name="the deployment's",
         )
         app = App(record.id, given["id"], given["platform"])
-        if given["dialect"] != "websub":  # there the service subscribes each account by itself
+        pushes = "webhooks" in PLATFORMS[app.platform].spec.capabilities
+        if pushes and given["dialect"] != "websub":  # there the service subscribes each account by itself
             await _point_webhooks(sandbox, app, f"{api_url}/webhooks/{app.platform}/{app.id}")
         apps[app.platform] = app
     return apps

@@ -86,7 +86,7 @@ SPEC = PlatformSpec(
     ),
     hosts=("api.x.com",),
     webhook_signature_header="x-twitter-webhooks-signature",  # x-api/webhooks
-    capabilities=frozenset({"webhooks", "comments", "mentions", "publish", "revoke"}),
+    capabilities=frozenset({"webhooks", "comments", "mentions", "publishing", "revoke"}),
     batch_read=PAGE,  # GET /2/tweets?ids=
     batch_read_family="lookup",
     batch_read_calls=2,  # the newest version of an edited post is a second one

@@ -14,6 +14,7 @@ import httpx
 from api.bootstrap import NewOrg, add_platform_app, create_org
 from domain.clock import SystemClock
 from domain.secrets import Secret
+from platforms.registry import PLATFORMS
 from storage.keys import Keys
 from storage.mongo import client as mongo
 from storage.mongo.directory import Directory
@@ -196,8 +197,8 @@ class World:
     async def _register_apps(self) -> None:
         """The sandbox's default apps as the deployment's own; ids are remembered across worlds.
 
-        X subscribes 25 accounts of an application in a quarter of an hour (500 calls). A tier connects more, so
-        this X allows more, and says so in its answers.
+        X subscribes 25 accounts of an application in a quarter of an hour (500 calls). A tier connects more,
+        so this X allows more, and says so in its answers.
         """
         for family in ("POST /2/activity/subscriptions", "POST /2/webhooks"):
             await self.sandbox.put("limits", {"platform": "twitter", "family": family, "limit": 50_000})
@@ -219,8 +220,9 @@ class World:
                 **optional,
             )
             self.apps[platform] = record.id
-            if app["dialect"] == "websub":
-                continue  # the service subscribes each account by itself
+            pushes = "webhooks" in PLATFORMS[platform].spec.capabilities
+            if not pushes or app["dialect"] == "websub":
+                continue  # the latter: the service subscribes each account by itself
             url = f"{self.api.base_url}".rstrip("/") + f"/webhooks/{platform}/{record.id}"
             answer = await self.sandbox.put(f"apps/{app['id']}", {"webhook_url": url})
             assert answer["verified"], answer
