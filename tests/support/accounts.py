@@ -26,10 +26,12 @@ async def look(caller: Caller, view: Json) -> Json:
 async def idle(caller: Caller, view: Json, timeout_s: float = 20.0) -> Json:
     """The view once the account has read everything it was asked to."""
 
-    async def quiet() -> Json | None:
+    async def quiet() -> Json:
         found = await look(caller, view)
         done = found["sync"] and all(s["backfilled"] for s in found["sync"].values())
-        return found if done and found["job"] is None and not found["waiting_work"] else None
+        doing = {name: found[name] for name in ("status", "reason", "sync", "job", "waiting_work", "budget")}
+        assert done and found["job"] is None and not found["waiting_work"], doing
+        return found
 
     return await eventually(quiet, timeout_s)  # type: ignore[no-any-return]
 
