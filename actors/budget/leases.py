@@ -354,16 +354,18 @@ class Leases:
         if not self._idle(app, pool, now):
             for known in hand.recent:
                 rows.setdefault(known, [0, 0, 1])
-        in_hand = hand.held()
+        free, counted = 0, len(Priority)
         wants: list[list[Any]] = []
-        for (priority, org), (units, calls, cost) in sorted(rows.items()):
+        for (priority, org), (units, calls, cost) in sorted(rows.items(), reverse=True):
+            # Units granted for a priority serve it and the more urgent ones, and nothing less urgent.
+            free, counted = free + sum(hand.units[priority:counted]), int(priority)
             if priority > Priority.PUBLISH:  # what is kept back for people is not taken before they come
                 units += max(int(hand.recent.get((priority, org), 0.0) * AHEAD_S), SMALLEST_CHUNK * cost)
-            covered = min(units, in_hand)
-            in_hand -= covered
+            covered = min(units, free)
+            free -= covered
             if units > covered:
                 wants.append([int(priority), org, units - covered, calls, cost])
-        return wants
+        return wants[::-1]
 
     def _granted(self, app: App, answers: Mapping[str, Any], sent_at: float) -> None:
         now = self._clock.monotonic()

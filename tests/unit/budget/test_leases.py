@@ -10,7 +10,7 @@ import pytest
 
 from actors.account.state import Mode
 from actors.budget.entity import BudgetEntity
-from actors.budget.hand import Held, Paid
+from actors.budget.hand import Hand, Held, Paid
 from actors.budget.leases import IDLE_S, Leases
 from actors.budget.state import BudgetState, dump, load
 from actors.runtime.entity import TICK, Message
@@ -166,6 +166,17 @@ async def test_the_more_urgent_are_paid_first() -> None:
     for task in backfill:
         task.cancel()
     await world.tasks.stop()
+
+
+async def test_units_granted_to_the_urgent_do_not_hold_up_the_others(world: World) -> None:
+    """What is in hand for people is no use to a backfill, so it asks for its own, once."""
+    leases = world.process("host-0")
+    leases._app("twitter", "app_x").hands["day"] = hand = Hand(ends=1e9, renews=1e9)
+    hand.units[Priority.WEBHOOK] = 50
+    paid = await leases.pay(AccountId("twitter", "1", "o"), "app_x", CALL, Priority.BACKFILL, "c1", 5.0)
+    assert isinstance(paid, Paid)
+    await settled()
+    assert len(world.requests) == 1 and hand.units[Priority.WEBHOOK] == 50
 
 
 async def test_orgs_take_turns() -> None:
