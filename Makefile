@@ -33,9 +33,9 @@ $(STAMP): requirements-dev.txt pyproject.toml
 demo: $(STAMP) ## Show the whole service at work; ONCE=1 checks itself and exits
 	$(BIN)/rookery demo $(if $(ONCE),--once)
 
-# The guards only end a run that hangs; on 2 quiet cores the tiers take less than 10 minutes.
-test: $(STAMP) ## Run all tests but the demo's: at most 10 minutes on 2 cores
-	timeout --foreground 900 $(BIN)/python -m pytest -n 2 $(ALONE)
+# The guards only end a run that hangs.
+test: $(STAMP) ## Run all tests but the demo's: about a quarter of an hour on 2 cores
+	timeout --foreground 1800 $(BIN)/python -m pytest -n 2 $(ALONE)
 	timeout --foreground 1500 $(BIN)/python -m pytest $(SERVICE)
 
 test-demo: $(STAMP) ## Run the demo, as it is and with each protection switched off
