@@ -145,6 +145,7 @@ class World:
             keys,
         )
         await world._register_apps()
+        await world._raise_limits()
         return world
 
     async def close(self) -> None:
@@ -194,14 +195,18 @@ class World:
         )
         return answer.headers["location"]
 
-    async def _register_apps(self) -> None:
-        """The sandbox's default apps as the deployment's own; ids are remembered across worlds.
-
-        X subscribes 25 accounts of an application in a quarter of an hour (500 calls). A tier connects more,
-        so this X allows more, and says so in its answers.
-        """
+    async def _raise_limits(self) -> None:
+        """X takes 500 subscriptions of an application in a quarter of an hour, which are some sixty accounts.
+        A tier connects more, so this application was given more."""
         for family in ("POST /2/activity/subscriptions", "POST /2/webhooks"):
             await self.sandbox.put("limits", {"platform": "twitter", "family": family, "limit": 50_000})
+        operator = await self.org("Operators of the quota")
+        for pool in ("subscriptions", "webhooks"):
+            wish = {"budget": f"twitter.{self.apps['twitter']}", "pool": pool, "limit": 50_000}
+            _ok(await operator.request("PUT", "/v1/ops/budgets", json=wish))
+
+    async def _register_apps(self) -> None:
+        """The sandbox's default apps as the deployment's own; ids are remembered across worlds."""
         for app in (await self.sandbox.get("apps"))["apps"]:
             if app["name"] != "default":
                 continue
