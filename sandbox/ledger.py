@@ -53,6 +53,7 @@ class RefreshRow:
     answered: bool
     family: str | None
     repeated: bool = False
+    in_doubt: bool = False  # repeated, because nobody had heard the answer
 
 
 @dataclass(slots=True)
@@ -160,7 +161,8 @@ class Ledger:
 
     def refreshed(self, row: RefreshRow, in_doubt: bool) -> None:
         self.refreshes.append(row)
-        if row.repeated and in_doubt:
+        row.in_doubt = row.repeated and in_doubt
+        if row.in_doubt:
             self.in_doubt_retries += 1
         elif row.repeated:
             self.double_refreshes += 1

@@ -37,5 +37,9 @@ async def compare(world: World, caller: Caller, account: Json, view: Json) -> Js
         "remarks_doubled": sorted(r for r, n in held.items() if n > 1),
         "effects_lost": max(0, len(events) - heard),
         "effects_doubled": max(0, heard - len(events)),
-        "double_refreshes": ledger["double_refreshes"],
+        "double_refreshes": sum(
+            row["repeated"] and not row["in_doubt"]
+            for row in ledger["refreshes"]
+            if row["external_id"] == account["external_id"]
+        ),
     }
