@@ -19,11 +19,11 @@ from domain.content import ContentKind
 from domain.publishing import Draft, KindRules, Published, PublishQuota, PublishState, Refusal
 from platforms.capabilities import Access, PublishJob
 from platforms.http import Answer, Call, NotSent, failure_of
+from platforms.multipart import multipart
 from platforms.outcome import Ok, Outcome, Rejected, Unknown
 from platforms.pinterest import lookup, pins, rules
 from platforms.pinterest.errors import NO_PIN, outcome_of
 from platforms.pinterest.spec import API, PIN_PAGE, SPEC
-from platforms.upload import multipart
 from platforms.wire import id_at, mapping, moment_at, text_at
 
 _PROCESSING_WAIT_S = 5.0
@@ -107,7 +107,7 @@ class PinterestPublishing:
         def chunks() -> AsyncIterator[bytes]:
             return job.media.read(medium.id, 0, medium.size)
 
-        form = multipart(told["fields"], "file", "film", medium.content_type, medium.size, chunks)
+        form = multipart(told["fields"], "file", medium.content_type, medium.size, chunks)
         call = Call("POST", told["url"], "upload", body=form)
         result = await access.http.send(SPEC, call, job.timeout_s)
         if not isinstance(result, Answer):

@@ -25,12 +25,12 @@ from domain.publishing import (
 )
 from platforms.capabilities import Access, PublishJob
 from platforms.http import Call
+from platforms.multipart import multipart
 from platforms.outcome import Ok, Outcome, Rejected, RetryAfter
 from platforms.spec import PlatformSpec
 from platforms.twitter.errors import outcome_of
 from platforms.twitter.normalise import Includes, content_item
 from platforms.twitter.spec import API, SPEC
-from platforms.upload import multipart
 from platforms.wire import Json, count_at, id_at, mapping, objects, text_at
 
 SEGMENT = 4 * 1024 * 1024  # v1.1 took at most 5 MB; v2 names no limit
@@ -160,7 +160,6 @@ class TwitterPublishing:
             body = multipart(
                 {"segment_index": str(start // SEGMENT)},
                 "media",
-                "segment",
                 "application/octet-stream",
                 end - start,
                 lambda start=start, end=end: job.media.read(medium.id, start, end),  # type: ignore[misc]
