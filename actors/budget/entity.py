@@ -108,7 +108,8 @@ class BudgetEntity:
         wants: [[priority, org, units, calls, step]], told: [[limit, remaining, resets_at]], refused_until}.
 
         The answer has for each of these pools what was granted as [priority, org, units] and for how many
-        seconds, and for what was not: [priority, org, seconds after which to ask again].
+        seconds, and for what was not: [priority, org, seconds after which to ask again]. `too_many` of the
+        units in hand are to be given back: the limit was lowered, or others' spending was told.
         """
         holder, number = data["holder"], data["number"]
         seen = state.seen.get(holder)
@@ -172,6 +173,7 @@ def _answer(
         "limit": pool.limit,
         "per_second": pool.limit / pool.length(window.cycle).total_seconds(),
         "to_the_end": lease is not None and lease.until == pool.resets_at,
+        "too_many": max(0, pool.committed - pool.limit),
         "over": pool.refused or pool.committed >= pool.limit,
     }
 

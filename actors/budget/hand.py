@@ -36,14 +36,15 @@ class Held:
 @dataclass(slots=True)
 class Hand:
     """What this process holds of one pool. `units[p]` were granted for priority p: for it or more urgent
-    calls. `spent`, `told` and `refused_until` wait to be reported; `open` was paid for calls whose cost is
-    not known yet."""
+    calls. `spent`, `returned`, `told` and `refused_until` wait to be reported; `open` was paid for calls
+    whose cost is not known yet."""
 
     units: list[int] = field(default_factory=lambda: [0] * len(Priority))
     ends: float = 0.0  # monotonic
     renews: float = 0.0  # monotonic: when to have it prolonged, if it is still needed
     life: int = 0  # a lease that lapsed, or that may have, ends one
     spent: int = 0
+    returned: int = 0
     open: int = 0
     told: dict[bool, LimitReading] = field(default_factory=dict)  # by whether it names a reset: the newest
     refused_until: datetime | None = None
@@ -84,13 +85,20 @@ class Hand:
         self.recent = {k: v * share for k, v in self.recent.items() if v * share > 0.1}
         self.recent_at = now
 
-    def drop(self) -> int:
-        left = self.held()
-        self.units = [0] * len(Priority)
-        return left
+    def drop(self) -> None:
+        """Not to be spent any more; the next request gives it back."""
+        self.give_back(self.held())
+
+    def give_back(self, units: int) -> None:
+        """So many, as far as there are any; those for the least urgent calls first."""
+        for p in reversed(Priority):
+            back = min(units, self.units[p])
+            self.units[p] -= back
+            self.returned += back
+            units -= back
 
     def lapse(self) -> None:
         """The owner counts all of it as spent."""
-        self.drop()
+        self.units = [0] * len(Priority)
         self.life += 1
-        self.spent = self.open = 0
+        self.spent = self.returned = self.open = 0

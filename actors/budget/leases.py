@@ -267,7 +267,7 @@ class Leases:
 
     def _reason(self, app: App, pool: str) -> bool:
         hand, now = app.hands[pool], self._clock.monotonic()
-        if hand.refused_until is not None:
+        if hand.refused_until is not None or hand.returned:
             return True
         if any(hand.again.get((t.priority, t.org), 0.0) <= now for t in self._short(app, pool)):
             return True
@@ -300,7 +300,7 @@ class Leases:
         data = {"holder": holder, "number": app.number, "pools": pools}
         refused = {pool: hand.refused_until for pool, hand in app.hands.items()}
         for hand in app.hands.values():
-            hand.told, hand.spent, hand.refused_until = {}, 0, None
+            hand.told, hand.spent, hand.returned, hand.refused_until = {}, 0, 0, None
         try:
             assert self._ask is not None  # noqa: S101
             answer = await self._ask(app.key, Message("lease", data, f"lease:{holder}:{app.number}"))
@@ -327,12 +327,13 @@ class Leases:
         hand = app.hands[pool]
         wants: list[list[Any]] = []
         idle = self._idle(app, pool, now)
-        returned = hand.drop() if self.closing or idle or hand.refused_until is not None else 0
+        if self.closing or idle or hand.refused_until is not None:
+            hand.drop()
         if not self.closing:
             wants = self._wants(app, pool, now)
         return {
             "spent": hand.spent,
-            "returned": returned,
+            "returned": hand.returned,
             "wants": wants,
             "told": [
                 [r.limit, r.remaining, r.resets_at and r.resets_at.isoformat()] for r in hand.told.values()
@@ -375,6 +376,7 @@ class Leases:
             hand.per_second = answer["per_second"]
             for priority, _, units in answer["granted"]:
                 hand.units[priority] += units
+            hand.give_back(answer.get("too_many", 0))  # an owner of the former release does not say
             app.queue.credit(pool, [(org, units) for _, org, units in answer["granted"]])
             hand.ends = sent_at + answer["lease_s"] - min(END_MARGIN_S, answer["lease_s"] / 4)
             hand.renews = inf if answer["to_the_end"] else hand.ends - RENEW_S

@@ -110,6 +110,31 @@ async def world() -> Any:
     await made.tasks.stop()
 
 
+async def test_when_a_limit_is_lowered_holders_give_back_what_is_too_much(world: World) -> None:
+    leases = world.process("host-0.a")
+    for n in range(8):
+        assert isinstance(await start(leases, n), Paid)
+    before = world.pool()
+    assert before["leased"] > 0
+    lowered = Message("set_limit", {"pool": "day", "limit": 2})
+    await world.ask(KEY, lowered)
+    asked = len(world.requests)
+    busy = [start(leases, 8)]  # never idle: what it has left is not given back for that
+    while len(world.requests) == asked:
+        await world.later(leases, 1.0)
+        busy.append(start(leases, len(busy) + 8))
+    await settled()
+
+    assert leases.status()[KEY.id]["units"] == {"day": 0}
+    await world.later(leases, 1.0)
+    late = start(leases, 99)
+    await settled()
+    assert world.pool()["leased"] == 0
+    held = late.result() if late.done() else None
+    assert not isinstance(held, Paid)
+    late.cancel()
+
+
 async def test_many_calls_are_paid_from_one_chunk(world: World) -> None:
     leases = world.process("host-0.a")
     for n in range(20):
