@@ -17,6 +17,7 @@ import bson
 
 from actors.account.documents import CONTENT, REMARKS
 from actors.runtime.activation import Activation
+from actors.runtime.collector import settle_collector
 from actors.runtime.drafts import Draft
 from actors.runtime.verdicts import Item
 from bench.colony import PARTITIONS, WEBHOOKS, Colony, account
@@ -61,6 +62,7 @@ async def _rounds(options: Options) -> list[float]:
     await colony.begin()
     accounts = [account(n) for n in range(options.accounts)]
     await colony.live(accounts)
+    settle_collector()  # as every process that owns entities
     rounds = []
     for n in range(options.rounds):
         first = WEBHOOKS + n * options.each

@@ -1,5 +1,6 @@
 """Domain events (V1), their topics (V2) and their envelope (CloudEvents 1.0)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -60,16 +61,23 @@ class Event:
     data: dict[str, Any]
 
 
-def cloud_event(event: Event, key: EntityKey, org: str, version: int, n: int, at: datetime) -> dict[str, Any]:
-    """The envelope. The id is deterministic, so that publishing again is the same event."""
-    return {
-        "specversion": "1.0",
-        "id": f"{key}:{version}:{n}",
-        "source": f"/{key.kind}s/{key.id}",
-        "type": TYPE_PREFIX + event.type.value,
-        "subject": key.id,
-        "time": at.isoformat().replace("+00:00", "Z"),
-        "datacontenttype": "application/json",
-        "org": org,
-        "data": event.data,
-    }
+def cloud_events(
+    events: Sequence[Event], key: EntityKey, org: str, version: int, at: datetime, first: int = 0
+) -> list[dict[str, Any]]:
+    """Their envelopes. `first`: how many this version of the entity has told already. Ids are deterministic,
+    so that publishing again is the same event."""
+    source, time = f"/{key.kind}s/{key.id}", at.isoformat().replace("+00:00", "Z")
+    return [
+        {
+            "specversion": "1.0",
+            "id": f"{key}:{version}:{n}",
+            "source": source,
+            "type": TYPE_PREFIX + event.type.value,
+            "subject": key.id,
+            "time": time,
+            "datacontenttype": "application/json",
+            "org": org,
+            "data": event.data,
+        }
+        for n, event in enumerate(events, first)
+    ]

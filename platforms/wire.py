@@ -73,6 +73,10 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", _SURROGATE.sub("\ufffd", text.replace("\0", "")))
 
 
+def _is_clean(text: str) -> bool:
+    return "\0" not in text if text.isascii() else clean(text) == text
+
+
 def mapping(value: object, *path: str) -> Json:
     """The object at `path`; an empty one for anything else."""
     for key in path:
@@ -117,7 +121,7 @@ def id_at(value: object, *keys: str) -> str | None:
             found = value.get(key)
             if isinstance(found, int) and not isinstance(found, bool):
                 found = str(found) if found.bit_length() < _MAX_ID_CHARS else None
-            if isinstance(found, str) and 0 < len(found) <= _MAX_ID_CHARS and clean(found) == found:
+            if isinstance(found, str) and 0 < len(found) <= _MAX_ID_CHARS and _is_clean(found):
                 return found
     return None
 

@@ -26,6 +26,7 @@ from typing import Any
 
 from actors.account.effects import Refresh
 from actors.account.state import AccountState, Intent, Status
+from actors.account.work import MakeId
 from actors.runtime.entity import Effect
 from domain.events import Event, EventType
 from domain.tokens import UNRESOLVED_GRACE, Decision, backoff, refresh_decision
@@ -82,16 +83,16 @@ def usable(state: AccountState, now: datetime) -> bool:
 
 
 def drive(
-    state: AccountState, spec: PlatformSpec, now: datetime, intent_id: str
+    state: AccountState, spec: PlatformSpec, now: datetime, make_id: MakeId
 ) -> tuple[AccountState, list[Effect], list[Event]]:
     """Resolve an intent that outlived its call, or begin a refresh that is due."""
     if state.intent is not None:
         if now < state.intent.not_after + UNRESOLVED_GRACE:
             return state, [], []
-        return _unresolved(state, spec, now, intent_id)
+        return _unresolved(state, spec, now, make_id("int"))
     decision = decide(state, spec, now)
     if decision.act:
-        return _begin(state, now, intent_id)
+        return _begin(state, now, make_id("int"))
     warn_at = _warn_at(state)
     if warn_at is not None and warn_at <= now:
         state = replace(state, token=replace(state.token, data_access_ending=True))

@@ -129,7 +129,7 @@ class AccountEntity:
         new, more = self._drive(key, new, changes, now)
         effects += more
         changed = new is not state or bool(changes.writes or changes.events)
-        if changed:
+        if changed and new.updated_at != now:  # the messages of a batch are applied at one time
             new = replace(new, updated_at=now)
         return Turn(
             new,
@@ -152,7 +152,7 @@ class AccountEntity:
             state = replace(state, replay_at=now + connection.REPLAY_AGAIN)
             effects.append(ReplayParked(state.replay_at))
         if state.status in (Status.CONNECTED, Status.PAUSED):
-            state, started, events = access.drive(state, spec, now, self._make_id("int"))
+            state, started, events = access.drive(state, spec, now, self._make_id)
             effects += started
             changes.events += [_named(e, key) for e in events]
         token_ok = access.usable(state, now)

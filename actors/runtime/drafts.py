@@ -10,7 +10,7 @@ from actors.runtime.entity import TICK, Effect, Entity, Message, SideRef, SideWr
 from actors.runtime.urgency import Urgency
 from actors.runtime.verdicts import FLUSH_NAME, RUNTIME_NAMES, SKIP_NAME, Fate, Item, Saved, Verdict
 from domain.errors import RookeryError
-from domain.events import cloud_event
+from domain.events import cloud_events
 from storage.records import Document, Rev, Save, SaveOutcome
 
 OUTBOX_RECHECK = timedelta(seconds=10)
@@ -129,14 +129,10 @@ class Draft:
         return Verdict(Fate.ASIDE, reply={"org": org, "reason": reason})
 
     def _cloud_events(self, turn: Turn[Any], now: datetime) -> list[dict[str, Any]]:
-        if not turn.changed:
+        if not turn.changed or not turn.events:
             return []
         org, version = self._entity.org(turn.state), self.activation.version + 1
-        before = len(self._events)
-        return [
-            cloud_event(event, self._key, org, version, before + n, now)
-            for n, event in enumerate(turn.events)
-        ]
+        return cloud_events(turn.events, self._key, org, version, now, len(self._events))
 
     def _noted(self, item: Item, message: Message, turn: Turn[Any], person: bool) -> dict[str, Any] | None:
         """What makes a repetition known is kept with the effect; answers the reply.

@@ -20,6 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.compose import Built, build
 from actors.runtime.activation import Placement
+from actors.runtime.collector import settle_collector
 from actors.runtime.dedicated import DedicatedOwner
 from actors.runtime.entity import Effect, Message
 from actors.runtime.envelope import Envelope
@@ -114,7 +115,9 @@ async def _build(settings: Settings, actor: str) -> Built:
     """As soon as the stores let it: an actor that gave up would stay, and never answer."""
     while True:
         try:
-            return await build(settings, Metrics(actor).count)
+            built = await build(settings, Metrics(actor).count)
+            settle_collector()
+            return built
         except StoreUnavailable as away:
             log.warning("actor.waiting_for_stores", actor=actor, reason=str(away))
             await asyncio.sleep(1.0)

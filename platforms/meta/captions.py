@@ -47,7 +47,9 @@ def caption_text(words: str, mention: re.Pattern[str] = _MENTION) -> Text:
 
 
 def _hashtags(text: str) -> list[str]:
-    found = []
+    found: list[str] = []
+    if not any(sign in text for sign in _HASH_SIGNS):
+        return found
     previous_is_word = False  # a sign directly behind a word or another sign starts no hashtag
     at = 0
     while at < len(text):

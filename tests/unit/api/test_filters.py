@@ -7,7 +7,7 @@ from actors.account.publication import Action, Publication, publication_document
 from actors.consumers import EventLog
 from domain.content import ContentItem, ContentKind, Person, Remark, RemarkKind, Text
 from domain.engagement import Tally
-from domain.events import Event, EventType, Topic, cloud_event, topic_of
+from domain.events import Event, EventType, Topic, cloud_events, topic_of
 from domain.ids import EntityKey, Kind
 from storage.mongo.schema import FEEDS
 from tests.fakes.documents import FakeSideStore
@@ -22,7 +22,7 @@ NO_FIELD = {("list_events", "topic")}  # a group of types: an event does not say
 async def add_event(world: World, account: str) -> None:
     key = EntityKey(Kind.ACCOUNT, account)
     event = Event(EventType.SOCIAL_ACCOUNT_CHANGED, {"what": "paused"})
-    envelope = cloud_event(event, key, world.ours.id, 7, 0, world.clock.now())
+    envelope = cloud_events([event], key, world.ours.id, 7, world.clock.now())[0]
     await EventLog(world.sides).handle(topic_of(event.type), [envelope])
 
 
@@ -59,7 +59,7 @@ async def test_what_a_store_filters_by_is_a_field_of_what_is_written(world: Worl
     item = ContentItem("900", ContentKind.PHOTO, text=Text("words"), payload=b"{}")
     remark = Remark("c1", RemarkKind.COMMENT, Person("77"), Text("words"), payload=b"{}")
     sides = FakeSideStore()
-    envelope = cloud_event(Event(EventType.LINK_CLICKED, {}), EntityKey(Kind.LINK, "l"), "o", 1, 0, now)
+    envelope = cloud_events([Event(EventType.LINK_CLICKED, {})], EntityKey(Kind.LINK, "l"), "o", 1, now)[0]
     await EventLog(sides).handle(Topic.COMMERCE, [envelope])
     written = {
         "social_content": content_document(

@@ -10,7 +10,7 @@ from actors.campaign.entity import CampaignEntity
 from actors.link import LinkEntity
 from actors.runtime.entity import Entity, Message, SideRef, Turn
 from actors.transaction import TransactionEntity
-from domain.events import Event, cloud_event
+from domain.events import Event, cloud_events
 from domain.ids import EntityKey, Kind
 
 ORG = "org_a"
@@ -91,7 +91,7 @@ class Actor:
             self.world.events.append(self._cloud(event, org, n))
 
     def _cloud(self, event: Event, org: str, n: int) -> dict[str, Any]:
-        return cloud_event(event, self.key, org, self.version, n, self.world.now)
+        return cloud_events([event], self.key, org, self.version, self.world.now, n)[0]
 
     def tick(self) -> None:
         self.send("tick")

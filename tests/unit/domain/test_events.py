@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.events import Event, EventType, Topic, cloud_event, topic_of
+from domain.events import Event, EventType, Topic, cloud_events, topic_of
 from domain.ids import AccountId
 
 KEY = AccountId("twitter", "100", "org_a").key
@@ -11,7 +11,7 @@ AT = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 
 def test_the_envelope_is_cloud_events_1_0() -> None:
     event = Event(EventType.CONTENT_ENGAGED, {"content_id": "x"})
-    assert cloud_event(event, KEY, "org_a", 7, 2, AT) == {
+    assert cloud_events([event], KEY, "org_a", 7, AT, 2)[0] == {
         "specversion": "1.0",
         "id": "account/twitter:100:org_a:7:2",
         "source": "/accounts/twitter:100:org_a",
@@ -26,7 +26,9 @@ def test_the_envelope_is_cloud_events_1_0() -> None:
 
 def test_publishing_again_is_the_same_event_and_another_is_not() -> None:
     event = Event(EventType.CONTENT_ENGAGED, {})
-    ids = {cloud_event(event, KEY, "org_a", v, n, AT)["id"] for v in (1, 2) for n in (0, 1) for _ in "ab"}
+    ids = {
+        cloud_events([event], KEY, "org_a", v, AT, n)[0]["id"] for v in (1, 2) for n in (0, 1) for _ in "ab"
+    }
     assert len(ids) == 4
 
 
