@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml $(LOCKING)
 LOCK_PEERS := $(BIN)/uv pip compile bench/requirements-peers.in $(LOCKING)
 
 .DEFAULT_GOAL := help
-.PHONY: bench help install demo test test-demo test-unit simulate lint format lock clean
+.PHONY: bench help install demo test test-all test-demo test-heavy test-unit simulate lint format lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,9 +34,15 @@ demo: $(STAMP) ## Show the whole service at work; ONCE=1 checks itself and exits
 	$(BIN)/rookery demo $(if $(ONCE),--once)
 
 # The guards only end a run that hangs.
-test: $(STAMP) ## Run all tests but the demo's: about a quarter of an hour on 2 cores
-	timeout --foreground 1800 $(BIN)/python -m pytest -n 2 $(ALONE)
-	timeout --foreground 1500 $(BIN)/python -m pytest $(SERVICE)
+test: $(STAMP) ## Run unit, contract, simulation, integration and a short chaos tier
+	timeout --foreground 1800 $(BIN)/python -m pytest -n 2 -m "not heavy" $(ALONE)
+	timeout --foreground 1500 $(BIN)/python -m pytest -m "not heavy" $(SERVICE)
+
+test-heavy: $(STAMP) ## Run the tests that take their time, left out of `make test`
+	timeout --foreground 1800 $(BIN)/python -m pytest -n 2 -m heavy $(ALONE)
+	timeout --foreground 1500 $(BIN)/python -m pytest -m heavy $(SERVICE)
+
+test-all: test test-heavy ## Run everything but the demo's tests, as CI does
 
 test-demo: $(STAMP) ## Run the demo, as it is and with each protection switched off
 	$(BIN)/python -m pytest tests/e2e

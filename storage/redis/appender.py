@@ -4,12 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from redis.asyncio import Redis
 
 from domain.clock import Clock
-from storage.records import Mail, StoreUnavailable
+from storage.records import OVERFLOW, Mail, StoreUnavailable
 from storage.redis.client import guard
 
 INDEX: Final = "mailbox:overflows"
@@ -23,6 +23,10 @@ _MAX_BYTES: Final = 4 * 1024 * 1024
 _MEMORY_CHECK_S: Final = 1.0
 _MEMORY_SHARE: Final = 0.8
 """Where accepting stops. Short of the limit, at which Redis refuses what emptying a mailbox needs as well."""
+_FLOOD_SHARE: Final = 0.85
+"""Of that: where targets that flood are refused, so that the rest is left for all others."""
+_SPILL_WHEN_SCARCE: Final = 512
+"""Memory above that share, and a target floods sooner: there may be no room for what is a flood otherwise."""
 
 _APPEND: Final = """
 -- KEYS: a stream per mail, then the overflow index and the counts. ARGV: the flood limit, then target,
@@ -110,11 +114,16 @@ class Appender:
         self._waiting: deque[_Waiting] = deque()
         self._flusher: asyncio.Task[None] | None = None
         self._checked_at = float("-inf")
-        self._full = False
+        self._full = self._scarce = False
+        self._flooding: frozenset[str] = frozenset()  # `{stream}:overflow:{route}`, while memory is scarce
 
     async def append(self, mails: Sequence[tuple[str, Mail]]) -> None:
         if not mails:
             return
+        if self._flooding and any(_overflow(stream, mail) in self._flooding for stream, mail in mails):
+            await self._look_at_memory()
+            if self._flooding:
+                raise StoreUnavailable("redis: the memory for mailboxes is scarce, and this target floods")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(mails, sum(len(mail.body) for _, mail in mails), done))
         if self._flusher is None:
@@ -156,24 +165,37 @@ class Appender:
 
     async def _send(self, batch: Sequence[_Waiting]) -> None:
         streams: list[str] = []
-        args: list[str | bytes | int] = [self._spill_at]
+        async with guard():
+            await self._look_at_memory()
+        if self._full:
+            raise StoreUnavailable("redis: the memory for mailboxes is full")
+        spill_at = min(self._spill_at, _SPILL_WHEN_SCARCE) if self._scarce else self._spill_at
+        args: list[str | bytes | int] = [spill_at]
         for waiting in batch:
             for stream, mail in waiting.mails:
                 streams.append(stream)
                 args += (mail.target, mail.event_id, mail.body)
         async with guard():
-            await self._refuse_when_full()
             await self._append(keys=[*streams, INDEX, COUNTS], args=args)
 
-    async def _refuse_when_full(self) -> None:
+    async def _look_at_memory(self) -> None:
         now = self._clock.monotonic()
-        if now - self._checked_at >= _MEMORY_CHECK_S:
+        if now - self._checked_at < _MEMORY_CHECK_S:
+            return
+        self._checked_at = now
+        async with guard():
             info = await self._redis.info("memory")
             limit = self._memory_limit or _MEMORY_SHARE * (info["maxmemory"] or info["total_system_memory"])
             self._full = info["used_memory"] > limit
-            self._checked_at = now
-        if self._full:
-            raise StoreUnavailable("redis: the memory for mailboxes is full")
+            self._scarce = info["used_memory"] > limit * _FLOOD_SHARE
+            open_ = cast(list[bytes], await self._redis.hkeys(INDEX)) if self._scarce else []
+        self._flooding = frozenset(field.decode() for field in open_)
+
+
+def _overflow(stream: str, mail: Mail) -> str:
+    """The field of the overflow index under which this mail would spill; as the script makes it."""
+    parts = mail.target.split(":", 2)
+    return f"{stream}{OVERFLOW}{':'.join(parts[:2]) if len(parts) > 1 else mail.target}"
 
 
 def _settle(batch: Sequence[_Waiting], failure: str | None = None) -> None:

@@ -16,6 +16,7 @@ from tests.chaos.test_host_dies import assert_exactly_once, connected, quiet
 from tests.support.client import Caller, World, eventually
 
 Json = dict[str, Any]
+pytestmark = pytest.mark.heavy
 ACCOUNTS = 4
 
 

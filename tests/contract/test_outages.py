@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from domain.clock import SystemClock
+from domain.clock import ManualClock, SystemClock
 from domain.ids import EntityKey, Kind
 from ops.embedded import DataPlane, Urls
 from storage.mongo.claims import MongoClaims
@@ -21,6 +21,7 @@ from storage.mongo.entities import MongoEntityStore
 from storage.mongo.schema import prepare
 from storage.mongo.side import MongoSideStore
 from storage.records import ZERO, Mail, Rev, Save, SaveOutcome, StoreUnavailable, StreamId
+from storage.redis.appender import INDEX
 from storage.redis.bus import RedisEventBus
 from storage.redis.client import connect as connect_redis
 from storage.redis.mailbox import RedisMailboxes
@@ -188,6 +189,27 @@ async def test_a_full_redis_refuses_mail_but_lets_mailboxes_be_emptied(own: Serv
         await redis.config_set("maxmemory", before)
     await roomy.delete(entries, {1: 1})
     assert await roomy.lag([STREAM]) == {STREAM: 0}
+
+
+async def test_when_memory_is_scarce_a_target_that_floods_is_refused_and_its_neighbours_are_not(
+    own: Servers, redis: Redis
+) -> None:
+    await redis.set("ballast", b"x" * 20_000_000)
+    used = (await redis.info("memory"))["used_memory"]
+    clock = ManualClock()
+    mailboxes = RedisMailboxes(redis, clock, memory_limit=int(used / 0.9))
+    loud = [(STREAM, Mail("twitter:loud", f"e{n}", b"x")) for n in range(640)]
+    for start in range(0, 640, 64):
+        await mailboxes.tell(loud[start : start + 64])
+    assert [*await redis.hkeys(INDEX)] == [f"{STREAM}:overflow:twitter:loud".encode()]
+    clock.advance(2)
+    await mailboxes.tell([(STREAM, Mail("twitter:quiet", "q1", b"x"))])  # looks at the memory again
+    with pytest.raises(StoreUnavailable, match="floods"):
+        await mailboxes.tell([(STREAM, Mail("twitter:loud:org_a", "late", b"x"))])
+    await mailboxes.tell([(STREAM, Mail("twitter:quiet", "q2", b"x"))])
+    await redis.delete("ballast")
+    clock.advance(2)
+    await mailboxes.tell([(STREAM, Mail("twitter:loud", "welcome", b"x"))])
 
 
 async def test_cancelled_tellers_leave_the_others_alone(own: Servers, redis: Redis) -> None:

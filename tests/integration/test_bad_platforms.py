@@ -21,6 +21,7 @@ _FAULTS: dict[str, Json] = {
 _RESTS_A_MINUTE = ("instagram", "429")  # Meta tells whole minutes: seen to wait, not waited for
 
 
+@pytest.mark.heavy
 async def test_a_platform_that_fails_is_asked_again_and_nobody_is_disconnected(world: World) -> None:
     """All kinds at once, each on an account of its own: every wait is the service's own back-off."""
     caller = await world.org()

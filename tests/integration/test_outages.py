@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import httpx
+import pytest
 
 from ops.embedded import DataPlane
 from tests.support.client import Caller, Json, World, eventually
@@ -142,6 +143,7 @@ async def test_redis_stands_still_for_twelve_seconds(world: World) -> None:
     assert (await stage.order()).status_code == 201
 
 
+@pytest.mark.heavy
 async def test_the_document_server_stands_still_for_thirty_seconds(world: World) -> None:
     stage = await Stage.set_up(world)
     began = time.monotonic()

@@ -6,6 +6,8 @@
 
 import asyncio
 
+import pytest
+
 from domain.ids import budget_key
 from tests.support.accounts import connected, look
 from tests.support.client import Caller, Json, World, eventually
@@ -33,6 +35,7 @@ async def storm(caller: Caller, views: list[Json], seconds: float) -> None:
         await asyncio.sleep(0.2)
 
 
+@pytest.mark.heavy
 async def test_pain_06_and_07_a_shared_quota_is_spent_before_calling_in_fair_shares(world: World) -> None:
     many, few = await world.org("Many"), await world.org("Few")
     crowd = [await connected(world, many, "twitter", posts=2) for _ in range(5)]
