@@ -1,0 +1,122 @@
+"""Where the suite happens: the sandbox in this process, on a clock that only the test moves."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from domain.clock import ManualClock
+from domain.secrets import Secret
+from platforms.base import AuthorizeRequest, Grant
+from platforms.capabilities import Access
+from platforms.http import PlatformHttp, make_client
+from platforms.outcome import Outcome
+from sandbox.app import Sandbox
+from sandbox.clock import SandboxClock
+from tests.contract.platforms.cases import JPEG, Case
+from tests.unit.platforms.support import CALLBACK, Receiver, World, app_of
+
+START = datetime(2026, 11, 20, 10, tzinfo=UTC)
+VERIFIER = "v" * 64
+HOOK = "https://shop.example/webhooks/any/app"
+SANDBOX = "http://sandbox.test"
+
+
+class InProcess(httpx.ASGITransport):
+    """In one process there is no connection to cut: what the sandbox raises instead is told as a client
+    sees it. `spoil` stands between the two and may change an answer after the work was done."""
+
+    spoil: Callable[[httpx.Request, httpx.Response], httpx.Response] | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            response = await super().handle_async_request(request)
+        except ConnectionResetError as error:
+            raise httpx.ReadError("cut") from error
+        if self.spoil is None or request.url.path.startswith("/_sandbox"):
+            return response
+        await response.aread()
+        return self.spoil(request, response)
+
+    def spoil_once(self, status: int) -> None:
+        """A gateway gives up on the next call, behind which the platform has done its work."""
+
+        def once(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+            self.spoil = None
+            return httpx.Response(status, html="<h1>Bad gateway</h1>")
+
+        self.spoil = once
+
+
+class Place(World):
+    """One platform's sandbox with one account. `told` is what the sandbox says of the account."""
+
+    case: Case
+    clock: ManualClock
+    network: InProcess
+    told: dict[str, Any]
+
+    async def fault(self, kind: str, **more: Any) -> None:
+        await self.ask("POST", "/faults", {"platform": self.case.name, "kind": kind, **more})
+
+    async def no_faults(self) -> None:
+        await self.ask("DELETE", "/faults")
+
+    async def token(self, action: str) -> None:
+        await self.ask(
+            "POST", f"/accounts/{self.case.name}/{self.told['external_id']}/token", {"action": action}
+        )
+
+    def request(self) -> AuthorizeRequest:
+        spec = self.case.platform.spec
+        verifier = VERIFIER if spec.pkce else None
+        return AuthorizeRequest(app_of(self.told), CALLBACK, "state-1", spec.default_scopes, verifier)
+
+    async def code(self) -> str:
+        return await self.consent(self.case.platform, self.request(), self.told["external_id"])
+
+    async def exchange(self, code: str, verifier: str | None = VERIFIER) -> Outcome[Grant]:
+        verifier = verifier if self.case.platform.spec.pkce else None
+        return await self.case.platform.exchange(self.http, app_of(self.told), code, CALLBACK, verifier)
+
+    @property
+    def access(self) -> Access:
+        return Access(self.http, app_of(self.told), self.bearer, self.told["external_id"])
+
+    @property
+    def bearer(self) -> Secret:
+        return Secret(self.told["access_token"])
+
+
+@asynccontextmanager
+async def opened(case: Case, posts: int = 6, seed: str = "contract") -> AsyncIterator[Place]:
+    receiver, clock = Receiver(), ManualClock(START)
+
+    async def outside(request: httpx.Request) -> httpx.Response:
+        """Rookery's webhook address, and a shop whose pictures a platform may fetch."""
+        if request.url.host == "shop.example" and request.url.path.startswith("/media/"):
+            return httpx.Response(200, content=JPEG)
+        return await receiver.handle(request)
+
+    sandbox = Sandbox(
+        seed,
+        SandboxClock(lambda: int(clock.now().timestamp() * 1000)),
+        webhook_transport=httpx.MockTransport(outside),
+    )
+    network = InProcess(app=sandbox)
+    async with (
+        httpx.AsyncClient(transport=network, base_url=SANDBOX) as control,
+        make_client(SANDBOX, network) as client,
+    ):
+        place = Place(control, PlatformHttp(client, clock), receiver)
+        place.case, place.clock, place.network = case, clock, network
+        if case.dialect is not None:
+            apps = (await place.ask("GET", "/apps"))["apps"]
+            app = next(a for a in apps if a["platform"] == case.name)
+            await place.ask("PUT", f"/apps/{app['id']}", {"dialect": case.dialect})
+        place.told = await place.account(case.name, posts=posts)
+        receiver.platform, receiver.app = case.platform, app_of(place.told)
+        yield place
+        await sandbox.close()

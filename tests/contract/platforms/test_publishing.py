@@ -1,0 +1,140 @@
+"""Publishing as the owner does it over the real adapter: out once, whatever is lost on the way."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from actors.account.effects import PublishStep
+from domain.publishing import Draft, Published, PublishState
+from platforms.outcome import Ok, RetryAfter, Unknown
+from tests.contract.platforms.cases import CASES, FILES, Case
+from tests.contract.platforms.owner import Owner
+from tests.contract.platforms.place import Place, opened
+from tests.unit.platforms.publish_support import Files, job_of, one, until_decisive
+from tests.unit.platforms.support import ok
+
+PUBLISHING = {name: case for name, case in CASES.items() if case.draft is not None}
+
+
+@pytest.fixture(scope="session", params=PUBLISHING.values(), ids=list(PUBLISHING))
+def case(request: pytest.FixtureRequest) -> Case:
+    found: Case = request.param
+    return found
+
+
+class Publisher(Owner):
+    """Lets a fault fall on the step that makes a piece public, the first time it is made."""
+
+    fault: str | int | None = None
+    decisive = 0
+
+    async def run(self, effect: Any, *, heard: bool = True) -> None:
+        if not isinstance(effect, PublishStep):
+            return await super().run(effect, heard=heard)
+        self.decisive += effect.record.decisive
+        if effect.record.decisive and self.fault is not None:
+            fault, self.fault = self.fault, None
+            if isinstance(fault, int):
+                self.place.network.spoil_once(fault)
+            else:
+                await self.place.fault(fault, count=1, status=503)
+        return await super().run(effect, heard=heard)
+
+
+async def draft_for(place: Place) -> Draft:
+    draft = place.case.draft
+    assert draft is not None
+    named = {o: (await place.act(place.told, kind=k))["id"] for o, k in place.case.options_by_act.items()}
+    return replace(draft, options={**draft.options, **named})
+
+
+async def publisher(place: Place) -> Publisher:
+    owner = Publisher(place)
+    owner.consented()
+    await owner.rest()
+    return owner
+
+
+async def out(place: Place, before: int) -> int:
+    """How many pieces came out, as the platform tells it."""
+    return sum(not row["deleted"] for row in await place.content(place.told)) - before
+
+
+async def published(place: Place, owner: Publisher, **crash: Any) -> bool:
+    """From the promise to the end: whether it is out. If so it is out once, and its owner knows where. If not
+    its owner has looked for it and says that it cannot know: publishing anew is for a person to decide."""
+    before = await out(place, 0)
+    owner.publish(await draft_for(place))
+    await owner.rest(**crash)
+    document, is_out = owner.publication(), await out(place, before)
+    assert is_out in (0, 1) and owner.decisive <= 2
+    assert document["status"] == ("published" if is_out else "unconfirmed"), document["steps"]
+    assert not (await place.ask("GET", "/ledger"))["published_twice"]
+    if is_out:
+        assert owner.content(document["externalContentId"])["status"] == "active"
+    return bool(is_out)
+
+
+async def test_it_goes_out_and_is_read_back(case: Case) -> None:
+    async with opened(case) as place:
+        owner = await publisher(place)
+        assert await published(place, owner)
+        assert owner.decisive == 1, "one step makes it public"
+
+
+@pytest.mark.parametrize("fault", ["disconnect", "html", "status", "half_body", 500, 502, 504])
+async def test_pain_01_lost_on_the_way_there_or_back_it_is_out_once(case: Case, fault: str | int) -> None:
+    """The first three: nothing happened at the platform. The others: it did, and the answer was lost."""
+    async with opened(case) as place:
+        owner = await publisher(place)
+        owner.fault = fault
+        is_out = await published(place, owner)
+        assert is_out or fault in ("disconnect", "html", "status")
+
+
+async def test_pain_01_a_crash_at_every_step_of_a_publication(case: Case) -> None:
+    async with opened(case) as place:
+        owner = await publisher(place)
+        begun = owner.ran
+        await published(place, owner)
+        steps = owner.ran - begun
+    unconfirmed = 0
+    for step in range(1, steps + 1):
+        for carried_out in (False, True):
+            async with opened(case) as place:
+                owner = await publisher(place)
+                crash_at = owner.ran + step
+                is_out = await published(place, owner, crash_at=crash_at, carried_out=carried_out)
+                unconfirmed += not is_out
+                assert is_out or not carried_out
+    assert unconfirmed <= 1, "only where the step that makes it public was not begun"
+
+
+@pytest.mark.parametrize("kind", ["timeout", "accepted_timeout"])
+async def test_pain_01_a_step_that_takes_too_long_is_out_at_most_once(case: Case, kind: str) -> None:
+    """Before the platform acted, and after it."""
+    async with opened(case) as place:
+        platform, access, draft = case.platform, place.access, await draft_for(place)
+        assert platform.publishing is not None
+        job = replace(job_of(draft, Files(dict(FILES))), began_at=place.clock.now() - timedelta(seconds=1))
+        job = await until_decisive(platform, access, job)
+        before = await out(place, 0)
+        assert ok(await platform.publishing.find(access, job)) is None, "it is not public yet"
+        await place.fault(kind, count=1)
+        outcome = await one(platform, access, replace(job, timeout_s=0.15))
+        place.clock.advance(60)
+        if isinstance(outcome, Unknown):
+            acted = kind == "accepted_timeout"
+            assert await out(place, before) == acted
+            assert (ok(await platform.publishing.find(access, job)) is not None) == acted
+            return
+        # Where a session tells how far it came, the same step is safe to make again.
+        assert isinstance(outcome, RetryAfter | Ok), outcome
+        while not (isinstance(outcome, Ok) and isinstance(outcome.value, Published)):
+            if isinstance(outcome, Ok) and isinstance(outcome.value, PublishState):
+                job = replace(job, state=outcome.value)
+            outcome = await one(platform, access, job)
+            place.clock.advance(30)
+        assert await out(place, before) == 1
