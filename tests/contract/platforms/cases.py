@@ -8,6 +8,7 @@ from domain.content import ContentKind, Happening, MediaKind
 from domain.publishing import Draft, DraftMedia
 from platforms.base import Platform
 from platforms.registry import PLATFORMS
+from platforms.tiktok.consents import CONSENTS, Consent
 
 JPEG = b"\xff\xd8\xff\xe0" + b"a picture" * 400
 FILM = b"\0\0\0\x18ftypmp42" + b"a film" * 400
@@ -21,7 +22,7 @@ class Case:
     single call fits in and a walk does not. `heard`: an act in the sandbox
     and what its webhook tells; None: nothing is pushed. `options_by_act`: an option of a draft -> the act
     that makes what it names. `dialect`: of the sandbox's app, where the default hides what the token model
-    says."""
+    says. `consents`: capability -> the consent of its own that its token comes from."""
 
     platform: Platform
     window: str
@@ -30,6 +31,7 @@ class Case:
     options_by_act: Mapping[str, str] = field(default_factory=dict)
     dialect: str | None = None
     room: int = 2
+    consents: Mapping[str, Consent] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -62,7 +64,13 @@ CASES = {
             options_by_act={"board_id": "board"},
             dialect="rotating",
         ),
-        Case(PLATFORMS["tiktok"], "/v2/video/list/", film_of(), heard=("revoke", Happening.ACCESS_REVOKED)),
+        Case(
+            PLATFORMS["tiktok"],
+            "/v2/video/list/",
+            film_of(),
+            heard=("revoke", Happening.ACCESS_REVOKED),
+            consents=CONSENTS,
+        ),
         Case(PLATFORMS["twitter"], "/2/users/:id/tweets", text_of(), heard=("comment", Happening.REMARKED)),
         Case(
             PLATFORMS["youtube"],

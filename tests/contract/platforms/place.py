@@ -2,26 +2,30 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
 from domain.clock import ManualClock
+from domain.publishing import Draft
 from domain.secrets import Secret
 from platforms.base import AuthorizeRequest, Grant
 from platforms.capabilities import Access
 from platforms.http import PlatformHttp, make_client
 from platforms.outcome import Outcome
+from platforms.spec import TokenModel
 from sandbox.app import Sandbox
 from sandbox.clock import SandboxClock
 from tests.contract.platforms.cases import JPEG, Case
-from tests.unit.platforms.support import CALLBACK, Receiver, World, app_of
+from tests.unit.platforms.support import CALLBACK, Receiver, World, app_of, ok
 
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
 VERIFIER = "v" * 64
 HOOK = "https://shop.example/webhooks/any/app"
 SANDBOX = "http://sandbox.test"
+LASTING = TokenModel.LASTING
 
 
 class InProcess(httpx.ASGITransport):
@@ -80,6 +84,30 @@ class Place(World):
     async def exchange(self, code: str, verifier: str | None = VERIFIER) -> Outcome[Grant]:
         verifier = verifier if self.case.platform.spec.pkce else None
         return await self.case.platform.exchange(self.http, app_of(self.told), code, CALLBACK, verifier)
+
+    async def draft(self) -> Draft:
+        """What there is to publish, with the ids that it must name."""
+        draft, by_act = self.case.draft, self.case.options_by_act
+        assert draft is not None
+        named = {option: (await self.act(self.told, kind=kind))["id"] for option, kind in by_act.items()}
+        return replace(draft, options={**draft.options, **named})
+
+    async def access_for(self, capability: str) -> Access:
+        """With what a capability's calls are made: the account's token, beside it the one that came as its
+        refresh token (a person's, where the account is a page), or what a consent of its own gave."""
+        consent = self.case.consents.get(capability)
+        if consent is None:
+            beside = self.told["refresh_token"] if self.case.platform.spec.token.model is LASTING else None
+            return replace(self.access, token_secret=Secret(beside) if beside else None)
+        app = app_of(self.told)
+        await self.ask("PUT", f"/apps/{app.id}", {"redirect_uris": [CALLBACK]})
+        address = consent.authorize_url(AuthorizeRequest(app, CALLBACK, "state-1", ()))
+        back = await self.approved(address, self.told["external_id"])
+        grant = ok(await consent.exchange(self.http, app, back[consent.code_parameter], CALLBACK))
+        surface = "business" if capability == "insights" else None
+        return replace(
+            self.access, token=grant.access_token, external_id=grant.external_id or "", surface=surface
+        )
 
     @property
     def access(self) -> Access:

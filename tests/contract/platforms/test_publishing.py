@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.account.effects import PublishStep
-from domain.publishing import Draft, Published, PublishState
+from domain.publishing import Published, PublishState
 from platforms.outcome import Ok, RetryAfter, Unknown
 from tests.contract.platforms.cases import CASES, FILES, Case
 from tests.contract.platforms.owner import Owner
@@ -43,13 +43,6 @@ class Publisher(Owner):
         return await super().run(effect, heard=heard)
 
 
-async def draft_for(place: Place) -> Draft:
-    draft = place.case.draft
-    assert draft is not None
-    named = {o: (await place.act(place.told, kind=k))["id"] for o, k in place.case.options_by_act.items()}
-    return replace(draft, options={**draft.options, **named})
-
-
 async def publisher(place: Place) -> Publisher:
     owner = Publisher(place)
     owner.consented()
@@ -66,7 +59,7 @@ async def published(place: Place, owner: Publisher, **crash: Any) -> bool:
     """From the promise to the end: whether it is out. If so it is out once, and its owner knows where. If not
     its owner has looked for it and says that it cannot know: publishing anew is for a person to decide."""
     before = await out(place, 0)
-    owner.publish(await draft_for(place))
+    owner.publish(await place.draft())
     await owner.rest(**crash)
     document, is_out = owner.publication(), await out(place, before)
     assert is_out in (0, 1) and owner.decisive <= 2
@@ -116,7 +109,7 @@ async def test_pain_01_a_crash_at_every_step_of_a_publication(case: Case) -> Non
 async def test_pain_01_a_step_that_takes_too_long_is_out_at_most_once(case: Case, kind: str) -> None:
     """Before the platform acted, and after it."""
     async with opened(case) as place:
-        platform, access, draft = case.platform, place.access, await draft_for(place)
+        platform, access, draft = case.platform, place.access, await place.draft()
         assert platform.publishing is not None
         job = replace(job_of(draft, Files(dict(FILES))), began_at=place.clock.now() - timedelta(seconds=1))
         job = await until_decisive(platform, access, job)

@@ -75,18 +75,22 @@ class World:
         raise AssertionError("the sandbox did not deliver")
 
     async def consent(self, platform: Platform, request: AuthorizeRequest, user: str) -> str:
-        """What the person's browser does: opens the page, approves, follows the redirect. The code."""
-        parts = urlsplit(platform.authorize_url(request))
+        """What the person's browser does at the login address. The code."""
+        return (await self.approved(platform.authorize_url(request), user))["code"]
+
+    async def approved(self, address: str, user: str, **more: str) -> dict[str, str]:
+        """Opens the page, approves, follows the redirect: its query. `more`: fields of the form."""
+        parts = urlsplit(address)
         page = await self.control.get(f"/{parts.netloc}{parts.path}?{parts.query}")
-        assert page.status_code == 200
+        assert page.status_code == 200, page.text
         form = {name: values[0] for name, values in parse_qs(parts.query).items()}
         answer = await self.control.post(
-            f"/{parts.netloc}{parts.path}", data={**form, "user": user, "decision": "approve"}
+            f"/{parts.netloc}{parts.path}", data={**form, "user": user, "decision": "approve", **more}
         )
         assert answer.status_code == 302, answer.text
-        back = parse_qs(urlsplit(answer.headers["location"]).query)
-        assert back["state"] == [request.state]
-        return back["code"][0]
+        back = {n: v[0] for n, v in parse_qs(urlsplit(answer.headers["location"]).query).items()}
+        assert back["state"] == form["state"]
+        return back
 
 
 def app_of(account: Mapping[str, Any]) -> PlatformApp:

@@ -1,0 +1,118 @@
+"""Answers put before an adapter instead of the sandbox's: made up, or recorded and changed."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from itertools import repeat
+from typing import Any
+
+import httpx
+
+from domain.clock import ManualClock
+from platforms.http import PlatformHttp, make_client
+from platforms.outcome import Outcome
+from tests.contract.platforms.place import SANDBOX, START
+
+Ask = Callable[[PlatformHttp], Awaitable[Outcome[Any]]]
+
+ELSEWHERE = "https://evil.example/x"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def response(self) -> httpx.Response:
+        return httpx.Response(self.status, headers=list(self.headers), content=self.body)
+
+
+@dataclass(frozen=True)
+class Sent:
+    host: str
+    text: str  # address, headers and body: where a secret would be seen
+
+
+async def asked(
+    ask: Callable[[PlatformHttp], Awaitable[Outcome[Any]]], answers: Iterable[Answer]
+) -> tuple[Outcome[Any], list[Sent]]:
+    """The outcome of a call when these are the answers, the last one again and again; and what was sent."""
+    sent: list[Sent] = []
+    ways = _endless(answers)
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        content = await request.aread()
+        host = request.url.path.split("/")[1]  # as the sandbox is told it
+        sent.append(Sent(host, f"{request.url} {request.headers.raw} {content!r}"))
+        return next(ways).response()
+
+    async with make_client(SANDBOX, httpx.MockTransport(handle)) as client:
+        return await ask(PlatformHttp(client, ManualClock(START))), sent
+
+
+def _endless(answers: Iterable[Answer]) -> Iterator[Answer]:
+    last = Answer(500, (), b"")
+    for answer in answers:
+        yield (last := answer)
+    yield from repeat(last)
+
+
+# -- JSON ---------------------------------------------------------------------------------------------
+def document(answer: Answer) -> Any:
+    """The JSON of an answer; None when it has none."""
+    try:
+        return json.loads(answer.body)
+    except ValueError:
+        return None
+
+
+def with_document(answer: Answer, value: object) -> Answer:
+    headers = tuple((n, v) for n, v in answer.headers if n != "content-length")
+    return Answer(answer.status, headers, json.dumps(value).encode())
+
+
+def places_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every value inside of a document, its root first."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in inner:
+        yield from places_of(child, (*path, key))
+
+
+def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    """A copy with another value at `path`; LEFT_OUT: without it."""
+    if not path:
+        return None if new is LEFT_OUT else new
+    head, rest = path[0], path[1:]
+    if isinstance(value, dict):
+        changed = {k: replaced(v, rest, new) if k == head else v for k, v in value.items()}
+        if not rest and new is LEFT_OUT:
+            del changed[head]
+        return changed
+    items = [replaced(v, rest, new) if n == head else v for n, v in enumerate(value)]
+    return items[:head] + items[head + 1 :] if not rest and new is LEFT_OUT else items
+
+
+LEFT_OUT = object()
+
+
+def with_unknown_fields(value: Any) -> Any:
+    """As a platform is tomorrow: every object has something more to say."""
+    if isinstance(value, list):
+        return [with_unknown_fields(v) for v in value]
+    if isinstance(value, dict):
+        more = {"added_tomorrow": {"ids": [1, None], "x": "y"}, "also_added": "text"}
+        return {k: with_unknown_fields(v) for k, v in value.items()} | more
+    return value
+
+
+# -- outcomes -----------------------------------------------------------------------------------------
+def plain(value: Any) -> Any:
+    """A value without the platform's own payload, which keeps whatever came."""
+    if is_dataclass(value) and not isinstance(value, type):
+        kept = (f.name for f in fields(value) if f.name != "payload")
+        return type(value).__name__, {name: plain(getattr(value, name)) for name in kept}
+    if isinstance(value, tuple | list):
+        return [plain(v) for v in value]
+    return value
