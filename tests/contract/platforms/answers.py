@@ -1,7 +1,7 @@
 """Answers put before an adapter instead of the sandbox's: made up, or recorded and changed."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import repeat
 from typing import Any
@@ -97,14 +97,19 @@ def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 LEFT_OUT = object()
 
 
-def with_unknown_fields(value: Any) -> Any:
-    """As a platform is tomorrow: every object has something more to say."""
-    if isinstance(value, list):
-        return [with_unknown_fields(v) for v in value]
-    if isinstance(value, dict):
-        more = {"added_tomorrow": {"ids": [1, None], "x": "y"}, "also_added": "text"}
-        return {k: with_unknown_fields(v) for k, v in value.items()} | more
-    return value
+def with_unknown_fields(answer: Answer, maps: Collection[str]) -> Answer:
+    """As a platform answers tomorrow: every object has something more to say, but `maps`."""
+
+    def richer(value: Any) -> Any:
+        if isinstance(value, list):
+            return [richer(v) for v in value]
+        if isinstance(value, dict):
+            more = {"added_tomorrow": {"ids": [1, None], "x": "y"}, "also_added": "text"}
+            return {k: v if k in maps else richer(v) for k, v in value.items()} | more
+        return value
+
+    value = document(answer)
+    return answer if value is None else with_document(answer, richer(value))
 
 
 # -- outcomes -----------------------------------------------------------------------------------------

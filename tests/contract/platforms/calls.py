@@ -11,7 +11,7 @@ from domain.advertising import AdLevel, AdStatus, NewAdCampaign, ReportRequest, 
 from domain.catalog import Product
 from domain.live import BroadcastStatus
 from domain.money import Money
-from domain.publishing import Draft, Published
+from domain.publishing import Published
 from platforms.base import PageQuery
 from platforms.capabilities import Access
 from platforms.outcome import Ok, Outcome, Rejected
@@ -32,6 +32,7 @@ class Recorded:
 
     ask: Ask
     answers: tuple[Answer, ...]
+    kind: type[Outcome[Any]]
 
 
 class Book:
@@ -44,12 +45,14 @@ class Book:
     async def call(self, name: str, method: Method, *args: Any) -> Any:
         return await self.keep(name, lambda http: method(http, *args))
 
-    async def use(self, name: str, access: Access, method: Method, *args: Any) -> Any:
+    async def use(
+        self, name: str, access: Access, method: Method, *args: Any, refusable: bool = False
+    ) -> Any:
         """A call of a capability, which is given its access first."""
-        return await self.keep(name, lambda http: method(replace(access, http=http), *args))
+        return await self.keep(name, lambda http: method(replace(access, http=http), *args), refusable)
 
-    async def keep(self, name: str, ask: Ask) -> Any:
-        """What the call brought; None where the platform does not offer it."""
+    async def keep(self, name: str, ask: Ask, refusable: bool = False) -> Any:
+        """What the call brought; None where the platform does not offer it (or, `refusable`, may refuse)."""
         answers: list[Answer] = []
 
         def heard(request: httpx.Request, response: httpx.Response) -> httpx.Response:
@@ -59,13 +62,10 @@ class Book:
         self.place.network.spoil = heard
         outcome = await ask(self.place.http)
         self.place.network.spoil = None
-        assert isinstance(outcome, Ok) or not_offered(outcome), (name, outcome)
-        self.calls[name] = Recorded(ask, tuple(answers))
+        offered = not (isinstance(outcome, Rejected) and (refusable or outcome.code == "unsupported"))
+        assert isinstance(outcome, Ok) or not offered, (name, outcome)
+        self.calls[name] = Recorded(ask, tuple(answers), type(outcome))
         return outcome.value if isinstance(outcome, Ok) else None
-
-
-def not_offered(outcome: Outcome[Any]) -> bool:
-    return isinstance(outcome, Rejected) and outcome.code == "unsupported"
 
 
 async def every_call(place: Place) -> dict[str, Recorded]:
@@ -99,24 +99,27 @@ async def _tokens(book: Book, place: Place) -> None:
 
 
 async def _publishing(book: Book, place: Place) -> None:
-    """Every step of a publication, each with the state that the one before it reached."""
-    publishing = place.case.platform.publishing
+    """Every step of each publication, each with the state that the one before it reached."""
+    publishing, access = place.case.platform.publishing, place.access
     if publishing is None:
         return
-    draft, access = await place.draft(), place.access
-    job = replace(job_of(draft, Files(dict(FILES))), began_at=START - timedelta(seconds=1))
     await book.use("publishing.quota", access, publishing.quota)
-    while True:
-        reached = await book.use(f"publishing.step {job.state.stage}", access, publishing.step, job)
-        if isinstance(reached, Published):
-            break
-        place.clock.advance(reached.wait_s)
-        job = replace(job, state=reached)
-    place.clock.advance(60)
-    found = await book.use("publishing.find", access, publishing.find, job)
-    words = Draft(draft.kind, "Other words", title=draft.title, media=draft.media, options=draft.options)
-    await book.use("publishing.edit", access, publishing.edit, found.external_id, words)
-    await book.use("publishing.delete", access, publishing.delete, found.external_id)
+    for number in range(len(place.case.drafts)):
+        draft = publishing.adapt(await place.draft(number))
+        name, began_at = f"publishing {number}", place.clock.now() - timedelta(seconds=1)
+        job = replace(job_of(draft, Files(dict(FILES))), began_at=began_at)
+        while True:
+            kind = "decisive" if job.state.decisive else "step"
+            reached = await book.use(f"{name}.{kind} {job.state.stage}", access, publishing.step, job)
+            if isinstance(reached, Published):
+                break
+            await place.passes(reached.wait_s)
+            job = replace(job, state=reached)
+        await place.passes(60)
+        found = await book.use(f"{name}.find", access, publishing.find, job)
+        words = replace(draft, text="Other words")
+        await book.use(f"{name}.edit", access, publishing.edit, found.external_id, words, refusable=True)
+        await book.use(f"{name}.delete", access, publishing.delete, found.external_id)
 
 
 async def _insights(book: Book, place: Place) -> None:

@@ -1,8 +1,7 @@
 """What the suite must be told of each platform. A platform adds data here, not test code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from domain.content import ContentKind, Happening, MediaKind
 from domain.publishing import Draft, DraftMedia
@@ -19,63 +18,77 @@ FILES = {"p": JPEG, "f": FILM}
 @dataclass(frozen=True)
 class Case:
     """`window`: the sandbox's name of a rate window that every list counts in, `room`: a limit of it that a
-    single call fits in and a walk does not. `heard`: an act in the sandbox
-    and what its webhook tells; None: nothing is pushed. `options_by_act`: an option of a draft -> the act
-    that makes what it names. `dialect`: of the sandbox's app, where the default hides what the token model
-    says. `consents`: capability -> the consent of its own that its token comes from."""
+    single call fits in and a walk does not. `drafts`: one of each way of publishing. `heard`: an act in the
+    sandbox and what its webhook tells; None: nothing is pushed. `options_by_act`: an option of a draft -> the
+    act that makes what it names. `dialect`: of the sandbox's app, where the default hides what the token
+    model says. `consents`: capability -> the consent of its own that its token comes from. `maps`: where an
+    answer holds names of the platform's choice, so that every one of them has a meaning."""
 
     platform: Platform
     window: str
-    draft: Draft | None
+    drafts: tuple[Draft, ...]
     heard: tuple[str, Happening] | None = None
     options_by_act: Mapping[str, str] = field(default_factory=dict)
     dialect: str | None = None
     room: int = 2
     consents: Mapping[str, Consent] = field(default_factory=dict)
+    maps: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
         return self.platform.spec.name
 
 
-def text_of(**fields: Any) -> Draft:
-    return Draft(ContentKind.POST, TEXT, **fields)
-
-
-def picture_of(kind: ContentKind, **fields: Any) -> Draft:
-    medium = DraftMedia("p", MediaKind.IMAGE, "image/jpeg", len(JPEG), 1000, 1500)
-    return Draft(kind, TEXT, media=(medium,), **fields)
-
-
-def film_of(size: int = len(FILM), **fields: Any) -> Draft:
-    medium = DraftMedia("f", MediaKind.VIDEO, "video/mp4", size, 1080, 1920, 15_000, "h264", 30.0)
-    return Draft(ContentKind.VIDEO, TEXT, media=(medium,), **fields)
-
+TEXT_ONLY = Draft(ContentKind.POST, TEXT)
+FILMED = DraftMedia("f", MediaKind.VIDEO, "video/mp4", len(FILM), 1080, 1920, 15_000, "h264", 30.0)
+PICTURED = DraftMedia(
+    "p", MediaKind.IMAGE, "image/jpeg", len(JPEG), 1080, 1080, public_url="https://shop.example/media/p.jpg"
+)
+FILM_DRAFT = Draft(ContentKind.VIDEO, TEXT, title="Two mugs", media=(FILMED,))
+PHOTO = Draft(ContentKind.PHOTO, TEXT, media=(PICTURED,))
+PHOTOS = Draft(ContentKind.CAROUSEL, TEXT, media=(PICTURED, PICTURED))
 
 CASES = {
     case.name: case
     for case in (
-        Case(PLATFORMS["facebook"], "pages", text_of(), heard=("comment", Happening.REMARKED), room=16),
-        Case(PLATFORMS["instagram"], "business", None, heard=("comment", Happening.REMARKED)),
+        Case(
+            PLATFORMS["facebook"],
+            "pages",
+            (
+                TEXT_ONLY,
+                PHOTOS,
+                replace(FILM_DRAFT, kind=ContentKind.REEL, title=None),
+                Draft(ContentKind.STORY, media=(FILMED,)),
+            ),
+            heard=("comment", Happening.REMARKED),
+            room=16,
+        ),
+        Case(PLATFORMS["instagram"], "business", (PHOTO, PHOTOS), heard=("comment", Happening.REMARKED)),
         Case(
             PLATFORMS["pinterest"],
             "org_read",
-            picture_of(ContentKind.PIN, title="A bowl"),
+            (replace(PHOTO, kind=ContentKind.PIN, title="A bowl"), FILM_DRAFT),
             options_by_act={"board_id": "board"},
             dialect="rotating",
+            maps=frozenset({"upload_parameters"}),
         ),
         Case(
             PLATFORMS["tiktok"],
             "/v2/video/list/",
-            film_of(),
+            (replace(FILM_DRAFT, title=None), PHOTOS),
             heard=("revoke", Happening.ACCESS_REVOKED),
             consents=CONSENTS,
         ),
-        Case(PLATFORMS["twitter"], "/2/users/:id/tweets", text_of(), heard=("comment", Happening.REMARKED)),
+        Case(
+            PLATFORMS["twitter"],
+            "/2/users/:id/tweets",
+            (TEXT_ONLY, PHOTO),
+            heard=("comment", Happening.REMARKED),
+        ),
         Case(
             PLATFORMS["youtube"],
             "units",
-            film_of(title="Two mugs"),
+            (FILM_DRAFT,),
             heard=("post", Happening.CONTENT_CREATED),
             room=4,
         ),

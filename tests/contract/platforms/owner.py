@@ -120,6 +120,7 @@ class Owner(Account):
                     await self.run(effect)
             if not self.busy:
                 return
+            await self.place.passes(0)
             self.wake()
         raise AssertionError(f"the account never came to rest: {self.known}")
 

@@ -1,5 +1,6 @@
 """Where the suite happens: the sandbox in this process, on a clock that only the test moves."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -85,10 +86,15 @@ class Place(World):
         verifier = verifier if self.case.platform.spec.pkce else None
         return await self.case.platform.exchange(self.http, app_of(self.told), code, CALLBACK, verifier)
 
-    async def draft(self) -> Draft:
+    async def passes(self, seconds: float) -> None:
+        """Time passes, and what the sandbox does in the background (pulling a picture) has its turns."""
+        self.clock.advance(seconds)
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def draft(self, number: int = 0) -> Draft:
         """What there is to publish, with the ids that it must name."""
-        draft, by_act = self.case.draft, self.case.options_by_act
-        assert draft is not None
+        draft, by_act = self.case.drafts[number], self.case.options_by_act
         named = {option: (await self.act(self.told, kind=kind))["id"] for option, kind in by_act.items()}
         return replace(draft, options={**draft.options, **named})
 

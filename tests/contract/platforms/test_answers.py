@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,9 +59,7 @@ def test_each_call_succeeds_with_what_it_was_answered(case: Case, taken: Any) ->
     for name, recorded in taken[0].items():
         outcome, sent = asyncio.run(asked(recorded.ask, recorded.answers))
         judge(case, outcome, sent, taken[1])
-        assert isinstance(outcome, Ok) or (isinstance(outcome, Rejected) and outcome.code == "unsupported"), (
-            name
-        )
+        assert type(outcome) is recorded.kind, (name, outcome)
         assert len(sent) == len(recorded.answers)
 
 
@@ -80,6 +79,22 @@ def test_what_is_no_answer_of_the_platform(case: Case, taken: Any) -> None:
                 assert not isinstance(outcome, ReauthRequired), (name, status, body[:40], outcome)
             for status, body in wrong:
                 judge(case, *await asked(recorded.ask, [Answer(status, (JSON,), body)]), taken[1])
+
+    asyncio.run(all_of_them())
+
+
+def test_what_may_have_happened_is_not_called_a_failure(case: Case, taken: Any) -> None:
+    """A gateway gives up on a call that must not be made twice: it is in doubt, whatever its page says."""
+
+    async def all_of_them() -> None:
+        for name in (n for n in taken[0] if "create_campaign" in n or "decisive" in n or n == "live.create"):
+            recorded = taken[0][name]
+            for status in (500, 502, 504):
+                last = Answer(status, (HTML,), PAGE)
+                outcome, _ = await asked(recorded.ask, [*recorded.answers[:-1], last])
+                # Where the platform tells how far it came, looking there is the next step.
+                looks = isinstance(outcome, Ok) and not getattr(outcome.value, "decisive", True)
+                assert isinstance(outcome, Unknown) or looks, (name, status, outcome)
 
     asyncio.run(all_of_them())
 
@@ -118,10 +133,7 @@ def test_a_wrong_content_type_is_no_matter(case: Case, taken: Any) -> None:
 
 def test_unknown_fields_change_nothing(case: Case, taken: Any) -> None:
     for name, recorded in taken[0].items():
-        richer = [
-            a.with_document(r, a.with_unknown_fields(a.document(r))) if a.document(r) is not None else r
-            for r in recorded.answers
-        ]
+        richer = [a.with_unknown_fields(r, case.maps) for r in recorded.answers]
         before, _ = asyncio.run(asked(recorded.ask, recorded.answers))
         outcome, _ = asyncio.run(asked(recorded.ask, richer))
         assert plain(outcome) == plain(before), name
@@ -148,6 +160,12 @@ ODD = st.sampled_from(
 )
 
 
+HEADERS = ["retry-after", "date", "location", "range", "etag", "x-app-usage", "x-rate-limit-reset"]
+WORDS = st.sampled_from(["", "x", "-1", "1e9", "9" * 40, ELSEWHERE, "{", "bytes=0-"]) | st.text(
+    st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=9
+)
+
+
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_real_answers_with_one_thing_wrong(case: Case, taken: Any, data: st.DataObject) -> None:
@@ -156,10 +174,14 @@ def test_real_answers_with_one_thing_wrong(case: Case, taken: Any, data: st.Data
     answers = list(recorded.answers)
     number = data.draw(st.integers(0, len(answers) - 1))
     value = a.document(answers[number])
-    if value is None or data.draw(st.integers(0, 9)) == 0:
+    how = data.draw(st.integers(0, 9))
+    if how == 0 or value is None:
         body = answers[number].body
         at = data.draw(st.integers(0, len(body)))
-        answers[number] = Answer(answers[number].status, answers[number].headers, body[:at])
+        answers[number] = replace(answers[number], body=body[:at])
+    elif how == 1:
+        header = (data.draw(st.sampled_from(HEADERS)), data.draw(WORDS))
+        answers[number] = replace(answers[number], headers=(*answers[number].headers, header))
     else:
         path = data.draw(st.sampled_from(list(a.places_of(value))))
         answers[number] = a.with_document(answers[number], a.replaced(value, path, data.draw(ODD | VALUES)))

@@ -5,8 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from domain.clock import ManualClock
 from platforms.facebook import errors as facebook
@@ -24,7 +22,6 @@ from platforms.outcome import (
 )
 from platforms.twitter import errors as twitter
 from tests.unit.platforms.support import answer
-from tests.unit.platforms.test_wire import VALUES
 
 NOW = ManualClock().now()
 NOW_S = int(NOW.timestamp())
@@ -312,30 +309,6 @@ def test_graph_usage_headers_that_say_nothing(header: str) -> None:
 
 
 # -- both ---------------------------------------------------------------------------------------------
-@settings(deadline=None)
-@given(
-    st.integers(100, 599),
-    VALUES | st.fixed_dictionaries({"error": VALUES, "errors": VALUES, "type": VALUES}),
-    st.dictionaries(
-        st.sampled_from(["x-app-usage", "x-rate-limit-reset", "x-rate-limit-limit", "date"]), st.text()
-    ),
-)
-def test_any_answer_is_an_outcome_and_only_named_ones_disconnect(
-    status: int, body: object, headers: dict[str, str]
-) -> None:
-    sent = answer(status, json.dumps(body).encode(), headers)
-    for outcome in (
-        twitter.outcome_of(sent, "tweets"),
-        instagram.outcome_of(sent),
-        facebook.outcome_of(sent),
-    ):
-        assert isinstance(outcome, Ok | RetryAfter | Rejected | ReauthRequired)
-    for garbled in (b"", b"\xff", HTML):
-        broken = answer(status, garbled, headers)
-        for outcome in (twitter.outcome_of(broken, "tweets"), instagram.outcome_of(broken)):
-            assert not isinstance(outcome, ReauthRequired | Ok)
-
-
 def told(outcome: Outcome[Any]) -> str:
     match outcome:
         case Rejected(code=code):

@@ -102,13 +102,6 @@ async def test_confirming_a_pages_token(world: World) -> None:
     assert await FB.refresh(world.http, app, unknown, 5.0) == ReauthRequired("token_invalid")
 
 
-async def test_a_wrong_app_is_no_dead_token(world: World) -> None:
-    account = await world.account("facebook")
-    account["app"]["client_secret"] = "wrong"
-    outcome = await FB.refresh(world.http, app_of(account), grant_of(account), 5.0)
-    assert isinstance(outcome, Rejected)
-
-
 async def test_a_removed_app_is_named(world: World) -> None:
     account = await world.account("facebook")
     await world.act(account, kind="revoke")
@@ -245,22 +238,6 @@ async def test_after_ninety_days_data_is_refused_and_the_token_is_not_dead(world
     await world.ask("POST", "/clock", {"advance_s": 91 * DAY_S})
     outcome = await FB.profile(world.http, Secret(account["access_token"]))
     assert isinstance(outcome, Rejected)
-
-
-async def test_faults_never_look_like_a_dead_token(world: World) -> None:
-    account = await world.account("facebook")
-    token = Secret(account["access_token"])
-    faults = [{"kind": "status", "status": s} for s in (429, 500, 503)]
-    faults += [{"kind": "html", "status": s} for s in (403, 404, 502)]
-    for fault in faults:
-        for ask in (
-            FB.profile(world.http, token),
-            FB.read_items(world.http, token, account["external_id"], ["1_2"]),
-            FB.refresh(world.http, app_of(account), grant_of(account), 5.0),
-        ):
-            await world.ask("POST", "/faults", {"platform": "facebook", "count": 1, **fault})
-            outcome = await ask
-            assert isinstance(outcome, RetryAfter), (fault, outcome)
 
 
 HOOK = "https://shop.example/webhooks/facebook/default"

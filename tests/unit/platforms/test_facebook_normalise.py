@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.advertising import AdAccount, AdLevel, AdStatus, NewAdCampaign, ReportRequest
-from domain.catalog import Product
 from domain.content import ContentKind, Engagement, Happening, MediaKind, RemarkKind
-from domain.money import Money
-from domain.publishing import PublishState
 from domain.secrets import Secret
-from platforms.base import Grant, PageQuery, PlatformApp, RawEntry
-from platforms.capabilities import Access
+from platforms.base import PageQuery, RawEntry
 from platforms.facebook.adapter import Facebook
 from platforms.facebook.normalise import comment_remark, post_item, profile, reel_item, story_item
 from platforms.meta.paging import cursor_query, next_cursor
-from platforms.outcome import Ok, ReauthRequired, Rejected, RetryAfter, Unknown
+from platforms.outcome import Ok
 from platforms.wire import NotJson, decode
 from tests.unit.platforms.payloads import body_of, one, parsed
-from tests.unit.platforms.publish_support import job_of
 from tests.unit.platforms.support import Answers, answer
-from tests.unit.platforms.test_facebook_publishing import DRAFTS, files
 from tests.unit.platforms.test_wire import VALUES
 
 FB = Facebook()
@@ -381,76 +372,3 @@ def test_odd_objects_never_raise(row: dict[str, Any]) -> None:
         for entry in FB.split(body_of(hook(row, field, about, messaging=[row]))):
             assert FB.parse(entry).event_id == entry.event_id
     FB.parse(RawEntry(PAGE, "e", json.dumps(row).encode()))
-
-
-OUTCOMES = (Ok, RetryAfter, ReauthRequired, Rejected, Unknown)
-
-
-@settings(max_examples=80, deadline=None)
-@given(st.integers(100, 599), st.binary(max_size=80) | WILD | VALUES)
-async def test_any_answer_is_an_outcome(status: int, body: object) -> None:
-    """Every byte string, for every call the adapter makes."""
-    told = answer(status, body)
-
-    def http() -> Any:
-        return Answers(*[told] * 8)
-
-    for outcome in await everything(http):
-        assert isinstance(outcome, OUTCOMES)
-
-
-async def everything(http: Any) -> list[Any]:
-    app = PlatformApp("a", "facebook", "1", Secret("s"), (Secret("s"),), Secret("v"))
-    grant, token = Grant(Secret("t"), None, None, None), Secret("t")
-    made: list[Any] = [
-        await FB.refresh(http(), app, grant, 5.0),
-        await FB.connectables(http(), app, grant),
-        await FB.profile(http(), token),
-        await FB.read_items(http(), token, PAGE, [f"{PAGE}_1", "7"]),
-        await FB.subscribe(http(), app, token, PAGE, "https://x"),
-    ]
-    for source in FB.spec.sources:
-        made.append(await FB.list_page(http(), token, PAGE, PageQuery(source)))
-
-    def access() -> Access:
-        return Access(http(), app, token, PAGE)
-
-    facts = {"photos": ["1"], "video_id": "7", "session": "8", "start": 0, "end": 5, "offset": 0}
-    facts |= {"upload_url": "https://rupload.facebook.com/video-upload/v26.0/7"}
-    stages = ("start", "photo", "publish", "film_start", "film_chunk", "film_finish")
-    stages += ("reel_start", "reel_upload", "reel_finish", "check", "unknown")
-    for name in ("photos", "reel", "video", "photo_story"):
-        for stage in stages:
-            known = facts | ({"photos": []} if stage == "photo" else {})
-            job = replace(job_of(DRAFTS[name], files()), state=PublishState(stage, known))
-            if stage == "photo" and name in ("reel", "video"):
-                continue
-            if stage.startswith("reel_start") and name in ("photos", "video"):
-                continue
-            if stage == "reel_finish" and name in ("photos", "video"):
-                continue
-            made.append(await FB.publishing.step(access(), job))
-            made.append(await FB.publishing.find(access(), job))
-    made.append(await FB.publishing.edit(access(), "1_2", DRAFTS["text"]))
-    made.append(await FB.publishing.delete(access(), "1_2"))
-    now = datetime.now(UTC)
-    made.append(await FB.insights.of_content(access(), "1_2", ContentKind.VIDEO))
-    made.append(await FB.insights.of_account(access(), now, now))
-    owner = AdAccount("3", "x", "EUR", None)
-    day = ReportRequest(AdLevel.AD, date(2026, 1, 1), date(2026, 1, 2))
-    wish = NewAdCampaign("n", "tag", "OUTCOME_SALES", Money(100, "EUR"))
-    made.append(await FB.ads.accounts(access()))
-    for level in AdLevel:
-        made.append(await FB.ads.objects(access(), owner, level, None))
-    state = FB.ads.report(day)
-    for changed in ({}, {"job_id": "6"}, {"job_id": "6", "percent": 100}):
-        made.append(await FB.ads.report_step(access(), owner, type(state)(day, **changed)))
-    made.append(await FB.ads.create_campaign(access(), owner, wish))
-    made.append(await FB.ads.find_campaign(access(), owner, wish))
-    made.append(await FB.ads.set_budget(access(), owner, AdLevel.CAMPAIGN, "1", Money(100, "EUR")))
-    made.append(await FB.ads.set_status(access(), owner, AdLevel.CAMPAIGN, "1", AdStatus.PAUSED))
-    made.append(await FB.commerce.catalogs(access()))
-    made.append(await FB.commerce.products(access(), "4", None))
-    made.append(await FB.commerce.upsert(access(), "4", [Product("r", "t", None)]))
-    made.append(await FB.commerce.batch(access(), "4", "h"))
-    return made

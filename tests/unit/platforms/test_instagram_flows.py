@@ -37,15 +37,6 @@ async def test_connecting_ends_with_a_lasting_token(world: World, wrapped: bool)
     assert profile.external_id not in profile.alias_ids
 
 
-async def test_a_code_works_once(world: World) -> None:
-    account = await world.account("instagram")
-    app = app_of(account)
-    request = AuthorizeRequest(app, CALLBACK, "state-1", IG.spec.default_scopes)
-    code = await world.consent(IG, request, account["external_id"])
-    assert isinstance(await IG.exchange(world.http, app, code, CALLBACK, None), Ok)
-    assert isinstance(await IG.exchange(world.http, app, code, CALLBACK, None), Rejected)
-
-
 async def test_the_lasting_token_is_asked_for_again_when_that_fails(world: World) -> None:
     account = await world.account("instagram")
     fault = {"platform": "instagram", "host": "graph.instagram.com", "path": "/access_token"}
@@ -120,16 +111,6 @@ async def test_stories(world: World) -> None:
     assert gone.gone == {story} or gone.items[0].external_id == story
 
 
-async def test_what_was_deleted_is_gone(world: World) -> None:
-    account = await world.account("instagram", posts=2)
-    kept, dead = [row["id"] for row in await world.content(account)][:2]
-    await world.act(account, kind="delete", content_id=dead)
-    token = Secret(account["access_token"])
-    reads = ok(await IG.read_items(world.http, token, account["external_id"], [kept, dead]))
-    assert [i.external_id for i in reads.items] == [kept]
-    assert reads.gone == {dead}
-
-
 async def test_usage_headers_and_throttling(world: World) -> None:
     account = await world.account("instagram")
     token = Secret(account["access_token"])
@@ -147,17 +128,6 @@ async def test_usage_headers_and_throttling(world: World) -> None:
     assert limited.rate_limited
     assert limited.scope is LimitScope.ACCOUNT
     assert 3000 < limited.seconds <= 3600
-
-
-async def test_faults_never_look_like_a_dead_token(world: World) -> None:
-    account = await world.account("instagram")
-    token = Secret(account["access_token"])
-    faults = [{"kind": "status", "status": s} for s in (429, 500, 503)]
-    faults += [{"kind": "html", "status": s} for s in (403, 404, 502)]
-    for fault in faults:
-        await world.ask("POST", "/faults", {"platform": "instagram", "count": 1, **fault})
-        outcome = await IG.profile(world.http, token)
-        assert isinstance(outcome, RetryAfter), (fault, outcome)
 
 
 @pytest.mark.parametrize("dialect", ["changes", "flat"])

@@ -12,7 +12,7 @@ from domain.clock import ManualClock, SystemClock
 from domain.money import Money
 from domain.secrets import Secret
 from platforms.capabilities import Access
-from platforms.outcome import Ok, ReauthRequired, Rejected, RetryAfter, Unknown
+from platforms.outcome import Rejected
 from platforms.pinterest import ads
 from platforms.pinterest.adapter import Pinterest
 from tests.unit.platforms import pinterest_contract as contract
@@ -118,22 +118,6 @@ async def test_what_is_not_sent(world: World) -> None:
         await ADS.set_status(access, account, AdLevel.AD, "1", AdStatus.DELETED),
     ):
         assert isinstance(outcome, Rejected) and outcome.code in ("currency", "unsupported")
-
-
-@pytest.mark.parametrize("status", [200, 204, 403, 429, 500, 502, 503])
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"[7]", b'{"items":[{"data":7}]}', b"<html>", b"null"])
-async def test_any_answer_ends_in_an_outcome(world: World, status: int, body: bytes) -> None:
-    account = await world.account("pinterest", posts=0)
-    place, kinds = AdAccount("1", "n", "EUR", "UTC"), (Ok, RetryAfter, ReauthRequired, Rejected, Unknown)
-    wish = NewAdCampaign("n", "t", "AWARENESS")
-    made = await ADS.create_campaign(access_of(Told(answer(status, body)), account), place, wish)
-    assert isinstance(made, kinds) and not isinstance(made, Ok)
-    if status in (200, 500, 502):
-        assert isinstance(made, Unknown)
-    state = ADS.report(ReportRequest(AdLevel.AD, Told().now().date(), Told().now().date()))
-    page = answer(200, {"items": [{"id": "7", "name": 8, "status": "NEW"}]})
-    step = await ADS.report_step(access_of(Told(page, answer(status, body)), account), place, state)
-    assert isinstance(step, kinds)
 
 
 async def test_the_contract(world: World) -> None:

@@ -4,14 +4,12 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from domain.catalog import Availability, BatchState, Product
 from domain.clock import SystemClock
 from domain.money import Money
 from domain.secrets import Secret
 from platforms.capabilities import Access
-from platforms.outcome import Ok, ReauthRequired, Rejected, RetryAfter
+from platforms.outcome import Rejected
 from platforms.pinterest.adapter import Pinterest
 from tests.unit.platforms import pinterest_contract as contract
 from tests.unit.platforms.support import Answers, World, answer, app_of, ok
@@ -62,18 +60,6 @@ async def test_what_there_is_not(world: World) -> None:
     unfed = access_of(Answers(answer(200, {"items": []})), await world.account("pinterest", posts=0))
     found = await SHOP.upsert(unfed, "1", [TIN])
     assert isinstance(found, Rejected) and found.code == "no_feed"
-
-
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"items":7,"batch_id":[]}', b"<html>"])
-@pytest.mark.parametrize("status", [200, 409, 429, 502])
-async def test_any_answer_ends_in_an_outcome(world: World, status: int, body: bytes) -> None:
-    account = await world.account("pinterest", posts=0)
-    for found in (
-        await SHOP.catalogs(access_of(Answers(answer(status, body)), account)),
-        await SHOP.batch(access_of(Answers(answer(status, body)), account), "1", "2"),
-        await SHOP.upsert(access_of(Answers(answer(200, FEED), answer(status, body)), account), "1", [TIN]),
-    ):
-        assert isinstance(found, Ok | RetryAfter | ReauthRequired | Rejected)
 
 
 async def test_a_batch_that_was_skipped_or_failed_is_done(world: World) -> None:

@@ -9,7 +9,7 @@ from domain.content import ContentKind, Happening, MediaKind
 from domain.ids import AccountId
 from domain.secrets import Secret
 from platforms.base import AuthorizeRequest, PageQuery, RawEntry, WebhookRefused
-from platforms.outcome import LimitScope, Ok, ReauthRequired, Rejected, RetryAfter, Unknown
+from platforms.outcome import LimitScope, Ok, ReauthRequired, Rejected, RetryAfter
 from platforms.pinterest.adapter import Pinterest
 from tests.unit.platforms.support import CALLBACK, World, app_of, grant_of, list_all, ok
 
@@ -64,25 +64,6 @@ async def test_a_wrong_app_secret_is_not_a_dead_token(world: World) -> None:
     outcome = await PIN.refresh(world.http, app_of(account), grant_of(account), 5.0)
     assert isinstance(outcome, Rejected)
     assert outcome.code == "app_refused"
-
-
-async def test_a_refresh_that_is_never_answered_is_unknown(world: World) -> None:
-    account = await world.account("pinterest")
-    await dialect(world, account, "rotating")
-    fault = {"platform": "pinterest", "path": "oauth/token", "kind": "accepted_timeout"}
-    await world.ask("POST", "/faults", fault)
-    assert isinstance(await PIN.refresh(world.http, app_of(account), grant_of(account), 0.3), Unknown)
-    ledger = await world.ask("GET", "/ledger")
-    assert [row["outcome"] for row in ledger["refreshes"]] == ["rotated"]
-
-
-async def test_a_person_takes_the_permission_back(world: World) -> None:
-    account = await world.account("pinterest")
-    await world.act(account, kind="revoke")
-    token = Secret(account["access_token"])
-    assert await PIN.profile(world.http, token) == ReauthRequired("token_refused")
-    refused = await PIN.refresh(world.http, app_of(account), grant_of(account), 5.0)
-    assert refused == ReauthRequired("refresh_token_invalid")
 
 
 async def test_every_pin_once_through_all_pages(world: World) -> None:
@@ -167,17 +148,6 @@ async def test_an_app_on_trial_shares_a_day(world: World) -> None:
     ok(await PIN.profile(world.http, token))
     limited = await PIN.profile(world.http, token)
     assert isinstance(limited, RetryAfter) and limited.seconds > 3600
-
-
-async def test_faults_never_look_like_a_dead_token(world: World) -> None:
-    account = await world.account("pinterest")
-    token = Secret(account["access_token"])
-    faults: list[dict[str, Any]] = [{"kind": "status", "status": s} for s in (429, 500, 503)]
-    faults += [{"kind": "html", "status": s} for s in (401, 403, 404, 502)]
-    for fault in faults:
-        await world.ask("POST", "/faults", {"platform": "pinterest", "count": 1, **fault})
-        outcome = await PIN.profile(world.http, token)
-        assert isinstance(outcome, RetryAfter), (fault, outcome)
 
 
 async def test_a_missing_scope_is_said(world: World) -> None:

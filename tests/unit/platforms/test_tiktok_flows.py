@@ -10,9 +10,9 @@ from domain.content import ContentKind, Happening, MediaKind
 from domain.ids import AccountId
 from domain.secrets import Secret
 from platforms.base import AuthorizeRequest, PageQuery
-from platforms.outcome import LimitScope, Ok, ReauthRequired, Rejected, RetryAfter, Unknown
+from platforms.outcome import LimitScope, Ok, Rejected, RetryAfter
 from platforms.tiktok.adapter import Tiktok
-from tests.unit.platforms.support import CALLBACK, World, app_of, grant_of, list_all, ok
+from tests.unit.platforms.support import CALLBACK, World, app_of, list_all, ok
 
 TT = Tiktok()
 VERIFIER = "v" * 64
@@ -41,13 +41,6 @@ async def test_connecting_by_code_and_pkce(world: World, dialect: str, lifetime_
     assert isinstance(again, Rejected), "a code works once"
 
 
-async def test_a_wrong_verifier_is_rejected_not_retried(world: World) -> None:
-    account = await world.account("tiktok")
-    code = await world.consent(TT, consent_request(account), account["external_id"])
-    outcome = await TT.exchange(world.http, app_of(account), code, CALLBACK, "w" * 64)
-    assert isinstance(outcome, Rejected)
-
-
 async def test_a_person_may_grant_a_part(world: World) -> None:
     account = await world.account("tiktok")
     query = parse_qs(urlsplit(TT.authorize_url(consent_request(account))).query)
@@ -66,44 +59,6 @@ async def test_a_person_may_grant_a_part(world: World) -> None:
     )
     assert isinstance(listing, Rejected)
     assert listing.code == "scope_not_authorized"
-
-
-async def test_refresh_rotates_and_a_spent_token_needs_a_person(world: World) -> None:
-    account = await world.account("tiktok")
-    app, first = app_of(account), grant_of(account)
-    second = ok(await TT.refresh(world.http, app, first, 5.0))
-    assert second.refresh_token not in (None, first.refresh_token)
-    assert await TT.refresh(world.http, app, first, 5.0) == ReauthRequired("refresh_token_invalid")
-    ok(await TT.profile(world.http, second.access_token))
-    await world.ask("POST", "/clock", {"advance_s": 7201})
-    assert await TT.profile(world.http, second.access_token) == ReauthRequired("token_refused")
-    ok(await TT.refresh(world.http, app, second, 5.0))
-
-
-async def test_a_refresh_that_is_never_answered_is_unknown(world: World) -> None:
-    account = await world.account("tiktok")
-    fault = {"platform": "tiktok", "path": "oauth/token", "kind": "accepted_timeout"}
-    await world.ask("POST", "/faults", fault)
-    assert isinstance(await TT.refresh(world.http, app_of(account), grant_of(account), 0.3), Unknown)
-    ledger = await world.ask("GET", "/ledger")
-    assert [row["outcome"] for row in ledger["refreshes"]] == ["rotated"]
-
-
-async def test_an_app_that_tiktok_does_not_know_is_not_a_dead_token(world: World) -> None:
-    account = await world.account("tiktok")
-    account["app"]["client_secret"] = "wrong"
-    outcome = await TT.refresh(world.http, app_of(account), grant_of(account), 5.0)
-    assert isinstance(outcome, Rejected)
-    assert outcome.code == "invalid_client"
-
-
-async def test_revoking_ends_the_permission_and_may_be_repeated(world: World) -> None:
-    account = await world.account("tiktok")
-    app, grant = app_of(account), grant_of(account)
-    assert ok(await TT.revoke(world.http, app, grant)) is None
-    assert isinstance(await TT.profile(world.http, grant.access_token), ReauthRequired)
-    assert isinstance(await TT.refresh(world.http, app, grant, 5.0), ReauthRequired)
-    assert ok(await TT.revoke(world.http, app, grant)) is None
 
 
 async def test_every_public_video_is_listed_once_and_normalised(world: World) -> None:
@@ -166,17 +121,6 @@ async def test_a_spent_window_says_how_long(world: World) -> None:
     assert isinstance(limited, RetryAfter)
     assert (limited.rate_limited, limited.family) == (True, "user_info")
     assert (limited.scope, limited.seconds) == (LimitScope.ACCOUNT, 60)
-
-
-async def test_faults_never_look_like_a_dead_token(world: World) -> None:
-    account = await world.account("tiktok")
-    token = Secret(account["access_token"])
-    faults = [{"kind": "status", "status": s} for s in (429, 500, 503)]
-    faults += [{"kind": "html", "status": s} for s in (401, 403, 404, 502)]
-    for fault in faults:
-        await world.ask("POST", "/faults", {"platform": "tiktok", "count": 1, **fault})
-        outcome = await TT.profile(world.http, token)
-        assert isinstance(outcome, RetryAfter), (fault, outcome)
 
 
 async def test_webhooks_to_event(world: World) -> None:

@@ -163,41 +163,6 @@ def test_shop_answers(status: int, body: object, kind: type, says: str) -> None:
     assert told(outcome) == says
 
 
-@settings(deadline=None)
-@given(
-    st.integers(100, 599),
-    VALUES
-    | st.fixed_dictionaries({"error": VALUES, "data": VALUES, "code": VALUES, "access_token": VALUES})
-    | st.fixed_dictionaries({"error": st.fixed_dictionaries({"code": VALUES})}),
-)
-def test_any_answer_is_an_outcome(status: int, body: object) -> None:
-    sent = answer(status, json.dumps(body).encode())
-    readers = (
-        lambda a: errors.outcome_of(a, "videos"),
-        lambda a: errors.token_outcome_of(a, refreshing=True),
-        errors.revoke_outcome_of,
-        errors.business_outcome_of,
-        errors.shop_outcome_of,
-    )
-    for read in readers:
-        assert isinstance(read(sent), Ok | RetryAfter | Rejected | ReauthRequired | Unknown)
-        for garbled in (b"\xff", HTML, b"[" * 100_000):
-            assert not isinstance(read(answer(status, garbled)), ReauthRequired | Ok)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(200, 599), st.binary() | VALUES.map(lambda v: json.dumps(v).encode()))
-async def test_any_bytes_end_in_an_outcome(status: int, body: bytes) -> None:
-    token, source = Secret("t"), TT.spec.sources[0]
-    for call in (
-        lambda http: TT.profile(http, token),
-        lambda http: TT.list_page(http, token, "-000a", PageQuery(source, "7")),
-        lambda http: TT.read_items(http, token, "-000a", ["1"]),
-    ):
-        outcome = await call(Answers(answer(status, body), answer(status, body)))
-        assert isinstance(outcome, Ok | RetryAfter | Rejected | ReauthRequired | Unknown)
-
-
 # -- webhooks -------------------------------------------------------------------------------------------
 def app(*secrets: str, client_id: str = "ck_demo") -> PlatformApp:
     return PlatformApp("app", "tiktok", client_id, Secret("x"), tuple(Secret(s) for s in secrets))

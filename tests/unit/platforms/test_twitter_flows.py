@@ -1,42 +1,14 @@
 """The X adapter against the sandbox's X, in process."""
 
 from datetime import timedelta
-from typing import Any
 
 from domain.content import ContentKind, Engagement, Happening, RemarkKind
 from domain.secrets import Secret
-from platforms.base import AuthorizeRequest
-from platforms.outcome import LimitScope, Ok, ReauthRequired, Rejected, RetryAfter, Unknown
+from platforms.outcome import LimitScope, Ok, ReauthRequired, Rejected, RetryAfter
 from platforms.twitter.adapter import Twitter
-from tests.unit.platforms.support import CALLBACK, World, app_of, grant_of, list_all, ok
+from tests.unit.platforms.support import World, app_of, grant_of, list_all, ok
 
 X = Twitter()
-VERIFIER = "v" * 64
-
-
-def consent_request(account: dict[str, Any], verifier: str = VERIFIER) -> AuthorizeRequest:
-    return AuthorizeRequest(app_of(account), CALLBACK, "state-1", X.spec.default_scopes, verifier)
-
-
-async def test_connecting_by_code_and_pkce(world: World) -> None:
-    account = await world.account("twitter")
-    code = await world.consent(X, consent_request(account), account["external_id"])
-    grant = ok(await X.exchange(world.http, app_of(account), code, CALLBACK, VERIFIER))
-    assert grant.refresh_token is not None
-    assert grant.expires_in_s == 7200
-    assert set(grant.scopes) == set(X.spec.default_scopes)
-    profile = ok(await X.profile(world.http, grant.access_token))
-    assert (profile.external_id, profile.username) == (account["external_id"], account["username"])
-    assert profile.follower_count is not None
-    again = await X.exchange(world.http, app_of(account), code, CALLBACK, VERIFIER)
-    assert isinstance(again, Rejected), "a code works once"
-
-
-async def test_a_wrong_verifier_is_rejected_not_retried(world: World) -> None:
-    account = await world.account("twitter")
-    code = await world.consent(X, consent_request(account), account["external_id"])
-    outcome = await X.exchange(world.http, app_of(account), code, CALLBACK, "w" * 64)
-    assert isinstance(outcome, Rejected)
 
 
 async def test_refresh_rotates_and_reuse_needs_a_person(world: World) -> None:
@@ -50,34 +22,6 @@ async def test_refresh_rotates_and_reuse_needs_a_person(world: World) -> None:
     assert spent == ReauthRequired("refresh_token_invalid")
     dead = await X.profile(world.http, second.access_token)
     assert dead == ReauthRequired("token_refused"), "reuse kills the family"
-
-
-async def test_a_refresh_that_is_never_answered_is_unknown(world: World) -> None:
-    account = await world.account("twitter")
-    await world.ask(
-        "POST", "/faults", {"platform": "twitter", "path": "oauth2/token", "kind": "accepted_timeout"}
-    )
-    outcome = await X.refresh(world.http, app_of(account), grant_of(account), 0.3)
-    assert isinstance(outcome, Unknown)
-    ledger = await world.ask("GET", "/ledger")
-    assert [row["outcome"] for row in ledger["refreshes"]] == ["rotated"]
-
-
-async def test_an_app_that_x_does_not_know_is_not_a_dead_token(world: World) -> None:
-    account = await world.account("twitter")
-    account["app"]["client_secret"] = "wrong"
-    outcome = await X.refresh(world.http, app_of(account), grant_of(account), 5.0)
-    assert isinstance(outcome, Rejected)
-    assert outcome.code == "invalid_client"
-
-
-async def test_revoking_ends_both_tokens_and_may_be_repeated(world: World) -> None:
-    account = await world.account("twitter")
-    app, grant = app_of(account), grant_of(account)
-    assert ok(await X.revoke(world.http, app, grant)) is None
-    assert isinstance(await X.profile(world.http, grant.access_token), ReauthRequired)
-    assert isinstance(await X.refresh(world.http, app, grant, 5.0), ReauthRequired)
-    assert ok(await X.revoke(world.http, app, grant)) is None
 
 
 async def test_every_post_is_listed_once_and_normalised(world: World) -> None:

@@ -4,8 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
 from domain.content import ContentKind, Happening, RemarkKind
 from domain.insights import MetricName
 from domain.secrets import Secret
@@ -77,16 +75,6 @@ async def test_a_refresh_token_dies_of_half_a_year_unused(world: World) -> None:
     await world.ask("POST", "/clock", {"advance_s": 184 * 86_400})
     dead = await YT.refresh(world.http, app_of(account), grant, 5.0)
     assert dead == ReauthRequired("refresh_token_invalid")
-
-
-async def test_a_code_works_once_and_with_its_verifier(world: World) -> None:
-    account = await world.account("youtube")
-    app = app_of(account)
-    request = AuthorizeRequest(app, CALLBACK, "state-1", YT.spec.default_scopes, VERIFIER)
-    code = await world.consent(YT, request, account["external_id"])
-    assert isinstance(await YT.exchange(world.http, app, code, CALLBACK, "x" * 43), Rejected)
-    assert isinstance(await YT.exchange(world.http, app, code, CALLBACK, VERIFIER), Ok)
-    assert isinstance(await YT.exchange(world.http, app, code, CALLBACK, VERIFIER), Rejected)
 
 
 async def test_an_unticked_box_is_seen_in_the_scopes_and_named_in_the_refusal(world: World) -> None:
@@ -202,18 +190,6 @@ async def test_the_daily_quota_counts_units_and_ends_at_midnight_pacific(world: 
     await world.ask("POST", "/clock", {"advance_s": limited.seconds + 2})
     fresh = ok(await YT.refresh(world.http, app_of(account), grant_of(account), 5.0))
     ok(await YT.profile(world.http, fresh.access_token))
-
-
-@pytest.mark.parametrize("status", [429, 500, 502, 503])
-async def test_faults_never_look_like_a_dead_token(world: World, status: int) -> None:
-    account = await world.account("youtube")
-    fault = {"platform": "youtube", "kind": "status", "status": status}
-    await world.ask("POST", "/faults", fault)
-    for outcome in (
-        await YT.profile(world.http, Secret(account["access_token"])),
-        await YT.refresh(world.http, app_of(account), grant_of(account), 5.0),
-    ):
-        assert isinstance(outcome, RetryAfter), outcome
 
 
 # -- push ---------------------------------------------------------------------------------------------

@@ -223,29 +223,6 @@ def test_no_resource_raises(row: dict[str, Any]) -> None:
     live.broadcast(row)
 
 
-@settings(deadline=None)
-@given(
-    st.integers(100, 599),
-    st.binary()
-    | VALUES.map(lambda v: json.dumps(v).encode())
-    | PARTS.map(lambda v: json.dumps({"items": [v]}).encode()),
-    st.dictionaries(st.sampled_from(["retry-after", "date", "range", "location", "etag"]), st.text()),
-)
-async def test_any_bytes_end_in_an_outcome(status: int, body: bytes, headers: dict[str, str]) -> None:
-    def fresh() -> Answers:
-        return Answers(*[answer(status, body, headers)] * 4)
-
-    token = Secret("t")
-    kinds = Ok | RetryAfter | Rejected | ReauthRequired | Unknown
-    for source in YT.spec.sources:
-        assert isinstance(await YT.list_page(fresh(), token, CHANNEL, PageQuery(source)), kinds)
-    assert isinstance(await YT.profile(fresh(), token), kinds)
-    assert isinstance(await YT.read_items(fresh(), token, CHANNEL, ["a"]), kinds)
-    app = PlatformApp("a", "youtube", "c", Secret("s"), (Secret("w"),))
-    assert isinstance(await YT.exchange(fresh(), app, "c", "r", "v"), kinds)
-    assert isinstance(await YT.subscribe(fresh(), app, token, CHANNEL, "https://us.example"), kinds)
-
-
 # -- errors -------------------------------------------------------------------------------------------
 
 
