@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import uvicorn
 
 from sandbox.app import Sandbox
-from sandbox.apps import PLATFORMS
 from sandbox.generate import make_account
+from sandbox.registry import EMULATIONS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,9 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 1
     sandbox = Sandbox(options.seed, epoch_ms=options.epoch_ms)
-    for platform in PLATFORMS:
+    for emulation in EMULATIONS.values():
         for number in range(1, options.accounts + 1):
-            make_account(sandbox.state.world, platform, number)
+            make_account(sandbox.state.world, emulation, number)
     print(f"sandbox listening on http://{options.host}:{listener.getsockname()[1]}", flush=True)
     asyncio.run(_serve(sandbox, listener))
     return 0

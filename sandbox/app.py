@@ -1,7 +1,7 @@
 """The sandbox as one ASGI application: platforms by host name, the control API under `/_sandbox`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -9,24 +9,14 @@ import httpx
 
 from sandbox.clock import SandboxClock
 from sandbox.control import Control
-from sandbox.deliver import Compose
-from sandbox.facebook.platform import facebook
+from sandbox.emulation import Emulation
 from sandbox.faults import Fault
-from sandbox.instagram.platform import instagram
-from sandbox.meta.webhooks import compose as compose_meta
-from sandbox.pinterest.platform import compose as compose_pinterest
-from sandbox.pinterest.platform import pinterest
 from sandbox.platform import Platform
+from sandbox.registry import EMULATIONS
 from sandbox.routing import Operation, Routes
 from sandbox.state import new_state
-from sandbox.tiktok.platform import tiktok
-from sandbox.tiktok.webhooks import compose as compose_tiktok
 from sandbox.traffic import Traffic
-from sandbox.twitter.platform import twitter
-from sandbox.twitter.webhooks import compose as compose_twitter
 from sandbox.web import Call, Reply, json_reply
-from sandbox.youtube.platform import youtube
-from sandbox.youtube.websub import compose as compose_youtube
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -52,18 +42,10 @@ class Sandbox:
         clock: SandboxClock | None = None,
         epoch_ms: int | None = None,
         webhook_transport: httpx.AsyncBaseTransport | None = None,
+        emulations: Mapping[str, Emulation] = EMULATIONS,
     ) -> None:
-        compose: dict[str, Compose] = {
-            "twitter": compose_twitter,
-            "instagram": compose_meta,
-            "tiktok": compose_tiktok,
-            "youtube": compose_youtube,
-            "facebook": compose_meta,
-            "pinterest": compose_pinterest,
-        }
-        self.state = new_state(seed, clock or SandboxClock(), epoch_ms, compose, webhook_transport)
-        made = (twitter, instagram, tiktok, youtube, facebook, pinterest)
-        self.platforms: dict[str, Platform] = {p.name: p for p in (platform(self.state) for platform in made)}
+        self.state = new_state(seed, clock or SandboxClock(), epoch_ms, emulations, webhook_transport)
+        self.platforms: dict[str, Platform] = {n: e.build(self.state) for n, e in emulations.items()}
         self.traffic = Traffic(self.state, self.platforms)
         self._routes = Routes([op for platform in self.platforms.values() for op in platform.operations])
         self._platform_of = {

@@ -1,11 +1,12 @@
 """Developer applications registered with the emulated platforms, their webhooks and subscriptions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from sandbox.ids import digits, secret
+from sandbox.emulation import Emulation
+from sandbox.ids import digits
 
-PLATFORMS = ("twitter", "instagram", "tiktok", "youtube", "facebook", "pinterest")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -38,7 +39,7 @@ class PlatformApp:
     """`webhook_secret` signs deliveries: at X the API (consumer) secret, at Meta the app secret."""
 
     id: str
-    platform: str
+    emulation: Emulation = field(repr=False)
     name: str
     client_id: str
     client_secret: str = field(repr=False)
@@ -57,6 +58,10 @@ class PlatformApp:
     wrapped_tokens: bool = False
     webhooks: dict[str, Webhook] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+
+    @property
+    def platform(self) -> str:
+        return self.emulation.name
 
     def accepts_redirect(self, uri: str) -> bool:
         """Exact match; an app without registered addresses accepts any on loopback."""
@@ -79,57 +84,28 @@ class PlatformApp:
         return None
 
 
-DIALECTS = {
-    "twitter": ("xaa", "account_activity"),
-    "instagram": ("changes", "flat"),
-    "tiktok": ("two_hours", "one_day"),
-    "youtube": ("websub",),
-    "facebook": ("changes",),
-    "pinterest": ("standard", "rotating", "trial"),
-}
-
-
 class Apps:
     """All apps by id; one per platform exists from the start, derived from the sandbox's seed."""
 
-    def __init__(self, seed: str) -> None:
-        self._seed = seed
+    def __init__(self, seed: str, emulations: Mapping[str, Emulation]) -> None:
+        self._seed, self.emulations = seed, emulations
         self._by_id: dict[str, PlatformApp] = {}
         self._by_client: dict[tuple[str, str], PlatformApp] = {}
         self._by_bearer: dict[str, PlatformApp] = {}
-        self.defaults = {platform: self.create(platform, "default").id for platform in PLATFORMS}
+        self.defaults = {platform: self.create(platform, "default").id for platform in emulations}
 
     def create(self, platform: str, name: str | None = None) -> PlatformApp:
-        number = len(self._by_id)
+        emulation, number = self.emulations[platform], len(self._by_id)
         basis = (self._seed, "app", platform, number)
-        app_id = digits(8, *basis, prefix="29") if platform == "twitter" else digits(15, *basis, prefix="99")
-        app = PlatformApp(
-            id=app_id,
-            platform=platform,
-            name=name or f"app {number}",
-            client_id=secret(34, *basis, "client") if platform == "twitter" else app_id,
-            client_secret=secret(50 if platform == "twitter" else 32, *basis, "client_secret"),
-            webhook_secret="",
-            dialect=DIALECTS[platform][0],
-        )
-        if platform == "twitter":
-            app.webhook_secret = secret(50, *basis, "consumer_secret")
-            app.bearer_token = "AAAAAAAAAAAA" + secret(96, *basis, "bearer")
-            self._by_bearer[app.bearer_token] = app
-        elif platform == "tiktok":
-            app.client_id = "aw" + secret(16, *basis, "client").lower()
-            app.webhook_secret = app.client_secret
-        elif platform == "youtube":
-            app.client_id = f"{app_id}-{secret(32, *basis, 'client').lower()}.apps.googleusercontent.com"
-            app.client_secret = "GOCSPX-" + secret(28, *basis, "client_secret")
-            # WebSub's secrets are the subscriber's own; this one is there for it to use.
-            app.webhook_secret = secret(40, *basis, "websub")
-            app.auto_subscribe = False
-        else:
-            app.webhook_secret = app.client_secret
-            app.verify_token = secret(24, *basis, "verify")
+        length, prefix = emulation.app_id
+        app_id = digits(length, *basis, prefix=prefix)
+        given = emulation.credentials(app_id, *basis)
+        name, dialect = name or f"app {number}", emulation.dialects[0]
+        app = PlatformApp(id=app_id, emulation=emulation, name=name, dialect=dialect, **given)
         self._by_id[app.id] = app
         self._by_client[platform, app.client_id] = app
+        if app.bearer_token is not None:
+            self._by_bearer[app.bearer_token] = app
         return app
 
     def get(self, app_id: str) -> PlatformApp | None:

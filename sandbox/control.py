@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox import report
 from sandbox.acts import Act
-from sandbox.apps import DIALECTS, PlatformApp
+from sandbox.apps import PlatformApp
 from sandbox.deliver import Behaviour
 from sandbox.generate import DEFAULT_POSTS, make_account
 from sandbox.limits import Rule
@@ -98,7 +98,7 @@ class Control:
         username = wish.get("username")
         if username is not None and (not isinstance(username, str) or not username):
             raise BadInput("username must be a text that is not empty")
-        account = make_account(self._state.world, platform.name, wish["seed"], int(posts), username)
+        account = make_account(self._state.world, app.emulation, wish["seed"], int(posts), username)
         issued = platform.issue(app, account)
         return json_reply(
             {
@@ -263,8 +263,8 @@ class Control:
         if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
             raise BadInput("redirect_uris must be a list of addresses")
         dialect = wish.get("dialect", app.dialect)
-        if dialect not in DIALECTS[app.platform]:
-            raise BadInput(f"dialect must be one of {', '.join(DIALECTS[app.platform])}; got {dialect!r}")
+        if dialect not in app.emulation.dialects:
+            raise BadInput(f"dialect must be one of {', '.join(app.emulation.dialects)}; got {dialect!r}")
         app.redirect_uris, app.dialect = tuple(uris), dialect
         app.auto_subscribe = bool(wish.get("auto_subscribe", app.auto_subscribe))
         app.wrapped_tokens = bool(wish.get("wrapped_tokens", app.wrapped_tokens))

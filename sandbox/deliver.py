@@ -7,40 +7,23 @@ changes that. What is counted is decided when an answer arrives, by what had bee
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from zlib import crc32
 
 import httpx
 
-from sandbox.apps import PlatformApp
 from sandbox.clock import SandboxClock
 from sandbox.events import Event
 from sandbox.ids import seeded
 from sandbox.ledger import Ledger
-
-# Body and headers of one POST carrying these payloads.
-Compose = Callable[[PlatformApp, Sequence[Event]], tuple[bytes, dict[str, str]]]
 
 _log = logging.getLogger(__name__)
 
 LANES_PER_APP = 4
 ANSWER_TIMEOUT_S = 10.0
 _HELD_BACK_AT_MOST_S = 3.0
-# Meta: "at once, then ever less often for 36 h". X documents no schedule (unconfirmed).
-_META = (0.0, 1, 5, 15, 60, 300, 900, 3600, 7200, 14_400, 28_800, 28_800, 43_200)
-RETRY_DELAYS_S: dict[str, tuple[float, ...]] = {
-    "facebook": _META,
-    "instagram": _META,
-    # TikTok: "exponential back-off, up to 72 hours".
-    "tiktok": (1.0, 4, 16, 60, 240, 960, 3600, 14_400, 57_600, 86_400, 86_400),
-    "twitter": (1.0, 5, 15, 60, 300, 900, 3600),
-    # The hub documents no schedule either (unconfirmed).
-    "youtube": (5.0, 30, 120, 600, 3600),
-}
-# They put several entries into one POST.
-BATCHING = frozenset({"facebook", "instagram"})
 
 
 @dataclass(slots=True)
@@ -78,11 +61,10 @@ class Deliverer:
         self,
         ledger: Ledger,
         clock: SandboxClock,
-        compose: dict[str, Compose],
         seed: str,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._ledger, self._clock, self._compose, self._seed = ledger, clock, compose, seed
+        self._ledger, self._clock, self._seed = ledger, clock, seed
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
         self._lanes: dict[tuple[str, int], Lane] = {}
@@ -134,7 +116,7 @@ class Deliverer:
         rng = seeded(self._seed, "redeliver", *rows)
         for event in events:
             batches = groups.setdefault(self._lane_key(event), [])
-            room = regroup and event.app.platform in BATCHING
+            room = regroup and event.app.emulation.batching
             full = room and batches and len(batches[-1]) >= rng.randrange(1, 6)
             if not batches or not room or full or batches[-1][0].about != event.about:
                 batches.append([])
@@ -221,7 +203,7 @@ class Deliverer:
         """The next shipment; plain ones of Meta waiting behind it travel along, up to the batch size."""
         shipment = lane.queue.popleft()
         first = shipment.events[0]
-        if first.app.platform not in BATCHING or not shipment.plain:
+        if not first.app.emulation.batching or not shipment.plain:
             return shipment
         while len(shipment.events) < self.behaviour.batch and lane.queue and lane.queue[0].plain:
             if lane.queue[0].events[0].about != first.about:
@@ -237,16 +219,17 @@ class Deliverer:
         if hook is None:
             self._give_up()
             return
-        body, headers = self._compose[app.platform](app, shipment.events)
+        compose = app.emulation.compose
+        assert compose is not None  # what has no webhooks registers no address
+        body, headers = compose(app, shipment.events)
         self._ledger.sent(rows)
         try:
             answer = await self.client.post(hook.url, content=body, headers=headers)
-            # WebSub: any 2xx; the others name 200.
-            accepted = answer.status_code == 200 or (app.platform == "youtube" and answer.is_success)
+            accepted = answer.status_code == 200 or (app.emulation.any_success and answer.is_success)
         except httpx.HTTPError:
             accepted = False
         if not accepted:
-            self._retry(shipment, app.platform)
+            self._retry(shipment)
             return
         self._ledger.accepted(rows, self._clock.now_ms())
         self.pending -= 1
@@ -268,9 +251,9 @@ class Deliverer:
             self.pending += 1
             self._later(rng.uniform(0.0, 0.3), Shipment(list(shipment.events), plain=False))
 
-    def _retry(self, shipment: Shipment, platform: str) -> None:
+    def _retry(self, shipment: Shipment) -> None:
         self._ledger.refused()
-        delays = RETRY_DELAYS_S[platform]
+        delays = shipment.events[0].app.emulation.retry_delays_s
         if shipment.attempt >= len(delays):
             self._give_up()
             return

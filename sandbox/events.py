@@ -10,8 +10,6 @@ from sandbox.ledger import EventRow, Ledger
 from sandbox.tokens import Tokens
 from sandbox.world import Profile
 
-_OBJECTS = {"instagram": "instagram", "facebook": "page"}
-
 
 @dataclass(slots=True)
 class Event:
@@ -76,7 +74,7 @@ class Events:
                 {"id": author.id, "username": author.username} if author else None,
             )
             payload = happening.describe(app, row.event_id, subscription)
-            about = happening.about or _OBJECTS.get(account.platform, "")
+            about = happening.about or app.emulation.about
             self._send(Event(row, app, webhook_id, payload, about))
             queued.append(row.event_id)
         return queued

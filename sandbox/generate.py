@@ -5,20 +5,14 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from sandbox.clock import DAY_MS
-from sandbox.ids import base64_id, digits, person_id, secret, seeded, snowflake_of_past
+from sandbox.emulation import Emulation
+from sandbox.ids import base64_id, digits, secret, seeded, snowflake_of_past
 from sandbox.phrases import VOICES, Voice
 from sandbox.world import Content, Media, Profile, World
 
 DEFAULT_POSTS = 60
 HISTORY_DAYS = 90
 _STORIES = 2
-# Length and first digits of an account's id.
-_IDS = {
-    "twitter": (19, "19"),
-    "instagram": (17, "178414"),
-    "facebook": (15, "1045"),
-    "pinterest": (18, "8800"),
-}
 
 
 @dataclass(slots=True)
@@ -28,17 +22,12 @@ class Draft:
 
 
 def make_account(
-    world: World, platform: str, seed: object, posts: int = DEFAULT_POSTS, username: str | None = None
+    world: World, emulation: Emulation, seed: object, posts: int = DEFAULT_POSTS, username: str | None = None
 ) -> Profile:
     """The account of this seed with `posts` contents behind it; the existing one when it was made before."""
+    platform = emulation.name
     basis = (world.seed, platform, "account", seed)
-    if platform == "tiktok":
-        account_id = open_id(*basis)
-    elif platform == "youtube":
-        account_id = person_id("youtube", 24, *basis)
-    else:
-        length, prefix = _IDS[platform]
-        account_id = digits(length, *basis, prefix=prefix)
+    account_id = emulation.account_id(*basis)
     known = world.accounts.get((platform, account_id))
     if known:
         return known
@@ -61,15 +50,7 @@ def make_account(
         account_type=rng.choice(("BUSINESS", "MEDIA_CREATOR")),
     )
     world.add_account(account)
-    histories: dict[str, type[_History]] = {
-        "twitter": _XHistory,
-        "tiktok": _TikTokHistory,
-        "youtube": _YouTubeHistory,
-        "instagram": _InstagramHistory,
-        "facebook": _FacebookHistory,
-        "pinterest": _PinterestHistory,
-    }
-    histories[platform](world, account, voice, rng).write(posts)
+    emulation.history(world, account, voice, rng).write(posts)
     return account
 
 
@@ -120,7 +101,7 @@ def _number(cents: int, voice: Voice) -> str:
     return text.translate(str.maketrans(",.", ".,")) if voice.decimal_comma else text
 
 
-class _History(ABC):
+class History(ABC):
     """Writes an account's past, newest contents last, all of it before the world's epoch."""
 
     def __init__(self, world: World, account: Profile, voice: Voice, rng: random.Random) -> None:
@@ -150,7 +131,7 @@ class _History(ABC):
         return self.world.add(content)
 
 
-class _XHistory(_History):
+class XHistory(History):
     def post(self, number: int, moment: int) -> None:
         rng, account = self.rng, self.account
         draft = draft_post(rng, self.voice, account, self.friend(), short_links=True)
@@ -212,7 +193,7 @@ class _XHistory(_History):
         )
 
 
-class _InstagramHistory(_History):
+class InstagramHistory(History):
     def write(self, posts: int) -> None:
         super().write(posts)
         for number in range(_STORIES):
@@ -251,7 +232,7 @@ class _InstagramHistory(_History):
         return Content("instagram", new_id, kind, self.account.id, text, moment, self.voice.lang)
 
 
-class _TikTokHistory(_History):
+class TikTokHistory(History):
     """Films, now and then a photo post; comments are numbers only, because no API shows them."""
 
     def post(self, number: int, moment: int) -> None:
@@ -283,7 +264,7 @@ def tiktok_media(rng: random.Random, basis: str, kind: str) -> list[Media]:
     return [Media(basis, "VIDEO", film, cover, 1080, 1920, rng.randrange(5, 180) * 1000)]
 
 
-class _YouTubeHistory(_History):
+class YouTubeHistory(History):
     """Films, Shorts and now and then a broadcast that is over, with threads of comments under them."""
 
     def post(self, number: int, moment: int) -> None:
@@ -337,7 +318,7 @@ def youtube_media(rng: random.Random, video_id: str, kind: str) -> Media:
     return Media(video_id, "video", "", preview, width, height, (seconds or rng.randrange(61, 1500)) * 1000)
 
 
-class _FacebookHistory(_History):
+class FacebookHistory(History):
     def write(self, posts: int) -> None:
         super().write(posts)
         for number in range(_STORIES):
@@ -412,7 +393,7 @@ def facebook_media(rng: random.Random, basis: str, kind: str) -> list[Media]:
     return found
 
 
-class _PinterestHistory(_History):
+class PinterestHistory(History):
     """Pins on a few boards; comments and saves are numbers only, because no API shows who made them."""
 
     def post(self, number: int, moment: int) -> None:

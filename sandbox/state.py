@@ -1,12 +1,14 @@
 """Everything one running sandbox holds, handed to its parts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import httpx
 
 from sandbox.apps import Apps, PlatformApp
 from sandbox.clock import SandboxClock, midnight_before
-from sandbox.deliver import Compose, Deliverer
+from sandbox.deliver import Deliverer
+from sandbox.emulation import Emulation
 from sandbox.events import Events
 from sandbox.faults import Faults
 from sandbox.ledger import Ledger
@@ -39,14 +41,14 @@ def new_state(
     seed: str,
     clock: SandboxClock,
     epoch_ms: int | None,
-    compose: dict[str, Compose],
+    emulations: Mapping[str, Emulation],
     transport: httpx.AsyncBaseTransport | None,
 ) -> State:
     """`epoch_ms`: the moment all seeded content lies before; the last UTC midnight by default.
     `transport`: how webhooks leave; the network by default."""
     epoch = midnight_before(clock.now_ms()) if epoch_ms is None else epoch_ms
-    apps, tokens, ledger = Apps(seed), Tokens(seed), Ledger()
-    deliverer = Deliverer(ledger, clock, compose, seed, transport)
+    apps, tokens, ledger = Apps(seed, emulations), Tokens(seed), Ledger()
+    deliverer = Deliverer(ledger, clock, seed, transport)
     return State(
         seed=seed,
         clock=clock,

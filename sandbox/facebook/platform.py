@@ -3,6 +3,7 @@
 import re
 
 from sandbox.apps import PlatformApp
+from sandbox.emulation import Emulation
 from sandbox.facebook.access import RATE_FAMILIES, Access, limit_reply
 from sandbox.facebook.ads import Ads
 from sandbox.facebook.catalog import Catalogs
@@ -14,6 +15,8 @@ from sandbox.facebook.read import Batch, Reading
 from sandbox.facebook.roles import USER_PREFIX, Consent, Roles
 from sandbox.facebook.subscriptions import Subscriptions
 from sandbox.facebook.write import Writing
+from sandbox.generate import FacebookHistory
+from sandbox.ids import digits
 from sandbox.meta import errors, webhooks
 from sandbox.meta.access import credential
 from sandbox.platform import Issued, Platform
@@ -67,7 +70,6 @@ def facebook(state: State) -> Platform:
     return Platform(
         name="facebook",
         operations=operations,
-        compose=webhooks.compose,
         failure=failure,
         dead_token=lambda call: errors.bad_token(
             "Error validating access token: The session has been invalidated.", 460
@@ -89,3 +91,16 @@ def _real_path(host: str, path: str) -> str:
     if host == "rupload.facebook.com":
         return path.rstrip("/")
     return _VERSION.sub("", path).rstrip("/") or "/"
+
+
+FACEBOOK = Emulation(
+    "facebook",
+    facebook,
+    FacebookHistory,
+    account_id=lambda *basis: digits(15, *basis, prefix="1045"),
+    dialects=("changes",),
+    compose=webhooks.compose,
+    retry_delays_s=webhooks.RETRY_DELAYS_S,
+    batching=True,
+    about="page",
+)

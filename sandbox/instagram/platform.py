@@ -3,6 +3,9 @@
 import re
 
 from sandbox.apps import PlatformApp
+from sandbox.emulation import Emulation
+from sandbox.generate import InstagramHistory
+from sandbox.ids import digits
 from sandbox.instagram import errors
 from sandbox.instagram.access import GRAPH, RATE_FAMILIES, Access
 from sandbox.instagram.oauth import DEFAULT_SCOPES, LONG_LIFETIME_S, TOKEN_PREFIX, OAuth
@@ -41,7 +44,6 @@ def instagram(state: State) -> Platform:
     return Platform(
         name="instagram",
         operations=[*OAuth(state, access).operations(), *Reading(state, access, people).operations()],
-        compose=webhooks.compose,
         failure=failure,
         dead_token=lambda call: graph.bad_token(
             "Error validating access token: The session is no longer valid.", 460
@@ -60,3 +62,16 @@ def instagram(state: State) -> Platform:
 
 def _not_found(call: Call) -> Reply:
     return graph.graph_error(2500, f"Unknown path components: {call.path}")
+
+
+INSTAGRAM = Emulation(
+    "instagram",
+    instagram,
+    InstagramHistory,
+    account_id=lambda *basis: digits(17, *basis, prefix="178414"),
+    dialects=("changes", "flat"),
+    compose=webhooks.compose,
+    retry_delays_s=webhooks.RETRY_DELAYS_S,
+    batching=True,
+    about="instagram",
+)

@@ -31,6 +31,10 @@ def escaped(value: object) -> bytes:
     return text.encode("ascii")
 
 
+# "At once, then ever less often for 36 h."
+RETRY_DELAYS_S = (0.0, 1, 5, 15, 60, 300, 900, 3600, 7200, 14_400, 28_800, 28_800, 43_200)
+
+
 def compose(app: PlatformApp, events: Sequence[Event]) -> tuple[bytes, dict[str, str]]:
     """Several entries about one object may share a POST. An entry keeps its time when it is sent again."""
     body = escaped({"object": events[0].about, "entry": [event.payload for event in events]})

@@ -1,9 +1,9 @@
 """Pinterest as one platform of the sandbox."""
 
-from collections.abc import Sequence
-
 from sandbox.apps import PlatformApp
-from sandbox.events import Event
+from sandbox.emulation import Emulation
+from sandbox.generate import PinterestHistory
+from sandbox.ids import digits
 from sandbox.pinterest import errors
 from sandbox.pinterest.access import CATEGORIES, TRIAL_FAMILY, Access
 from sandbox.pinterest.ads import Advertising
@@ -33,9 +33,6 @@ def pinterest(state: State) -> Platform:
         token = state.tokens.issue_access(grant, now, ACCESS_S, ACCESS_PREFIX)
         return Issued(token.value, oauth.issue_refresh(grant), ACCESS_S, SCOPES)
 
-    async def register(app: PlatformApp, url: str) -> str | None:
-        return "Pinterest sends no webhooks"
-
     def failure(status: int, reset_s: int, call: Call) -> Reply:
         return errors.failure(status, reset_s, state.clock.now_ms() // 1000)
 
@@ -50,23 +47,16 @@ def pinterest(state: State) -> Platform:
             *uploads.operations(),
             *Publishing(state, access, boards, uploads, people).operations(),
         ],
-        compose=compose,
         failure=failure,
         dead_token=errors.dead_token,
         not_found=_not_found,
         credential=_credential,
-        real_path=lambda host, path: path,
         issue=issue,
-        register=register,
         act=people.act,
         act_kinds=KINDS,
         traffic_mix=TRAFFIC_MIX,
         rate_families=(*CATEGORIES, TRIAL_FAMILY),
     )
-
-
-def compose(app: PlatformApp, events: Sequence[Event]) -> tuple[bytes, dict[str, str]]:
-    raise NotImplementedError("Pinterest sends no webhooks")
 
 
 def _not_found(call: Call) -> Reply:
@@ -78,3 +68,12 @@ def _credential(call: Call) -> str | None:
         form = call.form()
         return form.get("refresh_token") or form.get("token")
     return call.bearer()
+
+
+PINTEREST = Emulation(
+    "pinterest",
+    pinterest,
+    PinterestHistory,
+    account_id=lambda *basis: digits(18, *basis, prefix="8800"),
+    dialects=("standard", "rotating", "trial"),
+)

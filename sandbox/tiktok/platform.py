@@ -1,8 +1,13 @@
 """TikTok as one platform of the sandbox. One app of the sandbox is registered with all of TikTok's services:
 its client id is the client key, the app id and the app key."""
 
+from typing import Any
+
 from sandbox.acts import Act, Done
 from sandbox.apps import PlatformApp
+from sandbox.emulation import Emulation
+from sandbox.generate import TikTokHistory, open_id
+from sandbox.ids import secret
 from sandbox.platform import Issued, Platform
 from sandbox.state import State
 from sandbox.tiktok import errors, webhooks
@@ -57,12 +62,10 @@ def tiktok(state: State) -> Platform:
             *Business(state, Advertisers(state.world)).operations(),
             *shop.operations(),
         ],
-        compose=webhooks.compose,
         failure=lambda status, reset_s, call: errors.failure(status, call),
         dead_token=errors.dead_token,
         not_found=_not_found,
         credential=_credential,
-        real_path=lambda host, path: path,
         issue=issue,
         register=register,
         act=act,
@@ -85,3 +88,22 @@ def _credential(call: Call) -> str | None:
         form = call.form()
         return form.get("refresh_token") or form.get("token")
     return call.bearer() or call.headers.get("access-token") or call.headers.get("x-tts-access-token")
+
+
+def _credentials(app_id: str, *basis: object) -> dict[str, Any]:
+    own = secret(32, *basis, "client_secret")
+    key = "aw" + secret(16, *basis, "client").lower()
+    return {"client_id": key, "client_secret": own, "webhook_secret": own}
+
+
+TIKTOK = Emulation(
+    "tiktok",
+    tiktok,
+    TikTokHistory,
+    account_id=open_id,
+    credentials=_credentials,
+    dialects=("two_hours", "one_day"),
+    compose=webhooks.compose,
+    # "Exponential back-off, up to 72 hours."
+    retry_delays_s=(1.0, 4, 16, 60, 240, 960, 3600, 14_400, 57_600, 86_400, 86_400),
+)

@@ -1,6 +1,11 @@
 """X as one platform of the sandbox."""
 
+from typing import Any
+
 from sandbox.apps import PlatformApp
+from sandbox.emulation import Emulation
+from sandbox.generate import XHistory
+from sandbox.ids import digits, secret
 from sandbox.platform import Issued, Platform
 from sandbox.state import State
 from sandbox.twitter import errors
@@ -50,12 +55,10 @@ def twitter(state: State) -> Platform:
     return Platform(
         name="twitter",
         operations=operations,
-        compose=compose,
         failure=lambda status, reset_s, call: errors.failure(status, reset_s),
         dead_token=lambda call: errors.dead_token(call.path),
         not_found=_not_found,
         credential=_credential,
-        real_path=lambda host, path: path,
         issue=issue,
         register=register,
         act=writing.act,
@@ -74,3 +77,26 @@ def _credential(call: Call) -> str | None:
         form = call.form()
         return form.get("refresh_token") or form.get("token")
     return call.bearer()
+
+
+def _credentials(app_id: str, *basis: object) -> dict[str, Any]:
+    """Webhooks are signed with the API (consumer) secret, which OAuth 2.0 does not use."""
+    return {
+        "client_id": secret(34, *basis, "client"),
+        "client_secret": secret(50, *basis, "client_secret"),
+        "webhook_secret": secret(50, *basis, "consumer_secret"),
+        "bearer_token": "AAAAAAAAAAAA" + secret(96, *basis, "bearer"),
+    }
+
+
+TWITTER = Emulation(
+    "twitter",
+    twitter,
+    XHistory,
+    account_id=lambda *basis: digits(19, *basis, prefix="19"),
+    app_id=(8, "29"),
+    credentials=_credentials,
+    dialects=("xaa", "account_activity"),
+    compose=compose,
+    retry_delays_s=(1.0, 5, 15, 60, 300, 900, 3600),  # X documents no schedule (unconfirmed)
+)

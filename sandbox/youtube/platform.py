@@ -1,9 +1,12 @@
 """YouTube as one platform of the sandbox."""
 
+from typing import Any
+
 from sandbox.acts import Act, Done
 from sandbox.apps import PlatformApp
-from sandbox.generate import draft_comment, voice_of
-from sandbox.ids import seeded
+from sandbox.emulation import Emulation
+from sandbox.generate import YouTubeHistory, draft_comment, voice_of
+from sandbox.ids import person_id, secret, seeded
 from sandbox.platform import Issued, Platform
 from sandbox.state import State
 from sandbox.web import Call, Reply
@@ -64,12 +67,10 @@ def youtube(state: State) -> Platform:
     return Platform(
         name="youtube",
         operations=operations,
-        compose=compose,
         failure=lambda status, reset_s, call: errors.failure(status, reset_s, call.host == _TOKEN_HOST),
         dead_token=lambda call: errors.bad_token(),
         not_found=_not_found,
         credential=_credential,
-        real_path=lambda host, path: path,
         issue=issue,
         register=register,
         act=act,
@@ -88,3 +89,26 @@ def _credential(call: Call) -> str | None:
         form = call.form()
         return form.get("refresh_token") or form.get("token")
     return call.bearer()
+
+
+def _credentials(app_id: str, *basis: object) -> dict[str, Any]:
+    """WebSub's secrets are the subscriber's own; the one here is there for it to use."""
+    return {
+        "client_id": f"{app_id}-{secret(32, *basis, 'client').lower()}.apps.googleusercontent.com",
+        "client_secret": "GOCSPX-" + secret(28, *basis, "client_secret"),
+        "webhook_secret": secret(40, *basis, "websub"),
+        "auto_subscribe": False,
+    }
+
+
+YOUTUBE = Emulation(
+    "youtube",
+    youtube,
+    YouTubeHistory,
+    account_id=lambda *basis: person_id("youtube", 24, *basis),
+    credentials=_credentials,
+    dialects=("websub",),
+    compose=compose,
+    retry_delays_s=(5.0, 30, 120, 600, 3600),  # the hub documents no schedule (unconfirmed)
+    any_success=True,  # WebSub: any 2xx
+)

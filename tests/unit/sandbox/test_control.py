@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.apps import PLATFORMS
+from sandbox.registry import EMULATIONS
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_default_apps_come_from_the_seed(make_world: Any) -> None:
     one, two, other = [await make_world(seed) for seed in ("a", "a", "b")]
     first, second, third = [(await w.get("/apps"))["apps"] for w in (one, two, other)]
     assert first == second and first != third
-    assert {app["platform"] for app in first} == set(PLATFORMS)
+    assert {app["platform"] for app in first} == set(EMULATIONS)
 
 
 async def test_traffic_is_seeded_and_announced(world: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.apps import PLATFORMS
+from sandbox.registry import EMULATIONS
 
 ROOT = Path(__file__).parents[3]
 
@@ -100,7 +100,7 @@ async def test_it_ends_cleanly(
     served: tuple[asyncio.subprocess.Process, httpx.AsyncClient], name: signal.Signals
 ) -> None:
     process, http = served
-    assert (await http.get("/_sandbox/healthz")).json()["accounts"] == len(PLATFORMS)
+    assert (await http.get("/_sandbox/healthz")).json()["accounts"] == len(EMULATIONS)
     process.send_signal(name)
     output, errors = await asyncio.wait_for(process.communicate(), 10)
     assert (process.returncode, output, errors) == (0, b"", b"")

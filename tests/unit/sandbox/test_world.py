@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sandbox.clock import midnight_before
 from sandbox.generate import make_account
+from sandbox.registry import EMULATIONS
 from sandbox.world import Content, Feed, World
 
 EPOCH_MS = 1_795_305_600_000
@@ -39,7 +40,7 @@ def test_seeded_content_lies_before_the_epoch_and_counts_its_comments() -> None:
     world = World("test", EPOCH_MS)
     for platform in ("twitter", "instagram"):
         for seed in range(12):
-            account = make_account(world, platform, seed, posts=80)
+            account = make_account(world, EMULATIONS[platform], seed, posts=80)
             posts = list(world.timeline(platform, account.id))
             assert sum(c.kind != "story" for c in posts) == 80
             for content in posts:
@@ -51,7 +52,7 @@ def test_seeded_content_lies_before_the_epoch_and_counts_its_comments() -> None:
 
 def test_posts_speak_of_prices_codes_links_and_tags_in_several_languages() -> None:
     world = World("test", EPOCH_MS)
-    accounts = [make_account(world, "twitter", seed) for seed in range(40)]
+    accounts = [make_account(world, EMULATIONS["twitter"], seed) for seed in range(40)]
     text = " ".join(c.text for a in accounts for c in world.timeline("twitter", a.id))
     assert len({account.lang for account in accounts}) >= 5
     for part in ("$19", "24,90 €", "1.299,00 €", "KILN10", "https://t.co/", "#töpferei", "#手作り", "😍"):
