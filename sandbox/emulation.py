@@ -36,8 +36,8 @@ class Emulation:
     """`history` writes an account's past. `credentials(app id, *basis)`: fields of a new application, as the
     platform gives them; `app_id` is length and first digits of its id. `dialects`: what an application may be
     told to speak, the usual one first. Of webhooks: `compose` (None: nothing is pushed), the waits before
-    each retry, whether several travel in one POST (`batching`), whether any 2xx accepts them or 200 alone, and
-    what Meta calls the `object` that they are about."""
+    each retry, whether several travel in one POST (`batching`), whether any 2xx accepts them or 200 alone,
+    and what Meta calls the `object` of them."""
 
     name: str
     build: Callable[[State], Platform]

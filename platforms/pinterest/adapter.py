@@ -5,10 +5,11 @@ measures, advertises and sells is in the modules beside this one. Nothing is pus
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from domain.content import ContentItem, Happening, PlatformEvent, Profile
 from domain.secrets import Secret
+from platforms import oauth
 from platforms.base import (
     AuthorizeRequest,
     Connectable,
@@ -32,7 +33,7 @@ from platforms.pinterest.normalise import board, pin, profile
 from platforms.pinterest.publishing import PinterestPublishing
 from platforms.pinterest.spec import API, BOARDS, SPEC
 from platforms.spec import PlatformSpec
-from platforms.wire import Json, count_at, objects, secret_at, text_at
+from platforms.wire import Json, objects, text_at
 
 _METRICS = {"pin_metrics": "true"}
 
@@ -50,24 +51,13 @@ class Pinterest:
     # -- OAuth --------------------------------------------------------------------------------------
 
     def authorize_url(self, request: AuthorizeRequest) -> str:
-        query = {
-            "client_id": request.app.client_id,
-            "redirect_uri": request.redirect_uri,
-            "response_type": "code",
-            "scope": SPEC.scope_separator.join(request.scopes),
-            "state": request.state,
-        }
-        return f"{SPEC.authorize_url}?{urlencode(query, quote_via=quote)}"
+        return oauth.login_address(SPEC, request)
 
     async def exchange(
         self, http: PlatformHttp, app: PlatformApp, code: str, redirect_uri: str, verifier: str | None
     ) -> Outcome[Grant]:
-        form: dict[str, str | Secret] = {
-            "grant_type": "authorization_code",
-            "code": Secret(code),
-            "redirect_uri": redirect_uri,
-            "continuous_refresh": "true",  # apps from before 25 Sep 2025 need it, others have no other
-        }
+        # Apps from before 25 Sep 2025 need to say it, others have no other.
+        form = oauth.code_form(code, redirect_uri, verifier) | {"continuous_refresh": "true"}
         return await self._token(http, app, form, WHOLE_TIMEOUT_S, refreshing=False)
 
     async def refresh(
@@ -78,7 +68,7 @@ class Pinterest:
         proves that it is the refresh token which is dead."""
         if grant.refresh_token is None:
             return ReauthRequired("no_refresh_token")
-        form: dict[str, str | Secret] = {"grant_type": "refresh_token", "refresh_token": grant.refresh_token}
+        form = oauth.refresh_form(grant.refresh_token)
         ends_at = asyncio.get_running_loop().time() + timeout_s
         answer = await self._token(http, app, form, timeout_s, refreshing=True)
         if not (isinstance(answer, Rejected) and answer.code == AUTHENTICATION):
@@ -106,20 +96,7 @@ class Pinterest:
         basic = (app.client_id, app.client_secret)
         call = Call("POST", f"{API}/oauth/token", "oauth", form=form, basic=basic)
         answer = token_outcome_of(await http.send(SPEC, call, timeout_s), refreshing=refreshing)
-        if not isinstance(answer, Ok):
-            return answer
-        access_token = secret_at(answer.value, "access_token")
-        if access_token is None:
-            return Rejected("no_access_token", "Pinterest answered without an access token.")
-        scope = text_at(answer.value, "scope")
-        return Ok(
-            Grant(
-                access_token,
-                refresh_token=secret_at(answer.value, "refresh_token"),
-                expires_in_s=count_at(answer.value, "expires_in"),
-                scopes=None if scope is None else tuple(scope.replace(",", " ").split()),
-            )
-        )
+        return oauth.grant_of(answer, SPEC.title)
 
     async def revoke(self, http: PlatformHttp, app: PlatformApp, grant: Grant) -> Outcome[None]:
         """PO/ `/oauth/token/revoke`: for tokens of system users only, so far."""

@@ -1,12 +1,10 @@
 """YouTube as a `Platform`: Google's offline consent, Data API v3, WebSub."""
 
-import hashlib
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from urllib.parse import quote, urlencode
 
 from domain.content import PlatformEvent, Profile
 from domain.secrets import Secret
+from platforms import oauth
 from platforms.base import (
     AuthorizeRequest,
     Connectable,
@@ -22,7 +20,7 @@ from platforms.base import (
 from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected
 from platforms.spec import PlatformSpec
-from platforms.wire import Json, count_at, objects, secret_at, strings, text_at
+from platforms.wire import objects
 from platforms.youtube import events, reading, webhooks
 from platforms.youtube.api import ask
 from platforms.youtube.commerce import YouTubeCommerce
@@ -51,31 +49,12 @@ class YouTube:
     def authorize_url(self, request: AuthorizeRequest) -> str:
         """Google gives a refresh token for offline access only, and on the first consent only unless it is
         asked for anew (id/oauth2/web-server)."""
-        if request.code_verifier is None:
-            raise ValueError("Google is asked with a PKCE code verifier")
-        challenge = hashlib.sha256(request.code_verifier.encode()).digest()
-        query = {
-            "response_type": "code",
-            "client_id": request.app.client_id,
-            "redirect_uri": request.redirect_uri,
-            "scope": SPEC.scope_separator.join(request.scopes),
-            "state": request.state,
-            "access_type": "offline",
-            "prompt": "consent",
-            "code_challenge": urlsafe_b64encode(challenge).rstrip(b"=").decode(),
-            "code_challenge_method": "S256",
-        }
-        return f"{SPEC.authorize_url}?{urlencode(query, quote_via=quote)}"
+        return oauth.login_address(SPEC, request, access_type="offline", prompt="consent")
 
     async def exchange(
         self, http: PlatformHttp, app: PlatformApp, code: str, redirect_uri: str, verifier: str | None
     ) -> Outcome[Grant]:
-        form: dict[str, str | Secret] = {
-            "grant_type": "authorization_code",
-            "code": Secret(code),
-            "redirect_uri": redirect_uri,
-            "code_verifier": Secret(verifier or ""),
-        }
+        form = oauth.code_form(code, redirect_uri, verifier)
         return await self._token(http, app, form, WHOLE_TIMEOUT_S, refreshing=False)
 
     async def refresh(
@@ -84,7 +63,7 @@ class YouTube:
         """Repeatable: the refresh token stays good, and so does every access token until its end."""
         if grant.refresh_token is None:
             return ReauthRequired("no_refresh_token")
-        form: dict[str, str | Secret] = {"grant_type": "refresh_token", "refresh_token": grant.refresh_token}
+        form = oauth.refresh_form(grant.refresh_token)
         return await self._token(http, app, form, timeout_s, refreshing=True)
 
     async def _token(
@@ -99,20 +78,7 @@ class YouTube:
         """Google takes the application's credentials in the body."""
         whole = {"client_id": app.client_id, "client_secret": app.client_secret, **form}
         result = await http.send(SPEC, Call("POST", EXCHANGE_URL, "oauth", form=whole), timeout_s)
-        answer = token_outcome_of(result, refreshing=refreshing)
-        if not isinstance(answer, Ok):
-            return answer
-        access_token = secret_at(answer.value, "access_token")
-        if access_token is None:
-            return Rejected("no_access_token", "Google answered without an access token.")
-        return Ok(
-            Grant(
-                access_token,
-                refresh_token=secret_at(answer.value, "refresh_token"),
-                expires_in_s=count_at(answer.value, "expires_in"),
-                scopes=_scopes(answer.value),
-            )
-        )
+        return oauth.grant_of(token_outcome_of(result, refreshing=refreshing), "Google")
 
     async def revoke(self, http: PlatformHttp, app: PlatformApp, grant: Grant) -> Outcome[None]:
         """The whole consent ends with either token; one that Google no longer knows is revoked already."""
@@ -177,9 +143,3 @@ class YouTube:
 
     def parse(self, entry: RawEntry) -> PlatformEvent:
         return events.parse(entry)
-
-
-def _scopes(document: Json) -> tuple[str, ...] | None:
-    """Space-separated text; a list in what some clients keep. A person may have unticked some."""
-    told = text_at(document, "scope")
-    return tuple(told.split()) if told is not None else tuple(strings(document, "scope")) or None

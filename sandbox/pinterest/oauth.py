@@ -8,20 +8,16 @@ the token presented is the app's dialect (`standard`: it stays good; `rotating`:
 
 import base64
 import binascii
-from urllib.parse import urlencode
 
 from sandbox.apps import PlatformApp
-from sandbox.clock import iso_z
-from sandbox.ledger import RefreshRow
-from sandbox.pages import choose_account, problem_page
+from sandbox.login import Login, record_refresh, scopes_of
 from sandbox.pinterest import errors
 from sandbox.pinterest.errors import API, LOGIN
 from sandbox.routing import Operation
 from sandbox.state import State
-from sandbox.tokens import Grant, Refreshed
-from sandbox.web import Call, Reply, json_reply, redirect
+from sandbox.tokens import Grant
+from sandbox.web import Call, Reply, json_reply
 
-CODE_LIFETIME_S = 600
 ACCESS_S, REFRESH_S = 2_592_000, 5_184_000
 ACCESS_PREFIX, REFRESH_PREFIX = "pina_", "pinr_"
 ROTATING = "rotating"
@@ -37,46 +33,16 @@ _KNOWN = frozenset((*SCOPES, *_SECRET_SCOPES))
 class OAuth:
     def __init__(self, state: State) -> None:
         self._state = state
+        # Pinterest's sample project says `consumer_id`.
+        self._login = Login(state, "pinterest", "Pinterest", LOGIN, "/oauth/", _unknown_scope, "consumer_id")
         self._expires_ms: dict[str, int] = {}  # refresh tokens
 
     def operations(self) -> list[Operation]:
         return [
-            Operation("pinterest", LOGIN, "GET", "/oauth/", self.ask),
-            Operation("pinterest", LOGIN, "POST", "/oauth/", self.decide),
+            *self._login.operations(),
             Operation("pinterest", API, "POST", "/v5/oauth/token", self.token),
             Operation("pinterest", API, "POST", "/v5/oauth/token/revoke", self.revoke),
         ]
-
-    async def ask(self, call: Call) -> Reply:
-        wrong = self._wrong(call.query)
-        if wrong:
-            return problem_page("Pinterest", wrong)
-        app = self._state.apps.by_client_id("pinterest", _client_id(call.query))
-        accounts = [
-            (a.id, a.username, a.name)
-            for a in self._state.world.accounts.values()
-            if a.platform == "pinterest"
-        ]
-        return choose_account("Pinterest", app.name if app else "", call.query, accounts, _scopes(call.query))
-
-    async def decide(self, call: Call) -> Reply:
-        form = {**call.query, **call.form()}
-        wrong = self._wrong(form)
-        if wrong:
-            return problem_page("Pinterest", wrong)
-        back, kept = form["redirect_uri"], {"state": form["state"]} if form.get("state") else {}
-        if form.get("decision") != "approve":
-            return redirect(f"{back}?{urlencode({'error': 'access_denied', **kept})}")
-        account = self._state.world.accounts.get(("pinterest", form.get("user", "")))
-        if account is None:
-            return problem_page(
-                "Pinterest", "Choose one of the accounts: user must be the external id of one."
-            )
-        app = self._state.apps.by_client_id("pinterest", _client_id(form))
-        assert app is not None  # _wrong has looked
-        expires_ms = self._state.clock.now_ms() + CODE_LIFETIME_S * 1000
-        code = self._state.tokens.issue_code("pinterest", app.id, account.id, _scopes(form), back, expires_ms)
-        return redirect(f"{back}?{urlencode({'code': code, **kept})}")
 
     async def token(self, call: Call) -> Reply:
         app, form = self._client(call), call.form()
@@ -102,17 +68,8 @@ class OAuth:
         return value
 
     def _exchange(self, call: Call, app: PlatformApp, form: dict[str, str]) -> Reply:
-        now = self._state.clock.now_ms()
-        code = self._state.tokens.code(form.get("code", ""), app.id)
-        if (
-            code is None
-            or code.used
-            or code.expires_ms <= now
-            or code.redirect_uri != form.get("redirect_uri")
-        ):
-            return errors.dead_token(call)
-        grant = self._state.tokens.redeem(code, now)
-        return self._answer(grant, "authorization_code")
+        grant = self._login.redeemed(app, form)
+        return errors.dead_token(call) if grant is None else self._answer(grant, "authorization_code")
 
     def _refresh(self, call: Call, app: PlatformApp, form: dict[str, str]) -> Reply:
         value, now = form.get("refresh_token", ""), self._state.clock.now_ms()
@@ -124,7 +81,7 @@ class OAuth:
             )
         else:
             result = self._state.tokens.renew(value, app.id, now, ACCESS_S, call.answered, ACCESS_PREFIX)
-        self._record(result, app, call.answered)
+        record_refresh(self._state, result, app, call.answered)
         if result.grant is None or result.access is None:
             return errors.dead_token(call)
         return self._answer(result.grant, "refresh_token", result.access.value)
@@ -152,19 +109,6 @@ class OAuth:
             }
         )
 
-    def _record(self, result: Refreshed, app: PlatformApp, answered: bool) -> None:
-        row = RefreshRow(
-            platform="pinterest",
-            external_id=result.grant.external_id if result.grant else None,
-            app_id=app.id,
-            at=iso_z(self._state.clock.now_ms()),
-            outcome=result.outcome,
-            answered=answered,
-            family=result.grant.id if result.grant else None,
-            repeated=result.repeated,
-        )
-        self._state.ledger.refreshed(row, result.in_doubt)
-
     def _client(self, call: Call) -> PlatformApp | None:
         scheme, _, value = call.headers.get("authorization", "").partition(" ")
         try:
@@ -176,24 +120,7 @@ class OAuth:
         good = scheme.lower() == "basic" and app is not None and app.client_secret == secret
         return app if good else None
 
-    def _wrong(self, query: dict[str, str]) -> str | None:
-        app = self._state.apps.by_client_id("pinterest", _client_id(query))
-        if query.get("response_type") != "code":
-            return "response_type must be code."
-        if app is None:
-            return "client_id names no app of this sandbox; GET /_sandbox/apps lists them."
-        if not app.accepts_redirect(query.get("redirect_uri", "")):
-            return "redirect_uri is not one of the app's registered addresses."
-        unknown = [scope for scope in _scopes(query) if scope not in _KNOWN]
-        if unknown:
-            return f"the scope {unknown[0]!r} does not exist."
-        return None if _scopes(query) else "scope is needed."
 
-
-def _client_id(query: dict[str, str]) -> str:
-    """Pinterest's sample project says `consumer_id`."""
-    return query.get("client_id") or query.get("consumer_id", "")
-
-
-def _scopes(query: dict[str, str]) -> tuple[str, ...]:
-    return tuple(query.get("scope", "").replace(",", " ").split())
+def _unknown_scope(query: dict[str, str]) -> str | None:
+    unknown = [scope for scope in scopes_of(query) if scope not in _KNOWN]
+    return f"the scope {unknown[0]!r} does not exist." if unknown else None

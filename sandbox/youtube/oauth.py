@@ -5,17 +5,14 @@ prompt asks for consent again; it stays good when it is used. Source: "Using OAu
 Applications". Not emulated: the cap of a hundred refresh tokens per account and client.
 """
 
-import base64
-import hashlib
 from urllib.parse import urlencode
 
 from sandbox.apps import PlatformApp
-from sandbox.clock import DAY_MS, iso_z
-from sandbox.ledger import RefreshRow
+from sandbox.clock import DAY_MS
+from sandbox.login import record_refresh, scopes_of, verified
 from sandbox.pages import choose_account, problem_page
 from sandbox.routing import Handler, Operation
 from sandbox.state import State
-from sandbox.tokens import Code, Refreshed
 from sandbox.web import Call, Reply, json_reply, redirect
 from sandbox.youtube.errors import oauth_error
 
@@ -62,7 +59,7 @@ class OAuth:
         accounts = [
             (a.id, a.username, a.name) for a in self._state.world.accounts.values() if a.platform == "youtube"
         ]
-        return choose_account("YouTube", app.name if app else "", call.query, accounts, _scopes(call.query))
+        return choose_account("YouTube", app.name if app else "", call.query, accounts, scopes_of(call.query))
 
     async def decide(self, call: Call) -> Reply:
         """`granted` (of the form, separated by spaces): the boxes the person left ticked; all of them when it
@@ -79,7 +76,7 @@ class OAuth:
             return problem_page("Google", "Choose one of the channels: user must be the external id of one.")
         app = self._state.apps.by_client_id("youtube", form["client_id"])
         assert app is not None  # _wrong has looked
-        scopes = _scopes(form)
+        scopes = scopes_of(form)
         if "granted" in form:
             scopes = tuple(scope for scope in scopes if scope in form["granted"].split())
         now = self._state.clock.now_ms()
@@ -143,7 +140,7 @@ class OAuth:
             return oauth_error("invalid_grant", "Malformed auth code.")
         if code.redirect_uri != form.get("redirect_uri"):
             return oauth_error("redirect_uri_mismatch", "Bad Request")
-        if code.challenge and not _verified(code, form.get("code_verifier", "")):
+        if not verified(code, form.get("code_verifier", "")):
             return oauth_error("invalid_grant", "Invalid code verifier.")
         grant = self._state.tokens.redeem(code, now)
         refresh = None
@@ -158,24 +155,11 @@ class OAuth:
         if now - self._used_ms.get(value, now) > _UNUSED_FOR_MS:
             return oauth_error("invalid_grant", _EXPIRED)
         result = self._state.tokens.renew(value, app.id, now, ACCESS_LIFETIME_S, answered, ACCESS_PREFIX)
-        self._record(result, app, answered)
+        record_refresh(self._state, result, app, answered)
         if result.grant is None or result.access is None:
             return oauth_error("invalid_grant", _EXPIRED)
         self._used_ms[value] = now
         return _tokens(result.access.value, result.grant.scopes, None)
-
-    def _record(self, result: Refreshed, app: PlatformApp, answered: bool) -> None:
-        grant = result.grant
-        row = RefreshRow(
-            platform="youtube",
-            external_id=grant.external_id if grant else None,
-            app_id=app.id,
-            at=iso_z(self._state.clock.now_ms()),
-            outcome=result.outcome,
-            answered=answered,
-            family=grant.id if grant else None,
-        )
-        self._state.ledger.refreshed(row, in_doubt=False)
 
     def _wrong(self, query: dict[str, str]) -> str | None:
         app = self._state.apps.by_client_id("youtube", query.get("client_id", ""))
@@ -190,19 +174,8 @@ class OAuth:
         return None if query.get("scope") else "invalid_scope: scope is needed."
 
 
-def _scopes(query: dict[str, str]) -> tuple[str, ...]:
-    return tuple(query.get("scope", "").split())
-
-
 def _with(address: str, query: dict[str, str]) -> str:
     return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
-
-
-def _verified(code: Code, verifier: str) -> bool:
-    if code.method == "S256":
-        digest = hashlib.sha256(verifier.encode()).digest()
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == code.challenge
-    return verifier == code.challenge
 
 
 def _tokens(access: str, scopes: tuple[str, ...], refresh: str | None) -> Reply:
