@@ -87,13 +87,14 @@ class PlatformSpec:
     windows: tuple[RateWindow, ...]
     sources: tuple[ContentSource, ...]
     hosts: tuple[str, ...]  # the only hosts a token may be sent to
-    webhook_signature_header: str | None
     capabilities: frozenset[str]  # "webhooks", "comments", "mentions", "stories", "revoke", ...
-    batch_read: int  # how many ids one read by id takes
-    batch_read_family: str
-    batch_read_calls: int  # calls that one such read may need
     profile_family: str
-    subscribe_calls: Mapping[str, int]  # API family -> calls that asking for webhooks may need
+    batch_read_family: str
+    batch_read: int = 1  # how many ids one read by id takes
+    batch_read_calls: int = 1  # calls that one such read may need
+    webhook_signature_header: str | None = None  # None: nothing is pushed
+    # API family -> calls that asking for webhooks may need
+    subscribe_calls: Mapping[str, int] = field(default_factory=dict)
     publish_family: str = "publishing"  # the window that a step of a publication counts in
     upload_hosts: tuple[str, ...] = ()  # get a draft's bytes by an address the platform gave; never a token
     webhook_lease_s: int | None = None  # webhooks end so long after they were asked for (WebSub)

@@ -7,23 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from urllib.parse import quote
 
-from domain.content import ContentItem, Happening, PlatformEvent, Profile
+from domain.content import ContentItem, Profile
 from domain.secrets import Secret
 from platforms import oauth
 from platforms.base import (
-    AuthorizeRequest,
-    Connectable,
     Grant,
-    Handshake,
     ItemReads,
     Page,
     PageQuery,
     PlatformApp,
-    RawEntry,
-    WebhookRefused,
-    only_account,
 )
-from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
+from platforms.http import Call, PlatformHttp
 from platforms.outcome import LimitReading, Ok, Outcome, ReauthRequired, Rejected, Unknown
 from platforms.pinterest.ads import PinterestAds
 from platforms.pinterest.commerce import PinterestCommerce
@@ -32,14 +26,15 @@ from platforms.pinterest.insights import PinterestInsights
 from platforms.pinterest.normalise import board, pin, profile
 from platforms.pinterest.publishing import PinterestPublishing
 from platforms.pinterest.spec import API, BOARDS, SPEC
+from platforms.silent import PushesNothing
 from platforms.spec import PlatformSpec
 from platforms.wire import Json, objects, text_at
 
 _METRICS = {"pin_metrics": "true"}
 
 
-class Pinterest:
-    """Stateless; one object serves every account and app."""
+class Pinterest(oauth.AuthorizationCode, PushesNothing):
+    """Stateless; one object serves every account and app. All that is pushed are leads of advertisements."""
 
     spec: PlatformSpec = SPEC
     publishing = PinterestPublishing()
@@ -50,30 +45,17 @@ class Pinterest:
 
     # -- OAuth --------------------------------------------------------------------------------------
 
-    def authorize_url(self, request: AuthorizeRequest) -> str:
-        return oauth.login_address(SPEC, request)
-
-    async def exchange(
-        self, http: PlatformHttp, app: PlatformApp, code: str, redirect_uri: str, verifier: str | None
-    ) -> Outcome[Grant]:
-        # Apps from before 25 Sep 2025 need to say it, others have no other.
-        form = oauth.code_form(code, redirect_uri, verifier) | {"continuous_refresh": "true"}
-        return await self._token(http, app, form, WHOLE_TIMEOUT_S, refreshing=False)
-
     async def refresh(
         self, http: PlatformHttp, app: PlatformApp, grant: Grant, timeout_s: float
     ) -> Outcome[Grant]:
         """Pinterest refuses a dead token and a wrong app secret with one and the same answer. Before a person
         is asked to connect again, the app asks for a token of its own: only an app that Pinterest knows
         proves that it is the refresh token which is dead."""
-        if grant.refresh_token is None:
-            return ReauthRequired("no_refresh_token")
-        form = oauth.refresh_form(grant.refresh_token)
         ends_at = asyncio.get_running_loop().time() + timeout_s
-        answer = await self._token(http, app, form, timeout_s, refreshing=True)
+        answer = await super().refresh(http, app, grant, timeout_s)
         if not (isinstance(answer, Rejected) and answer.code == AUTHENTICATION):
             return answer
-        own: dict[str, str | Secret] = {"grant_type": "client_credentials", "scope": "user_accounts:read"}
+        own: oauth.Form = {"grant_type": "client_credentials", "scope": "user_accounts:read"}
         left_s = ends_at - asyncio.get_running_loop().time()
         proof = await self._token(http, app, own, left_s, refreshing=False)
         if isinstance(proof, Ok):
@@ -85,14 +67,11 @@ class Pinterest:
         return proof if not isinstance(proof, Unknown) else answer
 
     async def _token(
-        self,
-        http: PlatformHttp,
-        app: PlatformApp,
-        form: Mapping[str, str | Secret],
-        timeout_s: float,
-        *,
-        refreshing: bool,
+        self, http: PlatformHttp, app: PlatformApp, form: oauth.Form, timeout_s: float, *, refreshing: bool
     ) -> Outcome[Grant]:
+        if form["grant_type"] == "authorization_code":
+            # Apps from before 25 Sep 2025 need to say it, others have no other.
+            form = {**form, "continuous_refresh": "true"}
         basic = (app.client_id, app.client_secret)
         call = Call("POST", f"{API}/oauth/token", "oauth", form=form, basic=basic)
         answer = token_outcome_of(await http.send(SPEC, call, timeout_s), refreshing=refreshing)
@@ -104,11 +83,6 @@ class Pinterest:
             "unsupported",
             "Pinterest revokes no person's token: the person removes the app in Pinterest's settings.",
         )
-
-    async def connectables(
-        self, http: PlatformHttp, app: PlatformApp, grant: Grant
-    ) -> Outcome[tuple[Connectable, ...]]:
-        return await only_account(self, http, grant)
 
     # -- reading ------------------------------------------------------------------------------------
 
@@ -176,27 +150,6 @@ class Pinterest:
     ) -> Outcome[Json]:
         call = Call("GET", f"{API}/{path}", "org_read", query=params, bearer=token)
         return outcome_of(await http.send(SPEC, call), "org_read")
-
-    # -- webhooks -----------------------------------------------------------------------------------
-
-    async def subscribe(
-        self, http: PlatformHttp, app: PlatformApp, token: Secret, external_id: str, callback_url: str
-    ) -> Outcome[None]:
-        """Nothing to ask for: Pinterest pushes leads of advertisements only."""
-        return Ok(None)
-
-    def handshake(self, app: PlatformApp, query: Mapping[str, str]) -> Handshake | None:
-        return None
-
-    def verify(self, app: PlatformApp, headers: Mapping[str, str], body: bytes) -> bool:
-        """Pinterest sends nothing that could be verified: whatever comes is somebody else's."""
-        return False
-
-    def split(self, body: bytes) -> list[RawEntry]:
-        raise WebhookRefused("Pinterest sends no webhooks")
-
-    def parse(self, entry: RawEntry) -> PlatformEvent:
-        return PlatformEvent(entry.external_id, entry.event_id, Happening.OTHER)
 
 
 def next_bookmark(answer: Json, given: str | None) -> str | None:

@@ -2,14 +2,15 @@
 publishes, measures, advertises and sells is in the modules beside this one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC
 from urllib.parse import quote, urlencode
 
 from domain.content import ContentItem, PlatformEvent, Profile
 from domain.secrets import Secret
+from platforms import oauth
 from platforms.base import (
     AuthorizeRequest,
-    Connectable,
     Grant,
     Handshake,
     ItemReads,
@@ -17,9 +18,8 @@ from platforms.base import (
     PageQuery,
     PlatformApp,
     RawEntry,
-    only_account,
 )
-from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
+from platforms.http import Call, PlatformHttp
 from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected
 from platforms.spec import PlatformSpec
 from platforms.tiktok import events, webhooks
@@ -40,19 +40,16 @@ from platforms.tiktok.spec import API, OPEN_ID, PAGE, SPEC
 from platforms.wire import (
     Json,
     account_id_at,
-    count_at,
     flag_at,
     id_at,
     mapping,
     objects,
-    secret_at,
-    text_at,
 )
 
 _SCOPE_REFUSALS = frozenset({"scope_not_authorized", "scope_permission_missed"})
 
 
-class Tiktok:
+class Tiktok(oauth.AuthorizationCode):
     """Stateless; one object serves every account and app."""
 
     spec: PlatformSpec = SPEC
@@ -79,54 +76,17 @@ class Tiktok:
         }
         return f"{SPEC.authorize_url}?{urlencode(query, quote_via=quote)}"
 
-    async def exchange(
-        self, http: PlatformHttp, app: PlatformApp, code: str, redirect_uri: str, verifier: str | None
-    ) -> Outcome[Grant]:
-        form: dict[str, str | Secret] = {
-            "grant_type": "authorization_code",
-            "code": Secret(code),
-            "redirect_uri": redirect_uri,
-        }
-        if verifier is not None:
-            form["code_verifier"] = Secret(verifier)
-        return await self._token(http, app, form, WHOLE_TIMEOUT_S, refreshing=False)
-
-    async def refresh(
-        self, http: PlatformHttp, app: PlatformApp, grant: Grant, timeout_s: float
+    async def _token(
+        self, http: PlatformHttp, app: PlatformApp, form: oauth.Form, timeout_s: float, *, refreshing: bool
     ) -> Outcome[Grant]:
         """Every refresh spends the token; no grace for the old one is documented."""
-        if grant.refresh_token is None:
-            return ReauthRequired("no_refresh_token")
-        form: dict[str, str | Secret] = {"grant_type": "refresh_token", "refresh_token": grant.refresh_token}
-        return await self._token(http, app, form, timeout_s, refreshing=True)
-
-    async def _token(
-        self,
-        http: PlatformHttp,
-        app: PlatformApp,
-        form: Mapping[str, str | Secret],
-        timeout_s: float,
-        *,
-        refreshing: bool,
-    ) -> Outcome[Grant]:
-        client: dict[str, str | Secret] = {"client_key": app.client_id, "client_secret": app.client_secret}
-        call = Call("POST", f"{API}/v2/oauth/token/", "oauth", form=client | dict(form))
+        client: oauth.Form = {"client_key": app.client_id, "client_secret": app.client_secret}
+        call = Call("POST", f"{API}/v2/oauth/token/", "oauth", form=client | form)
         answer = token_outcome_of(await http.send(SPEC, call, timeout_s), refreshing=refreshing)
-        if not isinstance(answer, Ok):
-            return answer
-        access_token = secret_at(answer.value, "access_token")
-        if access_token is None:
-            return Rejected("no_access_token", "TikTok answered without an access token.")
-        scope = text_at(answer.value, "scope")
-        return Ok(
-            Grant(
-                access_token,
-                refresh_token=secret_at(answer.value, "refresh_token"),
-                expires_in_s=count_at(answer.value, "expires_in"),
-                scopes=None if scope is None else tuple(s.strip() for s in scope.split(",") if s.strip()),
-                external_id=account_id_at(answer.value, "open_id", shape=OPEN_ID),
-            )
-        )
+        grant = oauth.grant_of(answer, SPEC.title)
+        if not isinstance(answer, Ok) or not isinstance(grant, Ok):
+            return grant
+        return Ok(replace(grant.value, external_id=account_id_at(answer.value, "open_id", shape=OPEN_ID)))
 
     async def revoke(self, http: PlatformHttp, app: PlatformApp, grant: Grant) -> Outcome[None]:
         """Ends the whole permission. A token that TikTok no longer knows is revoked already."""
@@ -142,11 +102,6 @@ class Tiktok:
         if isinstance(answer, Ok | ReauthRequired) or gone:
             return Ok(None)
         return answer
-
-    async def connectables(
-        self, http: PlatformHttp, app: PlatformApp, grant: Grant
-    ) -> Outcome[tuple[Connectable, ...]]:
-        return await only_account(self, http, grant)
 
     # -- reading ------------------------------------------------------------------------------------
 

@@ -15,10 +15,9 @@ from platforms.base import (
     PageQuery,
     PlatformApp,
     RawEntry,
-    only_account,
 )
-from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
-from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected
+from platforms.http import Call, PlatformHttp
+from platforms.outcome import Ok, Outcome, Rejected
 from platforms.spec import PlatformSpec
 from platforms.wire import objects
 from platforms.youtube import events, reading, webhooks
@@ -34,7 +33,7 @@ from platforms.youtube.spec import EXCHANGE_URL, REVOKE_URL, SPEC
 _NO_CHANNEL = "no_channel"
 
 
-class YouTube:
+class YouTube(oauth.AuthorizationCode):
     """Stateless; one object serves every account and app."""
 
     spec: PlatformSpec = SPEC
@@ -51,29 +50,8 @@ class YouTube:
         asked for anew (id/oauth2/web-server)."""
         return oauth.login_address(SPEC, request, access_type="offline", prompt="consent")
 
-    async def exchange(
-        self, http: PlatformHttp, app: PlatformApp, code: str, redirect_uri: str, verifier: str | None
-    ) -> Outcome[Grant]:
-        form = oauth.code_form(code, redirect_uri, verifier)
-        return await self._token(http, app, form, WHOLE_TIMEOUT_S, refreshing=False)
-
-    async def refresh(
-        self, http: PlatformHttp, app: PlatformApp, grant: Grant, timeout_s: float
-    ) -> Outcome[Grant]:
-        """Repeatable: the refresh token stays good, and so does every access token until its end."""
-        if grant.refresh_token is None:
-            return ReauthRequired("no_refresh_token")
-        form = oauth.refresh_form(grant.refresh_token)
-        return await self._token(http, app, form, timeout_s, refreshing=True)
-
     async def _token(
-        self,
-        http: PlatformHttp,
-        app: PlatformApp,
-        form: Mapping[str, str | Secret],
-        timeout_s: float,
-        *,
-        refreshing: bool,
+        self, http: PlatformHttp, app: PlatformApp, form: oauth.Form, timeout_s: float, *, refreshing: bool
     ) -> Outcome[Grant]:
         """Google takes the application's credentials in the body."""
         whole = {"client_id": app.client_id, "client_secret": app.client_secret, **form}
@@ -94,7 +72,7 @@ class YouTube:
         self, http: PlatformHttp, app: PlatformApp, grant: Grant
     ) -> Outcome[tuple[Connectable, ...]]:
         """The consent page lets the person choose one of the channels, so it is one; or there is none."""
-        answer = await only_account(self, http, grant)
+        answer = await super().connectables(http, app, grant)
         return Ok(()) if isinstance(answer, Rejected) and answer.code == _NO_CHANNEL else answer
 
     # -- reading ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from domain.publishing import Draft, DraftMedia
 from platforms.base import Platform
 from platforms.registry import PLATFORMS
 from platforms.tiktok.consents import CONSENTS, Consent
+from tests.contract.toy.perch import Perch
 
 JPEG = b"\xff\xd8\xff\xe0" + b"a picture" * 400
 FILM = b"\0\0\0\x18ftypmp42" + b"a film" * 400
@@ -63,6 +64,7 @@ CASES = {
             heard=("comment", Happening.REMARKED),
             room=16,
         ),
+        Case(Perch(), "calls", (TEXT_ONLY,)),
         Case(PLATFORMS["instagram"], "business", (PHOTO, PHOTOS), heard=("comment", Happening.REMARKED)),
         Case(
             PLATFORMS["pinterest"],

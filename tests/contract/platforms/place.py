@@ -19,7 +19,9 @@ from platforms.outcome import Outcome
 from platforms.spec import TokenModel
 from sandbox.app import Sandbox
 from sandbox.clock import SandboxClock
+from sandbox.registry import EMULATIONS
 from tests.contract.platforms.cases import JPEG, Case
+from tests.contract.toy.perch_sandbox import PERCH
 from tests.unit.platforms.support import CALLBACK, Receiver, World, app_of, ok
 
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -138,6 +140,7 @@ async def opened(case: Case, posts: int = 6, seed: str = "contract") -> AsyncIte
         seed,
         SandboxClock(lambda: int(clock.now().timestamp() * 1000)),
         webhook_transport=httpx.MockTransport(outside),
+        emulations=EMULATIONS | {PERCH.name: PERCH},
     )
     network = InProcess(app=sandbox)
     async with (
