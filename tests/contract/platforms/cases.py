@@ -23,7 +23,8 @@ class Case:
     sandbox and what its webhook tells; None: nothing is pushed. `options_by_act`: an option of a draft -> the
     act that makes what it names. `dialect`: of the sandbox's app, where the default hides what the token
     model says. `consents`: capability -> the consent of its own that its token comes from. `maps`: where an
-    answer holds names of the platform's choice, so that every one of them has a meaning."""
+    answer holds names of the platform's choice, so that every one of them has a meaning. `film_mib`:
+    a large film; where it goes out in one request, one that the sandbox takes."""
 
     platform: Platform
     window: str
@@ -34,6 +35,7 @@ class Case:
     room: int = 2
     consents: Mapping[str, Consent] = field(default_factory=dict)
     maps: frozenset[str] = frozenset()
+    film_mib: int = 100
 
     @property
     def name(self) -> str:
@@ -46,6 +48,7 @@ PICTURED = DraftMedia(
     "p", MediaKind.IMAGE, "image/jpeg", len(JPEG), 1080, 1080, public_url="https://shop.example/media/p.jpg"
 )
 FILM_DRAFT = Draft(ContentKind.VIDEO, TEXT, title="Two mugs", media=(FILMED,))
+REEL = replace(FILM_DRAFT, kind=ContentKind.REEL, title=None)
 PHOTO = Draft(ContentKind.PHOTO, TEXT, media=(PICTURED,))
 PHOTOS = Draft(ContentKind.CAROUSEL, TEXT, media=(PICTURED, PICTURED))
 
@@ -58,14 +61,16 @@ CASES = {
             (
                 TEXT_ONLY,
                 PHOTOS,
-                replace(FILM_DRAFT, kind=ContentKind.REEL, title=None),
+                REEL,
                 Draft(ContentKind.STORY, media=(FILMED,)),
             ),
             heard=("comment", Happening.REMARKED),
             room=16,
         ),
         Case(Perch(), "calls", (TEXT_ONLY,)),
-        Case(PLATFORMS["instagram"], "business", (PHOTO, PHOTOS), heard=("comment", Happening.REMARKED)),
+        Case(
+            PLATFORMS["instagram"], "business", (PHOTO, PHOTOS, REEL), heard=("comment", Happening.REMARKED)
+        ),
         Case(
             PLATFORMS["pinterest"],
             "org_read",
@@ -73,6 +78,7 @@ CASES = {
             options_by_act={"board_id": "board"},
             dialect="rotating",
             maps=frozenset({"upload_parameters"}),
+            film_mib=15,
         ),
         Case(
             PLATFORMS["tiktok"],
@@ -84,7 +90,7 @@ CASES = {
         Case(
             PLATFORMS["twitter"],
             "/2/users/:id/tweets",
-            (TEXT_ONLY, PHOTO),
+            (TEXT_ONLY, PHOTO, replace(FILM_DRAFT, title=None)),
             heard=("comment", Happening.REMARKED),
         ),
         Case(

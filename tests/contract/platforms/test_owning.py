@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -170,6 +170,26 @@ async def test_connecting_again_without_a_refresh_token_keeps_the_old_one(place:
     await owner.rest()
     assert owner.known.status is Status.CONNECTED
     assert await owner_reads(place, owner)
+
+
+async def test_pain_11_a_connection_lasts_or_says_days_before_that_it_will_end(place: Place) -> None:
+    """Half a year, or thirty lives of a short token, in which nobody does anything."""
+    owner, rules = await synchronised(place), place.case.platform.spec.token
+    end = owner.now + min(timedelta(days=200), timedelta(seconds=30 * rules.lifetime_s))
+    warnings: list[datetime] = []
+    while owner.due is not None and owner.due <= end and not warnings:
+        owner.wake()
+        await owner.rest()
+        warnings += [owner.now for e in owner.events if e.data.get("what") == "data_access_ending"]
+    if rules.data_access_s is None:
+        owner.now = end
+        assert owner.known.status is Status.CONNECTED and await owner_reads(place, owner)
+        assert owner.known.token.refreshes >= 3
+        return
+    until = owner.known.token.data_access_until
+    assert until is not None and until - warnings[0] >= timedelta(days=7)
+    owner.now = until - timedelta(hours=1)
+    assert await owner_reads(place, owner), "and not before it said"
 
 
 async def owner_reads(place: Place, owner: Owner) -> bool:

@@ -1,17 +1,21 @@
 """Publishing as the owner does it over the real adapter: out once, whatever is lost on the way."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from actors.account.effects import PublishStep
 from domain.publishing import Published, PublishState
+from platforms.http import PlatformHttp, make_client
 from platforms.outcome import Ok, RetryAfter, Unknown
-from tests.contract.platforms.cases import CASES, FILES, Case
+from tests.contract.platforms.cases import CASES, FILES, FILMED, Case
+from tests.contract.platforms.cases import FILM as HEAD
 from tests.contract.platforms.owner import Owner
-from tests.contract.platforms.place import Place, opened
+from tests.contract.platforms.place import SANDBOX, Place, opened
 from tests.unit.platforms.publish_support import Files, job_of, one
 from tests.unit.platforms.support import ok
 
@@ -144,3 +148,72 @@ async def test_pain_01_a_step_that_takes_too_long_is_out_at_most_once(case: Case
             outcome = await one(platform, access, job)
             await place.passes(30)
         assert await out(place, before) == 1
+
+
+MIB = 1024 * 1024
+FILMING = {name: case for name, case in PUBLISHING.items() if case.drafts[0].media[:1] == (FILMED,)}
+
+
+class Flowing:
+    """A file that is made as it is read, by whoever sends it on: counts what was read and not sent yet."""
+
+    def __init__(self) -> None:
+        self.read_bytes = self.sent_bytes = self.ahead = 0
+
+    async def read(self, media_id: str, start: int, end: int) -> AsyncIterator[bytes]:
+        for at in range(start, end, MIB):
+            piece = (HEAD if at == 0 else b"").ljust(min(MIB, end - at), b"x")
+            self.read_bytes += len(piece)
+            self.ahead = max(self.ahead, self.read_bytes - self.sent_bytes)
+            yield piece
+
+
+class Counting(httpx.AsyncBaseTransport):
+    """Sees bodies leave, piece by piece."""
+
+    def __init__(self, network: httpx.AsyncBaseTransport, file: Flowing) -> None:
+        self._network, self._file, self.largest = network, file, 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        async def leaving(body: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
+            async for piece in body:
+                self.largest = max(self.largest, len(piece))
+                self._file.sent_bytes += len(piece)
+                yield piece
+
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        counted = httpx.Request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            content=leaving(request.stream),
+            extensions=request.extensions,
+        )
+        return await self._network.handle_async_request(counted)
+
+
+@pytest.mark.parametrize("case", FILMING.values(), ids=list(FILMING))
+async def test_pain_17_a_large_film_flows_through_and_is_never_held(case: Case) -> None:
+    """What is read is sent before more is read, so that memory does not depend on the file's size."""
+    file, size = Flowing(), case.film_mib * MIB
+    async with opened(case) as place:
+        network = Counting(place.network, file)
+        async with make_client(SANDBOX, network) as client:
+            place.http = PlatformHttp(client, place.clock)
+            draft = await place.draft()
+            media = tuple(replace(m, size=size) for m in draft.media)
+            before, publishing = await out(place, 0), case.platform.publishing
+            assert publishing is not None
+            draft = publishing.adapt(replace(draft, media=media))
+            assert not publishing.refusals(draft)
+            job = replace(job_of(draft), media=file, began_at=place.clock.now())
+            outcome: Any = await one(case.platform, place.access, job)
+            while not isinstance(ok(outcome), Published):
+                job = replace(job, state=outcome.value)
+                await place.passes(outcome.value.wait_s)
+                outcome = await one(case.platform, place.access, job)
+            await place.passes(60)
+            ok(await publishing.find(place.access, job))
+            assert await out(place, before) == 1
+    assert file.read_bytes >= size and file.sent_bytes >= size
+    assert file.ahead <= 8 * MIB and network.largest <= 8 * MIB
