@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml $(LOCKING)
 LOCK_PEERS := $(BIN)/uv pip compile bench/requirements-peers.in $(LOCKING)
 
 .DEFAULT_GOAL := help
-.PHONY: bench help install demo test test-all test-demo test-heavy test-unit simulate lint format lock clean
+.PHONY: bench docs help install demo test test-all test-demo test-heavy test-unit simulate lint format lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ test-unit: $(STAMP) ## Run the tests that need no server
 
 bench: $(STAMP) ## Measure everything and write docs/benchmarks.md; half an hour on a quiet machine
 	$(BIN)/python -m bench all
+
+docs: $(STAMP) ## Write docs/platforms.md from the registries, the specs and the tests
+	$(BIN)/python -m tests.contract.table
 
 simulate: $(STAMP) ## Simulate crashes by seed; SEEDS=1000000 START=0 for more
 	$(BIN)/python -m tests.simulation.run --processes 2 --start $(or $(START),0) --seeds $(or $(SEEDS),300)
