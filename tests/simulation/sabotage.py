@@ -133,7 +133,7 @@ def _deleted_when_read() -> list[Any]:
 
 # -- turns ------------------------------------------------------------------------------------------
 def _no_watermark() -> list[Any]:
-    return [_instead(Runtime, "has_applied", lambda self, generation, position: False)]
+    return [_instead(Runtime, "has_applied", lambda self, position: False)]
 
 
 def _no_answers() -> list[Any]:
