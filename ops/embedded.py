@@ -65,8 +65,8 @@ class DataPlane:
 
     Whichever process asks, a folder has at most one server of each kind: starting and stopping hold a lock
     file, and each server holds one of its own for as long as it lives. `start` is idempotent: it finds what
-    runs, and starts what does not on the port it had before, so calling it again repairs a crash. The
-    servers end with the process that started them, unless made with `outlive`.
+    runs, and starts what does not, on the port it had before if that is still free. `mend` brings back what
+    ended meanwhile. The servers end with the process that started them, unless made with `outlive`.
     """
 
     def __init__(self, data_dir: Path, *, outlive: bool = False) -> None:
@@ -91,6 +91,19 @@ class DataPlane:
                     self._await_answer(server, records)
                     given[server.name] = server.url(records[server.name].port)
         return Urls(str(given["mongo"]), str(given["redis"]))
+
+    def mend(self) -> list[str]:
+        """Start the servers of this object that have ended again, and name them.
+
+        Where they were, because whoever uses them knows no other address; DataPlaneFailed if that cannot be.
+        Does not wait until they answer: who asks them meanwhile is refused, and asks again.
+        """
+        ended = [s for s in SERVERS if (child := self._children.get(s.name)) and child.poll() is not None]
+        if ended:
+            with self._locked() as records:
+                for server in ended:
+                    self._spawn(server, records, elsewhere=False)
+        return [server.name for server in ended]
 
     def stop(self) -> None:
         """End the servers this object started, and those of the folder that outlived their starter."""
@@ -138,7 +151,8 @@ class DataPlane:
         process = record.process
         return process is not None and process.runs() and process.folder() == self._dir / name
 
-    def _spawn(self, server: Server, records: dict[str, _Record]) -> None:
+    def _spawn(self, server: Server, records: dict[str, _Record], *, elsewhere: bool = True) -> None:
+        """`elsewhere`: on another port if the one it had is taken."""
         folder = self._dir / server.name
         folder.mkdir(mode=0o700, exist_ok=True)
         with (folder / "running.lock").open("w") as lock:
@@ -147,7 +161,13 @@ class DataPlane:
                     f"A server that is not in {self._state} uses {folder}: end it, then start again."
                 )
             previous = records.get(server.name)  # its port is free only now that its lock is
-            port = previous.port if previous and _is_free(previous.port) else _free_port()
+            port = previous.port if previous and _is_free(previous.port) else None
+            if port is None and not elsewhere:
+                raise DataPlaneFailed(
+                    f"The embedded {server.name} server ended and its port was taken by another program: end "
+                    "that program, or start the service again."
+                )
+            port = port or _free_port()
             child = start_process(
                 server.command(folder, port),
                 folder=folder,

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from typing import Any
 import httpx
 
 from api.compose import connect, verify_stores
-from ops.embedded import DataPlane
+from ops.embedded import DataPlane, DataPlaneFailed
 from ops.facts import is_taken
 from ops.leftovers import Scratch
 from ops.processes import ProcessId, children, leashed
@@ -30,6 +31,7 @@ from storage.settings import Settings, variable
 READY_S = 180.0
 _RAY_ATTEMPTS = 2
 _END_S = 5.0
+_LOOK_S = 0.5
 _LOOPBACK = "127.0.0.1"
 _HEAD = ("gcs_server", "raylet")
 _QUIET = {"enable_access_log": False}
@@ -59,6 +61,8 @@ class Service:
         self._want_sandbox = sandbox
         self._failpoints = failpoints
         self._plane = DataPlane(settings.data_dir)
+        self._keeper = threading.Thread(target=self._keep, name="data-plane-keeper")
+        self._ending = threading.Event()
         self._sandbox: subprocess.Popen[bytes] | None = None
         self._scratch = Scratch(settings.data_dir)
         self._head: list[ProcessId] = []
@@ -83,6 +87,7 @@ class Service:
         self._ensure_keys(settings, say)
         say("data plane")
         urls = self._plane.start(settings.mongodb_url, settings.redis_url)
+        self._keeper.start()
         # The build is told, not found out again by each process: files may change while it runs.
         changes: dict[str, Any] = {
             "mongodb_url": urls.mongodb,
@@ -111,6 +116,9 @@ class Service:
     def stop(self) -> None:
         import ray
 
+        self._ending.set()
+        if self._keeper.ident is not None:
+            self._keeper.join()
         with suppress(Exception):
             # Without serve.shutdown: draining replicas takes half a minute and protects nothing here, since
             # everything accepted is on disk.
@@ -129,6 +137,18 @@ class Service:
     def runs(self) -> bool:
         """Whether Ray's head still runs; if not, nothing does."""
         return all(process.runs() for process in self._head)
+
+    def _keep(self) -> None:
+        """An embedded server that ended is started again, as a server of one's own is by systemd. One that
+        only stands still is left alone: what it has acknowledged is on disk, what it will do is unknown."""
+        said = ""
+        while not self._ending.wait(_LOOK_S):
+            try:
+                for name in self._plane.mend():
+                    print(f"The embedded {name} server had ended, and is started again.")
+            except DataPlaneFailed as failed:
+                if str(failed) != said:
+                    print(said := str(failed))
 
     def _check_ports(self, settings: Settings) -> None:
         for name in ("http_port", "dashboard_port"):

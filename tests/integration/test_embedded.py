@@ -136,6 +136,28 @@ def test_one_crashed_server_is_started_again_and_the_other_is_left_alone(folder:
         plane.stop()
 
 
+def test_a_server_that_ended_is_mended_where_it_was_or_not_at_all(folder: Path) -> None:
+    plane = DataPlane(folder)
+    try:
+        urls = plane.start(mongodb=ELSEWHERE)
+        assert plane.mend() == []
+        with redis.Redis.from_url(urls.redis) as client:
+            client.xadd("things", {"value": 1})
+        before = pids(plane)
+        os.kill(before["redis"], signal.SIGKILL)
+        wait_gone(before)
+        stranger = socket.create_server(("127.0.0.1", urlsplit(urls.redis).port or 0))
+        with stranger, pytest.raises(DataPlaneFailed, match="its port was taken by another program"):
+            plane.mend()
+        assert plane.mend() == ["redis"]
+        assert plane.start(mongodb=ELSEWHERE) == urls  # waits until it answers
+        assert pids(plane)["redis"] != before["redis"]
+        with redis.Redis.from_url(urls.redis) as client:
+            assert client.xlen("things") == 1
+    finally:
+        plane.stop()
+
+
 def test_redis_refuses_to_evict_and_syncs_every_write_on_loopback_only(folder: Path) -> None:
     plane = DataPlane(folder)
     try:
