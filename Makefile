@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml $(LOCKING)
 LOCK_PEERS := $(BIN)/uv pip compile bench/requirements-peers.in $(LOCKING)
 
 .DEFAULT_GOAL := help
-.PHONY: bench docs help install demo test test-all test-demo test-heavy test-unit simulate lint format lock clean
+.PHONY: bench chaos docs help install demo test test-all test-demo test-heavy test-unit simulate lint format lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ docs: $(STAMP) ## Write docs/platforms.md from the registries, the specs and the
 
 simulate: $(STAMP) ## Simulate crashes by seed; SEEDS=1000000 START=0 for more
 	$(BIN)/python -m tests.simulation.run --processes 2 --start $(or $(START),0) --seeds $(or $(SEEDS),300)
+
+chaos: $(STAMP) ## Kill, stop and cut off parts of the running service for 5 minutes; MINUTES=60 SEED=1 for more
+	$(BIN)/python -m tests.chaos.run --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 lint: $(STAMP) ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
