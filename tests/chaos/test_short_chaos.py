@@ -37,8 +37,8 @@ class Tier:
     def heal(self, node: str) -> None:
         raise NotImplementedError
 
-    def joined(self) -> bool:
-        return True
+    def node_ids(self) -> list[str | None]:
+        return []
 
 
 async def test_five_faults_under_traffic_lose_and_double_nothing(world: World) -> None:

@@ -121,7 +121,7 @@ class Run:
         await world.sandbox.put("delivery", {"duplicate": 0.2, "reorder": 0.2, "retry_scale": 0.02})
         caller = await world.org()
         connected = [await Connected.make(world, caller) for _ in range(ACCOUNTS)]
-        if missing := await whole(caller, self._deployment.joined, PATIENCE_S):
+        if missing := await whole(caller, self._deployment.node_ids, PATIENCE_S):
             raise AssertionError(f"the deployment did not come up: {missing}")
         began = time.monotonic()
         traffic = Traffic(world, caller, connected, self._seed)

@@ -137,14 +137,13 @@ class Deployment:
         self._known = {known for known in self._known if known.runs()} | {seen.id for seen in found}
         return found
 
-    def joined(self) -> bool:
-        """Whether each node has a raylet that answers to today's head."""
+    def node_ids(self) -> list[str | None]:
         gcs = self._gcs()
-        raylets = {seen.node: seen for seen in self.processes() if seen.name == "raylet"}
-        return all(
-            node in raylets and gcs is not None and f"--gcs-address={gcs} " in raylets[node].command
-            for node in self.nodes
-        )
+        found: dict[str, str] = {}
+        for seen in self.processes():
+            if seen.name == "raylet" and f"--gcs-address={gcs} " in seen.command:
+                found[seen.node] = _option("node_id", seen.command) or ""
+        return [found.get(node) for node in (HEAD, *self.nodes)]
 
     def _open_network(self) -> None:
         if self._network is None:
@@ -206,8 +205,7 @@ class Deployment:
         """Where today's head listens: its raylet says so."""
         for seen in self.processes():
             if seen.node == HEAD and seen.name == "raylet" and seen.id.runs():
-                found = re.search(r"--gcs-address=(\S+)", seen.command)
-                return found[1] if found else None
+                return _option("gcs-address", seen.command)
         return None
 
     def _left_behind(self) -> Iterator[ProcessId]:
@@ -217,6 +215,11 @@ class Deployment:
             with suppress(OSError):
                 if sign in (folder / "environ").read_bytes() and (id_ := ProcessId.of(int(folder.name))):
                     yield id_
+
+
+def _option(name: str, command: str) -> str | None:
+    found = re.search(rf"--{name}=(\S+)", command)
+    return found[1] if found else None
 
 
 def _signal(process: ProcessId, number: signal.Signals) -> None:

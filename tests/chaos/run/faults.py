@@ -47,8 +47,8 @@ class Target(Protocol):
 
     def heal(self, node: str) -> None: ...
 
-    def joined(self) -> bool:
-        """Whether each node has joined the head that is there now."""
+    def node_ids(self) -> list[str | None]:
+        """Ray's names of the head's node and of the others; None for one that is not in today's cluster."""
         ...
 
 

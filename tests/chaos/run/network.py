@@ -69,7 +69,7 @@ class Network:
 
     def inside(self, node: str) -> list[str]:
         """What to put before a command so that it runs there."""
-        return ["ip", "netns", "exec", self._space(node)]
+        return [str(shutil.which("ip")), "netns", "exec", self._space(node)]
 
     def processes(self, node: str) -> list[int]:
         return _inhabitants(self._space(node))

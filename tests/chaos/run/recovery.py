@@ -6,7 +6,7 @@ each of the accounts, so that whichever host, node or server was hit counts.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +26,19 @@ _SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Endured:
-    """`recovery_s`: None when not everybody was served in time; `missing`: what had not come back then."""
+    """Seconds from the injection, None when patience ended before; `missing`: what had not come back then."""
 
     victim: str
-    recovery_s: float | None
+    answered_s: float | None
+    """Until the owner of the last account had answered."""
+    held_s: float | None
+    """Until a remark of each account was held."""
     missing: str | None
+
+    @property
+    def recovery_s(self) -> float | None:
+        both = self.answered_s, self.held_s
+        return None if None in both else max(s for s in both if s is not None)
 
 
 async def endure(
@@ -44,54 +52,61 @@ async def endure(
     done = await asyncio.to_thread(inject, target, fault)
     undoing = asyncio.create_task(undo_later(done, fault.seconds))
     try:
-        recovery_s = await recovered(caller, traffic, since, patience_s)
+        answered_s, held_s = await asyncio.gather(
+            _last(traffic, lambda one: _answered(caller, one), since, patience_s),
+            _last(traffic, lambda one: _held(caller, one, since), since, patience_s),
+        )
         await undoing
     finally:
         undoing.cancel()  # which undoes it at once
-    missing = await whole(caller, target.joined, patience_s)
+    missing = await whole(caller, target.node_ids, patience_s)
     traffic.check()
-    return Endured(done.victim, recovery_s, missing)
+    return Endured(done.victim, answered_s, held_s, missing)
 
 
-async def recovered(caller: Caller, traffic: Traffic, since: float, patience_s: float) -> float | None:
-    """Seconds from `since` until the last of the accounts was served; None when that took too long."""
-
-    async def last() -> None:
-        await asyncio.gather(*(_served(caller, one, since) for one in traffic.connected))
-
-    try:
-        await asyncio.wait_for(last(), since + patience_s - time.monotonic())
-    except TimeoutError:
-        return None
-    return time.monotonic() - since
-
-
-async def whole(caller: Caller, joined: Callable[[], bool], patience_s: float) -> str | None:
-    """Wait until nothing is missing any more; what is, when it took too long. `joined`: whether all nodes are
-    there."""
+async def whole(caller: Caller, node_ids: Callable[[], list[str | None]], patience_s: float) -> str | None:
+    """Wait until nothing is missing any more; what is, when it took too long. Each of the nodes has a host
+    then."""
     deadline = time.monotonic() + patience_s
     missing = "no look was made"
     while time.monotonic() < deadline:
-        missing = await _missing(caller, joined)
+        missing = await _missing(caller, node_ids)
         if not missing:
             return None
         await asyncio.sleep(0.5)
     return missing
 
 
-async def _served(caller: Caller, one: Connected, since: float) -> None:
-    answered = held = False
-    while not (answered and held):
-        if not answered:
-            answered = await _get(caller, f"/v1/accounts/{one.id}") is not None
-        if not held:
-            page = await _get(caller, f"/v1/comments?account_id={one.id}&limit={_SHOWN}")
-            shown = {item["external_id"] for item in page["items"]} if page else set()
-            held = any(at >= since and id_ in shown for at, id_ in reversed(one.said[-_SHOWN:]))
-        await asyncio.sleep(_LOOK_S)
+async def _last(
+    traffic: Traffic, holds: Callable[[Connected], Awaitable[bool]], since: float, patience_s: float
+) -> float | None:
+    """Seconds from `since` until it held for the last of the accounts."""
+
+    async def until(one: Connected) -> None:
+        while True:
+            if await holds(one):
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    try:
+        async with asyncio.timeout(since + patience_s - time.monotonic()):
+            await asyncio.gather(*map(until, traffic.connected))
+    except TimeoutError:
+        return None
+    return time.monotonic() - since
 
 
-async def _missing(caller: Caller, joined: Callable[[], bool]) -> str:
+async def _answered(caller: Caller, one: Connected) -> bool:
+    return await _get(caller, f"/v1/accounts/{one.id}") is not None
+
+
+async def _held(caller: Caller, one: Connected, since: float) -> bool:
+    page = await _get(caller, f"/v1/comments?account_id={one.id}&limit={_SHOWN}")
+    shown = {item["external_id"] for item in page["items"]} if page else set()
+    return any(at >= since and id_ in shown for at, id_ in reversed(one.said[-_SHOWN:]))
+
+
+async def _missing(caller: Caller, node_ids: Callable[[], list[str | None]]) -> str:
     scale = await _get(caller, "/v1/ops/scale")
     hosts = await _get(caller, "/v1/ops/hosts")
     if scale is None or hosts is None or await _get(caller, "/readyz") is None:
@@ -102,7 +117,10 @@ async def _missing(caller: Caller, joined: Callable[[], bool]) -> str:
         return f"{', '.join(silent)} owns nothing"
     if scale["partitions_to_move"]:
         return f"{scale['partitions_to_move']} partitions are to move"
-    return "" if joined() else "a node has not joined"
+    nodes = node_ids()
+    if None in nodes:
+        return "a node has not joined"
+    return "a node has no host" if set(nodes) - {host.get("node") for host in hosts["items"]} else ""
 
 
 async def _get(caller: Caller, path: str) -> Json | None:
