@@ -27,6 +27,7 @@ class Tier:
     """All that this very process has started."""
 
     nodes: tuple[str, ...] = ()
+    head_starts = 1
 
     def processes(self) -> list[Seen]:
         return [seen for pid in descendants(os.getpid()) if (seen := seen_at(pid, HEAD))]

@@ -161,7 +161,7 @@ class Run:
         extra = {
             "deliveries_dropped": ledger["deliveries"]["dropped"],
             "reconnected": traffic.reconnected,
-            "rebuilt": self._deployment.up_starts - 1,
+            "rebuilt": self._deployment.head_starts - 1,
         }
         print(json.dumps(report.line(verdict, seconds, extra)), flush=True)
         return holds

@@ -115,7 +115,7 @@ class Deployment:
         return self._network.nodes if self._network else ()
 
     @property
-    def up_starts(self) -> int:
+    def head_starts(self) -> int:
         return len(self._up.starts) if self._up else 0
 
     def cut(self, node: str, *, from_all: bool) -> None:
@@ -203,9 +203,9 @@ class Deployment:
 
     def _gcs(self) -> str | None:
         """Where today's head listens: its raylet says so."""
-        for seen in self.processes():
-            if seen.node == HEAD and seen.name == "raylet" and seen.id.runs():
-                return _option("gcs-address", seen.command)
+        head = {seen.name: seen for seen in self.processes() if seen.node == HEAD and seen.id.runs()}
+        if "raylet" in head and "gcs_server" in head:
+            return _option("gcs-address", head["raylet"].command)
         return None
 
     def _left_behind(self) -> Iterator[ProcessId]:

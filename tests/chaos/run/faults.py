@@ -47,6 +47,11 @@ class Target(Protocol):
 
     def heal(self, node: str) -> None: ...
 
+    @property
+    def head_starts(self) -> int:
+        """How often the head was started."""
+        ...
+
     def node_ids(self) -> list[str | None]:
         """Ray's names of the head's node and of the others; None for one that is not in today's cluster."""
         ...

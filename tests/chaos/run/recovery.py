@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from tests.chaos.run.faults import Target, inject, undo_later
-from tests.chaos.run.schedule import Fault
+from tests.chaos.run.schedule import ENDS_THE_HEAD, Fault
 from tests.chaos.run.traffic import Connected, Traffic
 from tests.support.client import Caller
 
@@ -48,13 +48,17 @@ async def endure(
     await asyncio.sleep(fault.pause)
     await traffic.expire_one()  # a refresh is under way, or soon
     await asyncio.sleep(fault.lead)
-    since = time.monotonic()
+    since, starts = time.monotonic(), target.head_starts
     done = await asyncio.to_thread(inject, target, fault)
     undoing = asyncio.create_task(undo_later(done, fault.seconds))
     try:
+        after = since
+        if fault.kind in ENDS_THE_HEAD:  # for some seconds everybody is still served, by what is ending
+            await _started_anew(target, starts, patience_s)
+            after = time.monotonic()
         answered_s, held_s = await asyncio.gather(
             _last(traffic, lambda one: _answered(caller, one), since, patience_s),
-            _last(traffic, lambda one: _held(caller, one, since), since, patience_s),
+            _last(traffic, lambda one: _held(caller, one, after), since, patience_s),
         )
         await undoing
     finally:
@@ -75,6 +79,14 @@ async def whole(caller: Caller, node_ids: Callable[[], list[str | None]], patien
             return None
         await asyncio.sleep(0.5)
     return missing
+
+
+async def _started_anew(target: Target, starts: int, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        if target.head_starts > starts:
+            return
+        await asyncio.sleep(_LOOK_S)
 
 
 async def _last(
@@ -100,10 +112,10 @@ async def _answered(caller: Caller, one: Connected) -> bool:
     return await _get(caller, f"/v1/accounts/{one.id}") is not None
 
 
-async def _held(caller: Caller, one: Connected, since: float) -> bool:
+async def _held(caller: Caller, one: Connected, after: float) -> bool:
     page = await _get(caller, f"/v1/comments?account_id={one.id}&limit={_SHOWN}")
     shown = {item["external_id"] for item in page["items"]} if page else set()
-    return any(at >= since and id_ in shown for at, id_ in reversed(one.said[-_SHOWN:]))
+    return any(at >= after and id_ in shown for at, id_ in reversed(one.said[-_SHOWN:]))
 
 
 async def _missing(caller: Caller, node_ids: Callable[[], list[str | None]]) -> str:

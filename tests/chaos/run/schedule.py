@@ -39,8 +39,8 @@ platforms while others take their names."""
 KINDS: Final = (*KILLS, *STOPS, *CUTS)
 ON_NODES: Final = frozenset({"kill_raylet", "stop_raylet", *CUTS})
 """They need nodes beside the head."""
-RARE: Final = frozenset({"kill_gcs"})
-"""Minutes each: in every second round only."""
+ENDS_THE_HEAD: Final = frozenset({"kill_gcs"})
+"""All that Ray runs is started anew. A minute or more each, so in every second round only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def schedule(seed: int, kinds: tuple[str, ...] = KINDS) -> Iterator[Fault]:
     number = 0
     while True:
         number += 1
-        row = [kind for kind in kinds if kind not in RARE or number % 2 or len(kinds) == 1]
+        row = [kind for kind in kinds if kind not in ENDS_THE_HEAD or number % 2 or len(kinds) == 1]
         rng.shuffle(row)
         for kind in row:
             # Squared: most are short.

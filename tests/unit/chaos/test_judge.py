@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.run.judge import Held, Verdict, compare
-from tests.chaos.run.schedule import CUTS, KILLS, KINDS, RARE, STOPS, schedule
+from tests.chaos.run.schedule import CUTS, ENDS_THE_HEAD, KILLS, KINDS, STOPS, schedule
 from tests.chaos.run.traffic import Connected
 
 Json = dict[str, Any]
@@ -115,8 +115,8 @@ def test_a_seed_gives_the_same_schedule_and_another_one_another() -> None:
 
 
 def test_a_round_has_each_kind_and_lasting_faults_end_in_their_time() -> None:
-    row = list(islice(schedule(7), 2 * len(KINDS) - len(RARE)))
-    assert Counter(f.kind for f in row) == Counter({k: 1 if k in RARE else 2 for k in KINDS})
+    row = list(islice(schedule(7), 2 * len(KINDS) - len(ENDS_THE_HEAD)))
+    assert Counter(f.kind for f in row) == Counter({k: 1 if k in ENDS_THE_HEAD else 2 for k in KINDS})
     for fault in row:
         low, high = (STOPS | CUTS).get(fault.kind, (0.0, 0.0))
         assert low <= fault.seconds <= high and 0 <= fault.pick < 1
