@@ -56,7 +56,7 @@ async def test_five_faults_under_traffic_lose_and_double_nothing(world: World) -
             assert endured.recovery_s is not None and endured.missing is None, (fault, endured)
         await traffic.quieten()
         assert await quiet(world, caller, PATIENCE_S)
-        verdict, _ = await judge(world, caller, traffic, PATIENCE_S, refused_before)
+        verdict, _ = await judge(world, caller, traffic, refused_before)
     finally:
         await traffic.stop()
     assert verdict.holds, verdict

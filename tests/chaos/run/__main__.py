@@ -29,7 +29,6 @@ READY_S = 300.0
 PATIENCE_S = 240.0
 """Until everybody is served, and until everything is whole, again. The loss of the head takes the longest."""
 QUIET_S = 180.0
-SETTLED_S = 90.0
 ACCOUNTS = 8
 
 
@@ -99,7 +98,7 @@ class Run:
             return self._kinds
         why = str(self._deployment.without)
         self._report.skipped |= {kind: why for kind in self._kinds if kind in ON_NODES}
-        _say(f"without nodes ({why}): {', '.join(self._report.skipped)} left out")
+        _say(f"without nodes ({why}), so without {', '.join(self._report.skipped) or 'what needs them'}")
         return tuple(kind for kind in self._kinds if kind not in ON_NODES)
 
     def _settings(self) -> Any:
@@ -134,7 +133,7 @@ class Run:
             await traffic.quieten()
             if not await quiet(world, caller, QUIET_S):
                 self._report.unrecovered.append("it did not become quiet: mail or deliveries are left")
-            verdict, ledger = await judge(world, caller, traffic, SETTLED_S)
+            verdict, ledger = await judge(world, caller, traffic)
         finally:
             await traffic.stop()
         return self._told(verdict, ledger, traffic, time.monotonic() - began)

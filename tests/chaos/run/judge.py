@@ -14,6 +14,8 @@ from tests.support.client import Caller, World
 
 Json = dict[str, Any]
 
+_SETTLED_S = 240.0
+"""A publication whose owner was killed while it was sent is looked for after two minutes, and then again."""
 _REMARKS = frozenset({"comment", "mention", "quote"})
 _ENDED = frozenset({"published", "failed", "unconfirmed", "cancelled"})
 _IN_DOUBT = frozenset({"looking", "unconfirmed"})
@@ -66,11 +68,11 @@ async def quiet(world: World, caller: Caller, patience_s: float) -> bool:
 
 
 async def judge(
-    world: World, caller: Caller, traffic: Traffic, patience_s: float, refused_before: int = 0
+    world: World, caller: Caller, traffic: Traffic, refused_before: int = 0
 ) -> tuple[Verdict, Json]:
-    """The verdict, and the ledger it is drawn from. What is still on its way has `patience_s` to arrive; what
-    is there twice stays twice. `refused_before`: the ledger's `duplicates_refused` when it began."""
-    deadline = time.monotonic() + patience_s
+    """The verdict, and the ledger it is drawn from. What is still on its way has its time to arrive; what is
+    there twice stays twice. `refused_before`: the ledger's `duplicates_refused` when it began."""
+    deadline = time.monotonic() + _SETTLED_S
     while True:
         ledger = await world.sandbox.ledger()
         verdict = compare(ledger, await _held(caller, traffic), traffic.publications, refused_before)
