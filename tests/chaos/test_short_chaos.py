@@ -1,4 +1,4 @@
-"""The short form of `make chaos`: five faults on the tier's own service under traffic; the ledger judges.
+"""The short form of `make chaos`: faults of each layer on the tier's own service; the ledger is the judge.
 
 What ends the cluster (the GCS, the head) or needs nodes of its own is in the long form only.
 """
@@ -16,7 +16,9 @@ FAULTS = [
     Fault("stop_host", pick=0.9, seconds=4.0, pause=1.0, lead=0.1),
     Fault("kill_valkey", pick=0.0, seconds=0.0, pause=1.0, lead=0.0),
     Fault("kill_webhook_replica", pick=0.0, seconds=0.0, pause=1.0, lead=0.0),
+    Fault("kill_haproxy", pick=0.0, seconds=0.0, pause=1.0, lead=0.0),
     Fault("kill_documents", pick=0.0, seconds=0.0, pause=1.0, lead=0.1),
+    Fault("kill_api_replica", pick=0.0, seconds=0.0, pause=1.0, lead=0.0),
     Fault("kill_host", pick=0.0, seconds=0.0, pause=1.0, lead=0.2),
 ]
 ACCOUNTS = 4
@@ -42,7 +44,7 @@ class Tier:
         return []
 
 
-async def test_five_faults_under_traffic_lose_and_double_nothing(world: World) -> None:
+async def test_faults_of_each_layer_lose_and_double_nothing(world: World) -> None:
     await world.sandbox.put("delivery", {"duplicate": 0.2, "reorder": 0.2, "retry_scale": 0.01})
     caller = await world.org()
     connected = [await Connected.make(world, caller) for _ in range(ACCOUNTS)]

@@ -162,7 +162,9 @@ class Run:
             "reconnected": traffic.reconnected,
             "rebuilt": self._deployment.head_starts - 1,
         }
-        print(json.dumps(report.line(verdict, seconds, extra)), flush=True)
+        line = json.dumps(report.line(verdict, seconds, extra))
+        (report.folder / "result.json").write_text(line)
+        print(line, flush=True)
         return holds
 
 
