@@ -1,4 +1,4 @@
-"""A real picture for clients that fetch media by address: plain, of any size, made without a library."""
+"""Pictures without a library: a plain one of any size for clients that fetch media; the size of a JPEG."""
 
 import struct
 import zlib
@@ -32,3 +32,17 @@ def png(width: int, height: int) -> bytes:
         for kind, data in parts
     )
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height by the frame header (ITU T.81, B.2.2); None when it is no JPEG."""
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
+            return (width, height) if width and height else None
+        at += 2 + length
+    return None

@@ -22,6 +22,7 @@ from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.instagram import events, webhooks
 from platforms.instagram.errors import GONE, outcome_of
 from platforms.instagram.normalise import content_item, profile
+from platforms.instagram.publishing import InstagramPublishing
 from platforms.instagram.spec import CODE_EXCHANGE, GRAPH, SPEC, VERSION
 from platforms.meta.callbacks import MetaCallbacks
 from platforms.meta.paging import cursor_query, next_cursor
@@ -52,7 +53,7 @@ class Instagram(MetaCallbacks):
     """Stateless; one object serves every account and app."""
 
     spec: PlatformSpec = SPEC
-    publishing = None
+    publishing = InstagramPublishing()
     insights = None
     ads = None
     commerce = None

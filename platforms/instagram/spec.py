@@ -15,11 +15,13 @@ SPEC = PlatformSpec(
     title="Instagram",
     authorize_url="https://www.instagram.com/oauth/authorize",  # IGP/.../business-login
     pkce=False,
-    # IGP/overview: names since January 2025; reading, comments and messages
+    # IGP/overview: names since January 2025; reading, publishing, comments, messages and numbers
     default_scopes=(
         "instagram_business_basic",
+        "instagram_business_content_publish",
         "instagram_business_manage_comments",
         "instagram_business_manage_messages",
+        "instagram_business_manage_insights",
     ),
     scope_separator=",",
     # IGP/reference/refresh_access_token: 60 days; a token younger than 24 hours is not refreshed
@@ -41,10 +43,12 @@ SPEC = PlatformSpec(
     ),
     hosts=("graph.instagram.com", "api.instagram.com"),
     webhook_signature_header="x-hub-signature-256",  # docs/graph-api/webhooks/getting-started
-    capabilities=frozenset({"webhooks", "comments", "stories"}),
+    capabilities=frozenset({"webhooks", "comments", "stories", "publishing", "insights"}),
     batch_read=1,  # graph-api changelog v26.0: reading several ids in one call is gone
     batch_read_family="reading",
     batch_read_calls=1,
     profile_family="reading",
     subscribe_calls={"reading": 1},
+    # A publication's calls count like any other; how many posts are left a day is asked at run time.
+    publish_family="reading",
 )

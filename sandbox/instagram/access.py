@@ -16,7 +16,8 @@ from sandbox.web import Call, Reply
 from sandbox.world import Profile
 
 GRAPH = ("graph.instagram.com",)
-RATE_FAMILIES = ("business", "app")
+POSTS_FAMILY = "posts"
+RATE_FAMILIES = ("business", "app", POSTS_FAMILY)
 _DAY_S = 86_400
 _HOUR_S = 3600
 # Meta's pool is 200 x users of the app per rolling hour; this app is taken to have a thousand.

@@ -1,7 +1,7 @@
 """Instagram's own error bodies, beside those of `sandbox.meta.errors`. Source: the Instagram Platform error
 code reference."""
 
-from sandbox.meta.errors import business_limit, graph_error, ordered
+from sandbox.meta.errors import Refused, business_limit, graph_error, ordered
 from sandbox.web import Reply, json_reply
 
 
@@ -12,6 +12,12 @@ def flat_error(message: str, status: int = 400) -> Reply:
 
 def bad_parameter(message: str) -> Reply:
     return graph_error(100, f"(#100) {message}", kind="IGApiException")
+
+
+def refused(code: int, subcode: int, message: str) -> Refused:
+    """One of the error codes of publishing; those below nothing are a server's, and pass."""
+    kind = "OAuthException" if code < 10 else "IGApiException"
+    return Refused(graph_error(code, f"(#{code}) {message}", subcode, kind=kind, transient=code == -1))
 
 
 def account_limit(account_id: str, regain_minutes: int) -> Reply:

@@ -10,7 +10,7 @@ from sandbox.instagram.webhooks import Describer
 from sandbox.meta.webhooks import signed_request
 from sandbox.state import State
 from sandbox.web import BadInput
-from sandbox.world import Content, Profile
+from sandbox.world import Content, Media, Profile
 
 
 class People:
@@ -53,6 +53,14 @@ class People:
         if owner:
             queued = self._state.events.emit(self._describe.comment(owner, media, item, author))
         return item, queued
+
+    def publish(self, account: Profile, kind: str, text: str, media: list[Media]) -> Content:
+        """What an app made public; Instagram announces nothing of the account's own."""
+        content = self._new("1802", kind, account, text)
+        content.media = media
+        if kind == "story":
+            content.expires_ms = content.created_ms + DAY_MS
+        return self._world.add(content)
 
     def _act_comment(self, account: Profile, act: Act, rng: random.Random) -> Done:
         target, author = (

@@ -10,6 +10,7 @@ from sandbox.instagram import errors
 from sandbox.instagram.access import GRAPH, RATE_FAMILIES, Access
 from sandbox.instagram.oauth import DEFAULT_SCOPES, LONG_LIFETIME_S, TOKEN_PREFIX, OAuth
 from sandbox.instagram.people import KINDS, People
+from sandbox.instagram.publish import Publishing
 from sandbox.instagram.read import Reading
 from sandbox.meta import errors as graph
 from sandbox.meta import webhooks
@@ -25,6 +26,12 @@ _VERSION = re.compile(r"^/v\d+\.\d+(?=/)")
 
 def instagram(state: State) -> Platform:
     access, people = Access(state), People(state)
+    reading = Reading(state, access, people)
+    operations = [
+        *OAuth(state, access).operations(),
+        *Publishing(state, access, people, reading).operations(),
+        *reading.operations(),
+    ]
 
     def issue(app: PlatformApp, account: Profile) -> Issued:
         """A long-lived token; Instagram has no refresh tokens."""
@@ -43,7 +50,7 @@ def instagram(state: State) -> Platform:
 
     return Platform(
         name="instagram",
-        operations=[*OAuth(state, access).operations(), *Reading(state, access, people).operations()],
+        operations=operations,
         failure=failure,
         dead_token=lambda call: graph.bad_token(
             "Error validating access token: The session is no longer valid.", 460

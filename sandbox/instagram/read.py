@@ -6,11 +6,13 @@ Source: Instagram Platform reference; paging as "Paginated results" of the Graph
 from typing import Any
 
 from sandbox.apps import Subscription
-from sandbox.clock import DAY_MS
+from sandbox.clock import DAY_MS, iso_z
+from sandbox.ids import hexadecimal
 from sandbox.instagram import errors, insights, shapes
 from sandbox.instagram.access import Access, Caller
 from sandbox.instagram.people import People
 from sandbox.instagram.webhooks import FIELDS, story_is_live
+from sandbox.ledger import Publication
 from sandbox.meta import errors as graph
 from sandbox.meta.errors import Refused
 from sandbox.meta.fields import Wanted, parse
@@ -20,7 +22,6 @@ from sandbox.state import State
 from sandbox.web import Call, Reply, json_reply
 from sandbox.world import Content
 
-PUBLISHED_AT_MOST = 100
 _MEDIA_PAGE_AT_MOST = 100
 
 
@@ -39,11 +40,9 @@ class Reading:
             op("GET", "/:id/replies", self.comments, "manage_comments"),
             op("POST", "/:id/replies", self.answer, "manage_comments"),
             op("GET", "/:id/insights", self.insights, "manage_insights"),
-            op("GET", "/:id/content_publishing_limit", self.publishing_limit, "content_publish"),
             op("POST", "/:id/subscribed_apps", self.subscribe),
             op("GET", "/:id/subscribed_apps", self.subscribed),
             op("DELETE", "/:id/subscribed_apps", self.unsubscribe),
-            op("GET", "/:id", self.object),
             op("POST", "/:id", self.hide, "manage_comments"),
             op("DELETE", "/:id", self.delete, "manage_comments"),
         ]
@@ -52,7 +51,7 @@ class Reading:
         """An account, a media, a slide of an album or a comment, whichever has this id."""
         object_id = call.params["id"]
         if self._is_account(object_id, caller):
-            wanted = self._wanted(call)
+            wanted = self.wanted(call)
             return json_reply(
                 shapes.user(
                     self._world,
@@ -64,18 +63,18 @@ class Reading:
             )
         content = self._visible(object_id, caller)
         if content and content.kind == "comment":
-            wanted = self._wanted(call, shapes.default_comment())
+            wanted = self.wanted(call, shapes.default_comment())
             return json_reply(shapes.comment(self._world, content, wanted))
         if content:
-            return json_reply(shapes.media(self._world, content, self._wanted(call)))
+            return json_reply(shapes.media(self._world, content, self.wanted(call)))
         for album in self._world.timeline("instagram", caller.account.id):
             for item in album.media:
                 if item.id == object_id and not album.deleted:
-                    return json_reply(shapes.child(album, item, self._world, self._wanted(call)))
+                    return json_reply(shapes.child(album, item, self._world, self.wanted(call)))
         raise Refused(graph.no_such_object(object_id))
 
     async def media(self, call: Call, caller: Caller) -> Reply:
-        self._own_account(call, caller)
+        self.own_account(call, caller)
         since, until = moment(call, "since"), moment(call, "until")
 
         def keep(content: Content) -> bool:
@@ -86,31 +85,33 @@ class Reading:
                 and (until is None or content.created_ms <= until)
             )
 
-        wanted = self._wanted(call)
+        wanted = self.wanted(call)
         feed = self._world.timeline("instagram", caller.account.id)
         return page(call, feed, _MEDIA_PAGE_AT_MOST, keep, lambda c: shapes.media(self._world, c, wanted))
 
     async def stories(self, call: Call, caller: Caller) -> Reply:
-        self._own_account(call, caller)
-        now, wanted = self._state.clock.now_ms(), self._wanted(call)
+        self.own_account(call, caller)
+        now, wanted = self._state.clock.now_ms(), self.wanted(call)
         feed = self._world.timeline("instagram", caller.account.id)
         live = [c for c in feed if c.kind == "story" and story_is_live(c, now)]
         return json_reply({"data": [shapes.media(self._world, story, wanted) for story in reversed(live)]})
 
     async def children(self, call: Call, caller: Caller) -> Reply:
         content = self._needed(call, caller)
-        return json_reply(shapes.children(self._world, content, self._wanted(call)))
+        return json_reply(shapes.children(self._world, content, self.wanted(call)))
 
     async def comments(self, call: Call, caller: Caller) -> Reply:
         """Top-level comments of a media, or replies to a comment, newest first."""
         content = self._needed(call, caller)
-        wanted = self._wanted(call, shapes.default_comment())
+        wanted = self.wanted(call, shapes.default_comment())
         feed = self._world.answers("instagram", content.id)
         show = lambda c: shapes.comment(self._world, c, wanted)  # noqa: E731
         return page(call, feed, shapes.COMMENTS_AT_MOST, lambda c: not c.deleted, show)
 
     async def answer(self, call: Call, caller: Caller) -> Reply:
         target, text = self._needed(call, caller), call.fields().get("message", "").strip()
+        if (target.kind == "comment") is call.path.endswith("/comments"):
+            raise Refused(graph.no_such_object(target.id))  # media have comments, comments have replies
         if not text:
             raise Refused(errors.bad_parameter("The parameter message is required"))
         comment, _ = self._people.comment(caller.account, caller.account, target, text)
@@ -123,6 +124,11 @@ class Reading:
                 "text": text,
                 "answered": call.answered,
             }
+        )
+        what = hexadecimal(32, f"comment on {target.id}", text)
+        now = iso_z(self._state.clock.now_ms())
+        self._state.ledger.publications.append(
+            Publication("instagram", caller.account.id, caller.app.id, comment.id, what, now)
         )
         return json_reply({"id": comment.id})
 
@@ -155,17 +161,8 @@ class Reading:
             rows = insights.of_media(content, shapes.product_type(content), names)
         return json_reply({"data": rows})
 
-    async def publishing_limit(self, call: Call, caller: Caller) -> Reply:
-        self._own_account(call, caller)
-        # Publishing is not emulated yet, so nothing of the quota is ever used.
-        config = {"quota_total": PUBLISHED_AT_MOST, "quota_duration": DAY_MS // 1000}
-        row: dict[str, Any] = {"quota_usage": 0}
-        if "config" in call.query.get("fields", ""):
-            row["config"] = config
-        return json_reply({"data": [row]})
-
     async def subscribe(self, call: Call, caller: Caller) -> Reply:
-        self._own_account(call, caller)
+        self.own_account(call, caller)
         names = [name for name in call.fields().get("subscribed_fields", "").split(",") if name]
         unknown = [name for name in names if name not in FIELDS]
         if not names or unknown:
@@ -178,13 +175,13 @@ class Reading:
         return json_reply({"success": True})
 
     async def subscribed(self, call: Call, caller: Caller) -> Reply:
-        self._own_account(call, caller)
+        self.own_account(call, caller)
         names = [s.type for s in caller.app.subscriptions.values() if s.external_id == caller.account.id]
         rows = [{"id": caller.app.id, "name": caller.app.name, "subscribed_fields": names}] if names else []
         return json_reply({"data": rows})
 
     async def unsubscribe(self, call: Call, caller: Caller) -> Reply:
-        self._own_account(call, caller)
+        self.own_account(call, caller)
         for key in [k for k, s in caller.app.subscriptions.items() if s.external_id == caller.account.id]:
             del caller.app.subscriptions[key]
         return json_reply({"success": True})
@@ -192,7 +189,7 @@ class Reading:
     def _is_account(self, object_id: str, caller: Caller) -> bool:
         return object_id in ("me", caller.account.id, shapes.scoped_id(caller.app, caller.account))
 
-    def _own_account(self, call: Call, caller: Caller) -> None:
+    def own_account(self, call: Call, caller: Caller) -> None:
         if not self._is_account(call.params["id"], caller):
             raise Refused(graph.no_such_object(call.params["id"]))
 
@@ -222,7 +219,7 @@ class Reading:
             return shapes.comment(self._world, content, want.inner or [])
         return shapes.media(self._world, content, want.inner or [])
 
-    def _wanted(self, call: Call, default: list[Wanted] | None = None) -> list[Wanted]:
+    def wanted(self, call: Call, default: list[Wanted] | None = None) -> list[Wanted]:
         if not call.query.get("fields"):
             return default or []
         try:
