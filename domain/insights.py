@@ -18,12 +18,14 @@ class MetricName(StrEnum):
     LIKES = "likes"
     COMMENTS = "comments"
     SHARES = "shares"
+    REPOSTS = "reposts"  # shown again to the own followers; SHARES are sent to somebody
     SAVES = "saves"
     CLICKS = "clicks"
     LINK_CLICKS = "link_clicks"
     PROFILE_CLICKS = "profile_clicks"
     PROFILE_VIEWS = "profile_views"
     ENGAGEMENTS = "engagements"
+    ENGAGED_ACCOUNTS = "engaged_accounts"  # people, however often each did something
     REPLIES = "replies"
     QUOTES = "quotes"
     FOLLOWERS = "followers"
@@ -40,6 +42,7 @@ class MetricName(StrEnum):
     REVENUE_MINOR = "revenue_minor"
     ENGAGED_VIEWS = "engaged_views"  # views that went on past the first moments
     DISLIKES = "dislikes"
+    SKIPPED_PERCENT = "skipped_percent"  # of the views that ended in the first seconds, 0 to 100
     AVERAGE_WATCH_PERCENT = "average_watch_percent"  # of the length, 0 to 100 and above
 
 

@@ -20,7 +20,9 @@ from platforms.base import (
 )
 from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.instagram import events, webhooks
+from platforms.instagram.commerce import COMMERCE
 from platforms.instagram.errors import GONE, outcome_of
+from platforms.instagram.insights import InstagramInsights
 from platforms.instagram.normalise import content_item, profile
 from platforms.instagram.publishing import InstagramPublishing
 from platforms.instagram.spec import CODE_EXCHANGE, GRAPH, SPEC, VERSION
@@ -54,9 +56,9 @@ class Instagram(MetaCallbacks):
 
     spec: PlatformSpec = SPEC
     publishing = InstagramPublishing()
-    insights = None
+    insights = InstagramInsights()
     ads = None
-    commerce = None
+    commerce = COMMERCE
     live = None
 
     # -- OAuth --------------------------------------------------------------------------------------

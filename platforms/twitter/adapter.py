@@ -22,6 +22,7 @@ from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected
 from platforms.spec import PlatformSpec
 from platforms.twitter import events, subscriptions, webhooks
+from platforms.twitter.commerce import COMMERCE
 from platforms.twitter.errors import outcome_of, token_outcome_of
 from platforms.twitter.normalise import Includes, content_item, is_outdated, profile, remark
 from platforms.twitter.publish import TwitterPublishing
@@ -51,7 +52,7 @@ class Twitter:
     publishing = TwitterPublishing()
     insights = None
     ads = None
-    commerce = None
+    commerce = COMMERCE
     live = None
 
     # -- OAuth --------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from platforms.spec import PlatformSpec
 from platforms.wire import objects
 from platforms.youtube import events, reading, webhooks
 from platforms.youtube.api import ask
-from platforms.youtube.commerce import YouTubeCommerce
+from platforms.youtube.commerce import COMMERCE
 from platforms.youtube.errors import outcome_of, token_outcome_of
 from platforms.youtube.insights import YouTubeInsights
 from platforms.youtube.live import YouTubeLive
@@ -40,7 +40,7 @@ class YouTube(oauth.AuthorizationCode):
     publishing = YouTubePublishing()
     insights = YouTubeInsights()
     ads = None  # advertising on YouTube is the Google Ads API, which is another platform
-    commerce = YouTubeCommerce()
+    commerce = COMMERCE
     live = YouTubeLive()
 
     # -- OAuth --------------------------------------------------------------------------------------

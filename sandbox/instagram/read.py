@@ -14,6 +14,7 @@ from sandbox.instagram.people import People
 from sandbox.instagram.webhooks import FIELDS, story_is_live
 from sandbox.ledger import Publication
 from sandbox.meta import errors as graph
+from sandbox.meta import forms
 from sandbox.meta.errors import Refused
 from sandbox.meta.fields import Wanted, parse
 from sandbox.meta.paging import moment, page
@@ -148,17 +149,20 @@ class Reading:
         return json_reply({"success": True})
 
     async def insights(self, call: Call, caller: Caller) -> Reply:
-        names = [name for name in call.query.get("metric", "").split(",") if name]
+        names = forms.names(call.query.get("metric", ""))
         if not names:
             raise Refused(errors.bad_parameter("The parameter metric is required"))
         if self._is_account(call.params["id"], caller):
             until = moment(call, "until") or self._state.clock.now_ms()
             since = moment(call, "since") or until - DAY_MS
             series = call.query.get("metric_type") == "time_series"
-            rows = insights.of_account(self._world, caller.account, names, since, until, series)
+            rows = insights.of_account(
+                self._world, caller.account, names, since, until, series, call.query.get("breakdown")
+            )
         else:
             content = self._needed(call, caller)
-            rows = insights.of_media(content, shapes.product_type(content), names)
+            now, product = self._state.clock.now_ms(), shapes.product_type(content)
+            rows = insights.of_media(content, product, names, call.query.get("breakdown"), now)
         return json_reply({"data": rows})
 
     async def subscribe(self, call: Call, caller: Caller) -> Reply:
