@@ -1,5 +1,5 @@
-"""What Instagram does not let apps with Instagram Login do with products. Source: IGP/overview (what each login
-has), IGP/instagram-api-with-facebook-login/product-tagging, docs/graph-api/changelog/version26.0."""
+"""What Instagram does not let apps with Instagram Login do with products. Source: IGP/overview (what each
+login has), IGP/instagram-api-with-facebook-login/product-tagging, docs/graph-api/changelog/version26.0."""
 
 from platforms.no_commerce import NoCommerce
 

@@ -24,6 +24,7 @@ from platforms.spec import PlatformSpec
 from platforms.twitter import events, subscriptions, webhooks
 from platforms.twitter.commerce import COMMERCE
 from platforms.twitter.errors import outcome_of, token_outcome_of
+from platforms.twitter.insights import TwitterInsights
 from platforms.twitter.normalise import Includes, content_item, is_outdated, profile, remark
 from platforms.twitter.publish import TwitterPublishing
 from platforms.twitter.spec import API, SPEC
@@ -50,7 +51,7 @@ class Twitter:
 
     spec: PlatformSpec = SPEC
     publishing = TwitterPublishing()
-    insights = None
+    insights = TwitterInsights()
     ads = None
     commerce = COMMERCE
     live = None

@@ -61,6 +61,7 @@ SPEC = PlatformSpec(
         RateWindow("mentions", 300, QUARTER_HOUR_S),
         RateWindow("lookup", 300, QUARTER_HOUR_S),
         RateWindow("users", 75, QUARTER_HOUR_S),
+        RateWindow("analytics", 300, QUARTER_HOUR_S),  # x-api/posts: GET /2/tweets/analytics
         RateWindow("publishing", 100, QUARTER_HOUR_S),  # manage-tweets: POST /2/tweets
         # x-api/webhooks, x-api/activity
         RateWindow("webhooks", 450, QUARTER_HOUR_S, LimitScope.APP),
@@ -86,7 +87,7 @@ SPEC = PlatformSpec(
     ),
     hosts=("api.x.com",),
     webhook_signature_header="x-twitter-webhooks-signature",  # x-api/webhooks
-    capabilities=frozenset({"webhooks", "comments", "mentions", "publishing", "revoke"}),
+    capabilities=frozenset({"webhooks", "comments", "mentions", "publishing", "insights", "revoke"}),
     batch_read=PAGE,  # GET /2/tweets?ids=
     batch_read_family="lookup",
     batch_read_calls=2,  # the newest version of an edited post is a second one

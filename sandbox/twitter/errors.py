@@ -45,6 +45,21 @@ def not_found_error(resource_id: str, resource_type: str = "tweet", parameter: s
     }
 
 
+def field_withheld(resource_id: str, field: str) -> dict[str, Any]:
+    """One entry of `errors` beside the data: a private field that is not the caller's, or too old."""
+    return {
+        "value": resource_id,
+        "detail": f"Sorry, you are not authorized to access the field '{field}' on the Tweet.",
+        "title": "Field Authorization Error",
+        "resource_type": "tweet",
+        "parameter": "id",
+        "resource_id": resource_id,
+        "section": "data",
+        "field": field,
+        "type": PROBLEMS + "not-authorized-for-field",
+    }
+
+
 def invalid(parameter: str, value: str, message: str) -> Reply:
     return json_reply(
         {

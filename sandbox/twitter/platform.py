@@ -11,6 +11,7 @@ from sandbox.state import State
 from sandbox.twitter import errors
 from sandbox.twitter.access import Access
 from sandbox.twitter.media import Uploads
+from sandbox.twitter.metrics import Analytics
 from sandbox.twitter.oauth import ACCESS_LIFETIME_S, DEFAULT_SCOPES, OAuth
 from sandbox.twitter.read import Reading
 from sandbox.twitter.webhooks import Webhooks, compose
@@ -47,6 +48,7 @@ def twitter(state: State) -> Platform:
 
     operations = [
         *OAuth(state).operations(),
+        *Analytics(state, access).operations(),
         *Reading(state, access).operations(),
         *writing.operations(),
         *uploads.operations(),

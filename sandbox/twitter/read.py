@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.clock import DAY_MS, parse_moment
 from sandbox.routing import Operation
 from sandbox.state import State
-from sandbox.twitter import errors, shapes
+from sandbox.twitter import errors, metrics, shapes
 from sandbox.twitter.access import Access, Caller
 from sandbox.twitter.errors import Refused
 from sandbox.twitter.shapes import Wish
@@ -104,8 +104,10 @@ class Reading:
         answer: dict[str, Any] = {
             "data": shapes.post(self._world, content, wish, self._owns(caller, content))
         }
-        included = shapes.includes(self._world, [content], wish)
-        return json_reply(answer | ({"includes": included} if included else {}))
+        included = shapes.includes(self._world, [content], wish, lambda c: self._owns(caller, c))
+        withheld = self._withheld(caller, [content], wish)
+        answer |= ({"includes": included} if included else {}) | ({"errors": withheld} if withheld else {})
+        return json_reply(answer)
 
     def _person(self, user_id: str) -> Profile:
         profile = self._world.people.get(("twitter", user_id))
@@ -150,7 +152,19 @@ class Reading:
         return parent.author_id if parent else None
 
     def _owns(self, caller: Caller, content: Content) -> bool:
-        return caller.account is not None and caller.account.id == content.author_id
+        """Whether the caller may see its private metrics."""
+        own = caller.account is not None and caller.account.id == content.author_id
+        return own and metrics.shown_to_author(content, self._state.clock.now_ms())
+
+    def _withheld(self, caller: Caller, contents: list[Content], wish: Wish) -> list[dict[str, Any]]:
+        """A partial error for each private field that was asked for and is not shown."""
+        fields = sorted(wish.post & {"non_public_metrics", "organic_metrics", "promoted_metrics"})
+        return [
+            errors.field_withheld(content.id, field)
+            for content in contents
+            if not self._owns(caller, content)
+            for field in fields
+        ]
 
     def _page(
         self,
@@ -201,11 +215,13 @@ class Reading:
         answer: dict[str, Any] = {}
         if found:
             answer["data"] = [shapes.post(self._world, c, wish, self._owns(caller, c)) for c in found]
-            included = shapes.includes(self._world, found, wish)
+            included = shapes.includes(self._world, found, wish, lambda c: self._owns(caller, c))
             if included:
                 answer["includes"] = included
-        if missing:
-            answer["errors"] = [errors.not_found_error(part, parameter="ids") for part in missing]
+        wrong = [errors.not_found_error(part, parameter="ids") for part in missing or ()]
+        wrong += self._withheld(caller, found, wish)
+        if wrong:
+            answer["errors"] = wrong
         return json_reply(answer | ({"meta": meta} if meta is not None else {}))
 
 

@@ -1,11 +1,13 @@
 """X's objects in both dialects: legacy words (`tweet.fields`) and those of spec 2.167 (`post.fields`)."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.clock import iso_z
 from sandbox.ids import digits
+from sandbox.twitter import metrics
 from sandbox.world import Content, Media, Profile, World
 
 _NAME = r"@([A-Za-z0-9_]{1,30})"
@@ -99,7 +101,7 @@ def full_text(content: Content) -> str:
 
 
 def post(world: World, content: Content, wish: Wish, own: bool = False) -> dict[str, Any]:
-    """A post with the fields asked for. `own`: the caller may see its non-public metrics."""
+    """A post with the fields asked for. `own`: the caller may see its private metrics."""
     shown = _everything(world, content, own)
     keep = {"id", "text", "edit_history_tweet_ids"} | wish.post
     for expansion in wish.expansions:
@@ -110,9 +112,9 @@ def post(world: World, content: Content, wish: Wish, own: bool = False) -> dict[
     if not wish.current:
         return chosen
     if "public_metrics" in chosen:
-        metrics = dict(chosen["public_metrics"])
-        metrics["repost_count"] = metrics.pop("retweet_count")
-        chosen["public_metrics"] = metrics
+        counts = dict(chosen["public_metrics"])
+        counts["repost_count"] = counts.pop("retweet_count")
+        chosen["public_metrics"] = counts
     return {_CURRENT_NAMES.get(name, name): value for name, value in chosen.items()}
 
 
@@ -142,7 +144,6 @@ def _everything(world: World, content: Content, own: bool) -> dict[str, Any]:
         )
         if other
     ]
-    metrics = content.metrics
     until = content.created_ms + EDIT_WINDOW_MS
     return {
         "id": content.id,
@@ -165,27 +166,9 @@ def _everything(world: World, content: Content, own: bool) -> dict[str, Any]:
             "is_edit_eligible": content.kind in ("post", "quote"),
             "editable_until": iso_z(until),
         },
-        "public_metrics": public_metrics(content),
-        "non_public_metrics": {
-            "impression_count": metrics["views"],
-            "url_link_clicks": metrics["views"] // 40,
-            "user_profile_clicks": metrics["views"] // 60,
-            "engagements": metrics["likes"] + metrics["comments"] + metrics["shares"],
-        }
-        if own
-        else None,
-    }
-
-
-def public_metrics(content: Content) -> dict[str, int]:
-    metrics = content.metrics
-    return {
-        "retweet_count": metrics["shares"],
-        "reply_count": metrics["comments"],
-        "like_count": metrics["likes"],
-        "quote_count": metrics["quotes"],
-        "bookmark_count": metrics["saves"],
-        "impression_count": metrics["views"],
+        "public_metrics": metrics.public(content),
+        "non_public_metrics": metrics.non_public(content) if own else None,
+        "organic_metrics": metrics.organic(content) if own else None,
     }
 
 
@@ -220,7 +203,7 @@ def user(world: World, profile: Profile, wish: Wish) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if name in keep}
 
 
-def media(item: Media, wish: Wish) -> dict[str, Any]:
+def media(item: Media, wish: Wish, own: bool = False) -> dict[str, Any]:
     film = item.kind in ("video", "animated_gif")
     variants = [
         {"bit_rate": 2_176_000, "content_type": "video/mp4", "url": item.url},
@@ -236,17 +219,20 @@ def media(item: Media, wish: Wish) -> dict[str, Any]:
         "duration_ms": item.duration_ms,
         "alt_text": item.alt_text,
         "variants": variants if film else None,
-        "public_metrics": {"view_count": int(digits(4, item.id))} if item.kind == "video" else None,
+        "public_metrics": metrics.of_film(item) if item.kind == "video" else None,
+        "non_public_metrics": metrics.quartiles(item) if own and item.kind == "video" else None,
     }
     keep = {"media_key", "type"} | wish.media
     return {name: value for name, value in shown.items() if name in keep and value is not None}
 
 
-def includes(world: World, contents: list[Content], wish: Wish) -> dict[str, Any]:
-    """What the expansions point at, each object once."""
+def includes(
+    world: World, contents: list[Content], wish: Wish, own: Callable[[Content], bool] = lambda content: False
+) -> dict[str, Any]:
+    """What the expansions point at, each object once. `own`: the caller may see a post's private metrics."""
     users: dict[str, Profile] = {}
     posts: dict[str, Content] = {}
-    files: dict[str, Media] = {}
+    files: dict[str, tuple[Media, bool]] = {}
     for content in contents:
         if "author_id" in wish.expansions:
             users[content.author_id] = world.people["twitter", content.author_id]
@@ -260,7 +246,7 @@ def includes(world: World, contents: list[Content], wish: Wish) -> dict[str, Any
                 if known:
                     users[known.id] = known
         if "attachments.media_keys" in wish.expansions:
-            files |= {item.id: item for item in content.media}
+            files |= {item.id: (item, own(content)) for item in content.media}
         if wish.expansions & {"referenced_tweets.id", "referenced_tweets.id.author_id"}:
             for other in (content.parent_id, content.quoted_id, content.reposted_id):
                 target = world.find("twitter", other) if other else None
@@ -275,5 +261,5 @@ def includes(world: World, contents: list[Content], wish: Wish) -> dict[str, Any
         key = "posts" if wish.current else "tweets"
         included[key] = [post(world, content, wish) for content in posts.values()]
     if files:
-        included["media"] = [media(item, wish) for item in files.values()]
+        included["media"] = [media(item, wish, seen) for item, seen in files.values()]
     return included

@@ -218,10 +218,11 @@ async def test_answers_follow_the_platforms_contract(
     user_id = account["external_id"]
     fields = {
         "post.fields": "attachments,conversation_id,created_at,edit_controls,entities,lang,note_post,"
-        "public_metrics,possibly_sensitive,reply_settings",
+        "public_metrics,possibly_sensitive,reply_settings,non_public_metrics,organic_metrics",
         "expansions": "author_id,attachments.media_keys,referenced_posts,in_reply_to_user_id",
         "user.fields": "created_at,description,public_metrics,profile_image_url,protected,url,verified",
-        "media.fields": "alt_text,duration_ms,height,preview_image_url,public_metrics,type,url,variants",
+        "media.fields": "alt_text,duration_ms,height,preview_image_url,public_metrics,"
+        "non_public_metrics,type,url,variants",
     }
     newest = (await read(world, account, f"/users/{user_id}/tweets"))["data"]
     calls = {
@@ -235,3 +236,9 @@ async def test_answers_follow_the_platforms_contract(
     for template, (path, query) in calls.items():
         answer = await read(world, account, path, **fields, **query)
         assert x_contract("get", template, answer) == []
+    window = {"start_time": "2026-11-01T00:00:00Z", "end_time": "2026-11-22T00:00:00Z"}
+    wanted = {"analytics.fields": "id,timestamped_metrics,impressions,follows,url_clicks"}
+    own = ",".join([post["id"] for post in newest] + ["1"])
+    answer = await read(world, account, "/tweets/analytics", ids=own, **window, **wanted)
+    assert len(answer["data"]) == len(newest) and len(answer["errors"]) == 1
+    assert x_contract("get", "/2/tweets/analytics", answer) == []
