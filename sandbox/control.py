@@ -100,17 +100,17 @@ class Control:
             raise BadInput("username must be a text that is not empty")
         account = make_account(self._state.world, app.emulation, wish["seed"], int(posts), username)
         issued = platform.issue(app, account)
-        return json_reply(
-            {
-                **report.account(account),
-                "access_token": issued.access_token,
-                "refresh_token": issued.refresh_token,
-                "expires_in": issued.expires_in,
-                "scopes": issued.scopes,
-                "app": report.app(app),
-            },
-            201,
-        )
+        shown = {
+            **report.account(account),
+            "access_token": issued.access_token,
+            "refresh_token": issued.refresh_token,
+            "expires_in": issued.expires_in,
+            "scopes": issued.scopes,
+            "app": report.app(app),
+        }
+        if issued.oauth1 is not None:
+            shown |= {"oauth1_token": issued.oauth1[0], "oauth1_secret": issued.oauth1[1]}
+        return json_reply(shown, 201)
 
     async def accounts(self, call: Call) -> Reply:
         return json_reply({"accounts": [report.account(a) for a in self._state.world.accounts.values()]})

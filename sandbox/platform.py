@@ -18,6 +18,7 @@ class Issued:
     refresh_token: str | None
     expires_in: int
     scopes: tuple[str, ...]
+    oauth1: tuple[str, str] | None = None  # a token that signs calls, and its secret (X's Ads API)
 
 
 def plain_failure(status: int, reset_s: int, call: Call) -> Reply:

@@ -22,6 +22,7 @@ from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected
 from platforms.spec import PlatformSpec
 from platforms.twitter import events, subscriptions, webhooks
+from platforms.twitter.ads import TwitterAds
 from platforms.twitter.commerce import COMMERCE
 from platforms.twitter.errors import outcome_of, token_outcome_of
 from platforms.twitter.insights import TwitterInsights
@@ -52,7 +53,7 @@ class Twitter:
     spec: PlatformSpec = SPEC
     publishing = TwitterPublishing()
     insights = TwitterInsights()
-    ads = None
+    ads = TwitterAds()
     commerce = COMMERCE
     live = None
 

@@ -4,6 +4,7 @@ Sources: docs.x.com x-api/fundamentals/{rate-limits,response-codes-and-errors,po
 from third-party tests.
 """
 
+import re
 from datetime import timedelta
 
 from platforms.http import Answer, Broken, NotSent, failure_of
@@ -44,6 +45,8 @@ _WEBHOOK_FAILURES = frozenset(
         "DuplicateSubscriptionFailed",
     }
 )
+
+_ADS_CODE = re.compile(r"[A-Z][A-Z_]{1,59}")
 
 # After these a once-only call may have happened: a gateway gave up waiting, or the work broke off.
 _IN_DOUBT = frozenset({500, 502, 504})
@@ -98,10 +101,15 @@ def token_outcome_of(result: Answer | NotSent | Broken, *, refreshing: bool) -> 
 def readings_of(answer: Answer, family: str, scope: LimitScope) -> tuple[LimitReading, ...]:
     """The rate window that the answer's headers tell; empty when they are absent or malformed."""
     told = (
-        _reading(answer, family, scope, "x-rate-limit", QUARTER_HOUR_S),
+        _reading(answer, family, scope, _window_header(answer), QUARTER_HOUR_S),
         _reading(answer, APP_DAY, LimitScope.APP, "x-app-limit-24hour", DAY_S),
     )
     return tuple(reading for reading in told if reading is not None)
+
+
+def _window_header(answer: Answer) -> str:
+    """The Ads API counts for each ad account, and says so instead of or beside the usual."""
+    return "x-account-rate-limit" if "x-account-rate-limit-limit" in answer.headers else "x-rate-limit"
 
 
 def _reading(
@@ -117,9 +125,13 @@ def _reading(
 
 
 def problem_of(document: Json | None) -> str | None:
-    """The last path part of the problem's `type`: its host and dialect vary. None for `about:blank`."""
+    """The last path part of the problem's `type`: its host and dialect vary. None for `about:blank`. Of the
+    Ads API the code of its first error."""
     kind = text_at(document, "type")
-    if kind is None or not kind.startswith("http"):
+    if kind is None:  # the Ads API: {"errors": [{"code": "INVALID_PARAMETER", "message", "parameter"}]}
+        code = text_at(next(objects(document, "errors"), {}), "code") or ""
+        return code if _ADS_CODE.fullmatch(code) else None
+    if not kind.startswith("http"):
         return None
     name = kind.rstrip("/").rsplit("/", 1)[-1]
     return name if name.replace("-", "").isalnum() and name.isascii() and len(name) <= 60 else None
@@ -159,7 +171,7 @@ def _limited(
     own = [reading for reading in readings if reading.family == family]
     room_left = any(reading.remaining > 0 for reading in own)
     scope = LimitScope.APP if room_left else own[0].scope if own else LimitScope.ACCOUNT
-    wait = _until_reset(answer, "x-rate-limit", QUARTER_HOUR_S)
+    wait = _until_reset(answer, _window_header(answer), QUARTER_HOUR_S)
     return RetryAfter(
         _LIMIT_RETRY_S if wait is None else wait,
         scope,

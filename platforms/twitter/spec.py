@@ -5,6 +5,7 @@ from platforms.outcome import LimitScope
 from platforms.spec import ContentSource, PlatformSpec, RateWindow, TokenModel, TokenRules
 
 API = "https://api.x.com"  # x-api/fundamentals: v2 and the token endpoint
+ADS_API = "https://ads-api.x.com/12"  # x-ads-api/fundamentals/versioning: since October 2022, without an end
 DAY_S = 86_400
 POST_CAP = "post_cap"
 APP_DAY = "app_day"
@@ -63,6 +64,10 @@ SPEC = PlatformSpec(
         RateWindow("users", 75, QUARTER_HOUR_S),
         RateWindow("analytics", 300, QUARTER_HOUR_S),  # x-api/posts: GET /2/tweets/analytics
         RateWindow("publishing", 100, QUARTER_HOUR_S),  # manage-tweets: POST /2/tweets
+        # x-ads-api/fundamentals/rate-limiting: core reads, synchronous stats, writes, of one ad account
+        RateWindow("ads", 10_000, QUARTER_HOUR_S),
+        RateWindow("ads_stats", 250, QUARTER_HOUR_S),
+        RateWindow("ads_write", 450, 60),
         # x-api/webhooks, x-api/activity
         RateWindow("webhooks", 450, QUARTER_HOUR_S, LimitScope.APP),
         RateWindow("subscriptions", 500, QUARTER_HOUR_S, LimitScope.APP),
@@ -85,9 +90,9 @@ SPEC = PlatformSpec(
         ContentSource("posts", "tweets", page_size=PAGE),
         ContentSource("mentions", "mentions", page_size=PAGE, remarks=True),
     ),
-    hosts=("api.x.com",),
+    hosts=("api.x.com", "ads-api.x.com"),
     webhook_signature_header="x-twitter-webhooks-signature",  # x-api/webhooks
-    capabilities=frozenset({"webhooks", "comments", "mentions", "publishing", "insights", "revoke"}),
+    capabilities=frozenset({"webhooks", "comments", "mentions", "publishing", "insights", "ads", "revoke"}),
     batch_read=PAGE,  # GET /2/tweets?ids=
     batch_read_family="lookup",
     batch_read_calls=2,  # the newest version of an edited post is a second one

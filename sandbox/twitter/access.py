@@ -86,7 +86,8 @@ class Access:
         if app:
             return Caller(app, None)
         token = self._state.tokens.access(value)
-        if token is None or token.grant.platform != "twitter" or token.revoked:
+        # A token of OAuth 1.0a signs and is shown to nobody: it is no bearer token.
+        if token is None or token.grant.platform != "twitter" or token.revoked or token.long_lived:
             raise Refused(errors.unauthorized())
         if token.expires_ms <= self._state.clock.now_ms():
             self._state.ledger.token_expiries += 1

@@ -107,6 +107,16 @@ def oauth_error(error: str, description: str, status: int = 400) -> Reply:
     return json_reply({"error": error, "error_description": description}, status)
 
 
+def ads_error(
+    status: int, code: str, message: str, parameter: str | None = None, value: str | None = None
+) -> Reply:
+    """How the Ads API words its refusals."""
+    error: dict[str, Any] = {"code": code, "message": message}
+    if parameter is not None:
+        error |= {"parameter": parameter, "value": value or ""}
+    return json_reply({"errors": [error], "request": {"params": {}}}, status)
+
+
 def credits_depleted() -> Reply:
     return problem(402, "Payment Required", "credits depleted", PROBLEMS + "credits-depleted")
 
@@ -117,8 +127,17 @@ def dead_token(path: str) -> Reply:
     return unauthorized()
 
 
-def failure(status: int, reset_s: int) -> Reply:
-    """The platform's own body for a status ordered by a fault."""
+def failure(status: int, reset_s: int, ads: bool = False) -> Reply:
+    """The platform's own body for a status ordered by a fault; `ads`: of the Ads API."""
+    if ads:
+        codes = {401: "UNAUTHORIZED_ACCESS", 429: "TOO_MANY_REQUESTS", 503: "SERVICE_UNAVAILABLE"}
+        reply = ads_error(status, codes.get(status, "ERROR"), "ordered by a fault")
+        if status == 429:
+            reply.headers |= {
+                f"x-account-{name.removeprefix('x-')}": value
+                for name, value in rate_headers(250, 0, reset_s).items()
+            }
+        return reply
     if status == 429:
         return too_many(reset_s, 900)
     if status == 402:

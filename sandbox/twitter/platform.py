@@ -10,9 +10,13 @@ from sandbox.platform import Issued, Platform
 from sandbox.state import State
 from sandbox.twitter import errors
 from sandbox.twitter.access import Access
+from sandbox.twitter.ads import HOSTS as ADS_HOSTS
+from sandbox.twitter.ads import RULES as ADS_RULES
+from sandbox.twitter.ads import Ads
 from sandbox.twitter.media import Uploads
 from sandbox.twitter.metrics import Analytics
 from sandbox.twitter.oauth import ACCESS_LIFETIME_S, DEFAULT_SCOPES, OAuth
+from sandbox.twitter.oauth1 import Signatures, fields_of
 from sandbox.twitter.read import Reading
 from sandbox.twitter.webhooks import Webhooks, compose
 from sandbox.twitter.write import KINDS, Writing
@@ -32,7 +36,7 @@ TRAFFIC_MIX = {
 
 def twitter(state: State) -> Platform:
     access = Access(state)
-    uploads = Uploads(state, access)
+    uploads, signatures = Uploads(state, access), Signatures(state)
     writing, webhooks = Writing(state, access, uploads), Webhooks(state, access)
 
     def issue(app: PlatformApp, account: Profile) -> Issued:
@@ -40,7 +44,8 @@ def twitter(state: State) -> Platform:
         grant = state.tokens.grant("twitter", app.id, account.id, DEFAULT_SCOPES, now, "control")
         refresh = state.tokens.issue_refresh(grant)
         token = state.tokens.issue_access(grant, now, ACCESS_LIFETIME_S)
-        return Issued(token.value, refresh, ACCESS_LIFETIME_S, DEFAULT_SCOPES)
+        signed = signatures.issue(grant, account.id)
+        return Issued(token.value, refresh, ACCESS_LIFETIME_S, DEFAULT_SCOPES, oauth1=signed)
 
     async def register(app: PlatformApp, url: str) -> str | None:
         _, reason = await webhooks.register(app, url)
@@ -53,12 +58,13 @@ def twitter(state: State) -> Platform:
         *writing.operations(),
         *uploads.operations(),
         *webhooks.operations(),
+        *Ads(state, signatures).operations(),
     ]
     return Platform(
         name="twitter",
         operations=operations,
-        failure=lambda status, reset_s, call: errors.failure(status, reset_s),
-        dead_token=lambda call: errors.dead_token(call.path),
+        failure=lambda status, reset_s, call: errors.failure(status, reset_s, call.host in ADS_HOSTS),
+        dead_token=_dead_token,
         not_found=_not_found,
         credential=_credential,
         issue=issue,
@@ -66,8 +72,12 @@ def twitter(state: State) -> Platform:
         act=writing.act,
         act_kinds=KINDS,
         traffic_mix=TRAFFIC_MIX,
-        rate_families=tuple(access.families),
+        rate_families=(*access.families, *ADS_RULES),
     )
+
+
+def _dead_token(call: Call) -> Reply:
+    return errors.failure(401, 0, ads=True) if call.host in ADS_HOSTS else errors.dead_token(call.path)
 
 
 def _not_found(call: Call) -> Reply:
@@ -78,7 +88,7 @@ def _credential(call: Call) -> str | None:
     if call.path.startswith("/2/oauth2/"):
         form = call.form()
         return form.get("refresh_token") or form.get("token")
-    return call.bearer()
+    return fields_of(call).get("oauth_token") or call.bearer()
 
 
 def _credentials(app_id: str, *basis: object) -> dict[str, Any]:
