@@ -57,7 +57,8 @@ def instagram(state: State) -> Platform:
         ),
         not_found=_not_found,
         credential=credential,
-        real_path=lambda host, path: _VERSION.sub("", path),
+        # Any version or none; Meta's own client ends its paths with a slash.
+        real_path=lambda host, path: _VERSION.sub("", path).rstrip("/") or "/",
         issue=issue,
         register=register,
         act=people.act,

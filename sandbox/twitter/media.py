@@ -1,5 +1,8 @@
-"""Uploads to X: begun, received in segments, finished, processed for a while. Bytes are counted, not kept."""
+"""Uploads to X: begun, received in segments, finished, processed for a while; or in one call. Bytes are
+counted and hashed, not kept."""
 
+import base64
+import binascii
 import hashlib
 from dataclasses import dataclass, field
 from email.parser import BytesParser
@@ -34,6 +37,10 @@ class Upload:
     def received(self) -> int:
         return sum(size for size, _ in self.segments.values())
 
+    @property
+    def fingerprint(self) -> str:
+        return "+".join(digest for _, (_, digest) in sorted(self.segments.items()))
+
 
 class Uploads:
     def __init__(self, state: State, access: Access) -> None:
@@ -46,6 +53,7 @@ class Uploads:
             op("POST", "/2/media/upload/initialize", self.initialize, scopes=scopes, per_user=1875),
             op("POST", "/2/media/upload/:id/append", self.append, scopes=scopes, per_user=1875),
             op("POST", "/2/media/upload/:id/finalize", self.finalize, scopes=scopes, per_user=1875),
+            op("POST", "/2/media/upload", self.at_once, scopes=scopes, per_user=500),
             op("GET", "/2/media/upload", self.status, scopes=scopes, per_user=1000),
             op("POST", "/2/media/metadata", self.metadata, scopes=scopes, per_user=500),
         ]
@@ -76,6 +84,25 @@ class Uploads:
             for u in found
         ]
 
+    def fingerprints(self, ids: list[Any]) -> list[str]:
+        """What tells the files of a new post from others."""
+        return [self._known[str(id_)].fingerprint for id_ in ids if str(id_) in self._known]
+
+    async def at_once(self, call: Call, caller: Caller) -> Reply:
+        """`media` and `media_category` in one call."""
+        sent = _sent(call)
+        category, data = sent.get("media_category", b"").decode("utf-8", "replace"), sent.get("media", b"")
+        kind = _KINDS.get(category)
+        if kind is None:
+            raise Refused(errors.invalid("media_category", category, "unknown category"))
+        if not 0 < len(data) <= _LARGEST[kind]:
+            raise Refused(errors.invalid("media", "", "File size is out of range."))
+        id_ = self._state.world.ids.snowflake(self._state.clock.now_ms())
+        upload = self._known[id_] = Upload(id_, caller.owner().id, kind, len(data))
+        upload.segments[0] = (len(data), hashlib.sha256(data).hexdigest())
+        upload.ready_ms = self._state.clock.now_ms() + (PROCESSING_MS if kind != "photo" else 0)
+        return json_reply({"data": self._data(upload)})
+
     async def initialize(self, call: Call, caller: Caller) -> Reply:
         wish = call.json()
         kind = _KINDS.get(str(wish.get("media_category")))
@@ -92,7 +119,9 @@ class Uploads:
 
     async def append(self, call: Call, caller: Caller) -> Reply:
         upload = self._own(call.params["id"], caller)
-        index, data = _parts(call)
+        sent = _sent(call)
+        number, data = sent.get("segment_index", b""), sent.get("media", b"")
+        index = int(number) if number.isdigit() else -1
         if upload.ready_ms is not None:
             raise Refused(errors.invalid("id", upload.id, "The upload is finished."))
         if not 0 <= index <= 999 or not 0 < len(data) <= SEGMENT_AT_MOST:
@@ -149,18 +178,20 @@ class Uploads:
         return data
 
 
-def _parts(call: Call) -> tuple[int, bytes]:
-    """`segment_index` and the bytes of `media`, of a multipart body."""
+def _sent(call: Call) -> dict[str, bytes]:
+    """The parts of a multipart body, or the members of a JSON object, whose `media` is base64."""
     content_type = call.headers.get("content-type", "")
     if not content_type.startswith("multipart/form-data"):
-        raise Refused(errors.invalid("media", "", "send the segment as multipart/form-data"))
+        body = {name: str(value).encode() for name, value in call.json().items()}
+        try:
+            return body | {"media": base64.b64decode(body.get("media", b""), validate=True)}
+        except binascii.Error:
+            raise Refused(errors.invalid("media", "", "media is not base64")) from None
     message = BytesParser().parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + call.body)
-    index, data = -1, b""
+    found: dict[str, bytes] = {}
     for part in message.get_payload() if message.is_multipart() else ():
         name = part.get_param("name", header="content-disposition")  # type: ignore[union-attr]
-        body = part.get_payload(decode=True)  # type: ignore[union-attr]
-        if name == "segment_index" and isinstance(body, bytes) and body.isdigit():
-            index = int(body)
-        elif name == "media" and isinstance(body, bytes):
-            data = body
-    return index, data
+        content = part.get_payload(decode=True)  # type: ignore[union-attr]
+        if isinstance(name, str) and isinstance(content, bytes):
+            found[name] = content
+    return found

@@ -4,8 +4,10 @@ import random
 from typing import Any
 
 from sandbox.acts import Act, Done
+from sandbox.clock import iso_z
 from sandbox.generate import draft_comment, draft_post, voice_of, x_media
-from sandbox.ids import seeded
+from sandbox.ids import hexadecimal, seeded
+from sandbox.ledger import Publication
 from sandbox.routing import Operation
 from sandbox.state import State
 from sandbox.twitter import errors
@@ -65,6 +67,12 @@ class Writing:
                 "text": text,
                 "answered": call.answered,
             }
+        )
+        files = self._uploads.fingerprints(ids) if isinstance(ids, list) else []
+        what = hexadecimal(32, kind, text, content.parent_id, content.quoted_id, *files)
+        now = iso_z(self._state.clock.now_ms())
+        self._state.ledger.publications.append(
+            Publication("twitter", account.id, caller.app.id, content.id, what, now)
         )
         data = {"id": content.id, "text": text, "edit_history_tweet_ids": content.edit_ids}
         return json_reply({"data": data}, 201)
