@@ -20,7 +20,8 @@ from platforms.base import (
 )
 from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.instagram import events, webhooks
-from platforms.instagram.commerce import COMMERCE
+from platforms.instagram.commerce import InstagramCommerce
+from platforms.instagram.consents import Shop
 from platforms.instagram.errors import GONE, outcome_of
 from platforms.instagram.insights import InstagramInsights
 from platforms.instagram.normalise import content_item, profile
@@ -58,8 +59,9 @@ class Instagram(MetaCallbacks):
     publishing = InstagramPublishing()
     insights = InstagramInsights()
     ads = None
-    commerce = COMMERCE
+    commerce = InstagramCommerce()
     live = None
+    consents = {"commerce": Shop()}  # noqa: RUF012 - read only
 
     # -- OAuth --------------------------------------------------------------------------------------
 

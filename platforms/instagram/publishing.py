@@ -30,6 +30,7 @@ from domain.publishing import (
 from domain.secrets import Secret
 from platforms.capabilities import Access, PublishJob
 from platforms.instagram import api, lookup, rules
+from platforms.instagram.commerce import NO_LOGIN, NOT_ELIGIBLE
 from platforms.instagram.errors import (
     GONE,
     NO_CONTAINER,
@@ -38,7 +39,8 @@ from platforms.instagram.errors import (
     QUOTA_REACHED,
     meaning_of_status,
 )
-from platforms.outcome import Ok, Outcome, Rejected, RetryAfter, Unknown
+from platforms.instagram.spec import FACEBOOK_LOGIN
+from platforms.outcome import Failure, Ok, Outcome, Rejected, RetryAfter, Unknown
 from platforms.wire import count_at, flag_at, id_at, mapping, objects, text_at
 
 Step = Outcome[PublishState | Published]
@@ -51,7 +53,8 @@ _TYPES = {ContentKind.REEL: "REELS", ContentKind.STORY: "STORIES", ContentKind.C
 
 
 class InstagramPublishing:
-    """Stateless. Instagram fetches files by `DraftMedia.public_url`; it takes no bytes with this login."""
+    """Stateless. Instagram fetches files by `DraftMedia.public_url`; it takes no bytes with Instagram Login.
+    Product tags need an `Access` of the surface `FACEBOOK_LOGIN`."""
 
     rules: Mapping[ContentKind, KindRules] = rules.RULES
 
@@ -127,6 +130,8 @@ class InstagramPublishing:
             return await lookup.begin_comment(access, draft.reply_to)
         if not all((m.public_url or "").startswith(("https://", "http://")) for m in draft.media):
             return Rejected("no_public_url", "Instagram fetches these files itself: they need an address.")
+        if draft.product_tags and (refused := await _cannot_tag(access)):
+            return refused
         quota = await self.quota(access)
         if not isinstance(quota, Ok):
             return quota
@@ -139,11 +144,21 @@ class InstagramPublishing:
         return Ok(PublishState("container", facts), quota.readings)
 
 
+async def _cannot_tag(access: Access) -> Failure | None:
+    """Which accounts may tag products is told at run time only."""
+    if access.surface != FACEBOOK_LOGIN:
+        return NO_LOGIN
+    answer = await api.get(access, "me", {"fields": "shopping_product_tag_eligibility"})
+    if not isinstance(answer, Ok):
+        return answer
+    return None if flag_at(answer.value, "shopping_product_tag_eligibility") else NOT_ELIGIBLE
+
+
 async def _item(access: Access, job: PublishJob) -> Step:
     """The next of a carousel's files."""
     facts, items = job.state.facts, list(job.state.facts["items"])
     medium = job.draft.media[len(items)]
-    form = _file(medium) | {"is_carousel_item": "true"}
+    form = _file(medium) | _tags(job.draft, len(items)) | {"is_carousel_item": "true"}
     if medium.kind is MediaKind.VIDEO:
         form["media_type"] = "VIDEO"
     made = await _make(access, job, form)
@@ -176,7 +191,7 @@ async def _container(access: Access, job: PublishJob) -> Step:
     if draft.kind is ContentKind.CAROUSEL:
         form["children"] = ",".join(facts["items"])
     else:
-        form |= _file(draft.media[0])
+        form |= _file(draft.media[0]) | _tags(draft, 0)
     if draft.text:
         form["caption"] = draft.text
     form |= {name: _as_text(value) for name, value in draft.options.items()}
@@ -276,6 +291,17 @@ def _file(medium: DraftMedia) -> dict[str, str]:
     if medium.kind is MediaKind.VIDEO:
         return {"video_url": address}
     return {"image_url": address} | ({"alt_text": medium.alt_text} if medium.alt_text else {})
+
+
+def _tags(draft: Draft, number: int) -> dict[str, str]:
+    """Of one file. Places are shares of a picture; films have none."""
+    rows = [
+        {"product_id": tag.product_id}
+        | ({"x": tag.x, "y": tag.y} if draft.media[number].kind is MediaKind.IMAGE else {})
+        for tag in draft.product_tags
+        if tag.media == number
+    ]
+    return {"product_tags": json.dumps(rows)} if rows else {}
 
 
 def _as_text(value: Any) -> str:

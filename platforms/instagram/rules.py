@@ -15,7 +15,7 @@ from platforms.meta.captions import caption_text
 
 _MB = 1_000_000
 _CAPTION_MAX, _HASHTAGS_MAX, _MENTIONS_MAX = 2200, 30, 20
-_ALT_TEXT_MAX, _COLLABORATORS_MAX = 1000, 3
+_ALT_TEXT_MAX, _COLLABORATORS_MAX, _TAGS_MAX = 1000, 3, 5
 _CAROUSEL = (2, 10)
 _FILMS, _CODECS = ("video/mp4", "video/quicktime"), ("h264", "hevc")
 
@@ -79,14 +79,38 @@ def refused(draft: Draft) -> list[Refusal]:
     rules = {ContentKind.POST: _COMMENT} if draft.reply_to is not None else RULES
     words = caption_text(draft.text)
     found = refusals(draft, rules, words.hashtags, words.mentions)
-    if draft.product_tags:
-        message = "Instagram lets only apps with Facebook Login tag products: tag them in Instagram's app."
-        found.append(Refusal("product_tags", message, "product_tags"))
+    found += _tag_refusals(draft)
     for n, medium in enumerate(draft.media):
         if len(medium.alt_text or "") > _ALT_TEXT_MAX:
             message = f"The alternative text is longer than {_ALT_TEXT_MAX} characters."
             found.append(Refusal("alt_text_length", message, f"media.{n}"))
     return found + [r for name, value in sorted(draft.options.items()) if (r := _option(draft, name, value))]
+
+
+def _tag_refusals(draft: Draft) -> list[Refusal]:
+    """Where products can be tagged, and how: places on pictures, none on films. Limits are the narrower of
+    two that Meta's pages name."""
+    found = []
+    if draft.product_tags and (draft.kind is _STORY or draft.reply_to is not None):
+        message = "Instagram takes no product tags on stories and comments."
+        found.append(Refusal("product_tags", message, "product_tags"))
+    for n, tag in enumerate(draft.product_tags):
+        medium = draft.media[tag.media] if 0 <= tag.media < len(draft.media) else None
+        places = [place for place in (tag.x, tag.y) if place is not None]
+        if medium is None:
+            wrong = f"there is no file {tag.media}"
+        elif medium.kind is MediaKind.VIDEO and places:
+            wrong = "a film has no places"
+        elif medium.kind is MediaKind.IMAGE and not (len(places) == 2 and all(0 <= p <= 1 for p in places)):
+            wrong = "on a picture it needs x and y from 0 to 1"
+        else:
+            continue
+        found.append(Refusal("product_tag_place", f"Product tag {n}: {wrong}.", f"product_tags.{n}"))
+    for number in {tag.media for tag in draft.product_tags}:
+        if sum(tag.media == number for tag in draft.product_tags) > _TAGS_MAX:
+            message = f"A file takes at most {_TAGS_MAX} product tags."
+            found.append(Refusal("product_tags", message, "product_tags"))
+    return found
 
 
 def _option(draft: Draft, name: str, value: Any) -> Refusal | None:

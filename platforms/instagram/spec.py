@@ -7,6 +7,9 @@ from platforms.spec import ContentSource, PlatformSpec, RateWindow, TokenModel, 
 
 VERSION = "v26.0"  # docs/graph-api/changelog/versions: current since July 2026
 GRAPH = "https://graph.instagram.com"  # IGP/overview
+# IGP/overview: the same for apps with Facebook Login, and product tags, catalogues and deletion beside it
+FACEBOOK_GRAPH = "https://graph.facebook.com"
+FACEBOOK_LOGIN = "facebook"  # `Access.surface` of its tokens
 CODE_EXCHANGE = "https://api.instagram.com/oauth/access_token"  # IGP/.../business-login
 DAY_S = 86_400
 
@@ -41,9 +44,9 @@ SPEC = PlatformSpec(
         # IGP/.../ig-user/stories: those of the last 24 hours
         ContentSource("stories", "reading", page_size=50, complete=True),
     ),
-    hosts=("graph.instagram.com", "api.instagram.com"),
+    hosts=("graph.instagram.com", "api.instagram.com", "graph.facebook.com"),
     webhook_signature_header="x-hub-signature-256",  # docs/graph-api/webhooks/getting-started
-    capabilities=frozenset({"webhooks", "comments", "stories", "publishing", "insights"}),
+    capabilities=frozenset({"webhooks", "comments", "stories", "publishing", "insights", "catalogs", "tags"}),
     batch_read=1,  # graph-api changelog v26.0: reading several ids in one call is gone
     batch_read_family="reading",
     batch_read_calls=1,

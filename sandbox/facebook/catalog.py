@@ -62,6 +62,12 @@ class Catalogs:
             op("GET", "/:id/check_batch_request_status", self.status, _SCOPE, "catalog"),
         ]
 
+    def of_page(self, page: Profile) -> tuple[str, list[dict[str, Any]]]:
+        """The id of the page's catalogue, and its products."""
+        self._seed(page)
+        catalog = self._id(page)
+        return catalog, list(self._products[catalog].values())
+
     async def businesses(self, call: Call, caller: Caller) -> Reply:
         if caller.page is not None:
             message = "(#100) Tried accessing nonexisting field (businesses) on node type (Page)"

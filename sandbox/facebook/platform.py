@@ -17,6 +17,7 @@ from sandbox.facebook.subscriptions import Subscriptions
 from sandbox.facebook.write import Writing
 from sandbox.generate import FacebookHistory
 from sandbox.ids import digits
+from sandbox.instagram.shopping import instagram_shopping
 from sandbox.meta import errors, webhooks
 from sandbox.meta.access import credential
 from sandbox.platform import Issued, Platform
@@ -34,12 +35,14 @@ def facebook(state: State) -> Platform:
     access, people = Access(state, roles), People(state, roles)
     reading, batch = Reading(state, access, roles), Batch(state)
     writing = Writing(state, access, people, reading)
+    catalogs = Catalogs(state, access, roles, reading)
     operations = [
+        *instagram_shopping(state, access, roles, catalogs),
         *OAuth(state, access, roles).operations(),
         *batch.operations(),
         *Subscriptions(state, access, reading).operations(),
         *Ads(state, access, roles, reading).operations(),
-        *Catalogs(state, access, roles, reading).operations(),
+        *catalogs.operations(),
         *Insights(state, access, reading).operations(),
         *reading.operations(),
         *Films(state, access, people, reading, writing).operations(),

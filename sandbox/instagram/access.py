@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from sandbox.apps import PlatformApp
 from sandbox.instagram import errors
@@ -32,6 +33,12 @@ class Caller:
 
 
 Handler = Callable[[Call, Caller], Awaitable[Reply]]
+
+
+class Guard(Protocol):
+    """Lets calls through to a handler: `Access` here, and Facebook Login's on its own host."""
+
+    def operation(self, method: str, template: str, handler: Handler, scope: str = "basic") -> Operation: ...
 
 
 class Access:

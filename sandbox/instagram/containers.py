@@ -25,6 +25,7 @@ CHILDREN = (2, 10)
 PICTURE_AT_MOST = 8_000_000
 FILM_AT_MOST = {"reel": 300_000_000, "slide": 300_000_000, "story": 100_000_000}
 PROCESSING_MS = 2000
+TAGS_AT_MOST = 5
 _RATIOS = (0.8, 1.91)
 _HASHTAG, _MENTION = re.compile(r"#\w"), re.compile(r"@\w")
 # Of an atom behind the first length: MP4 and MOV.
@@ -47,6 +48,7 @@ class Container:
     children: list["Container"] = field(default_factory=list)
     size: tuple[int, int] = (1080, 1080)
     digest: str = ""
+    product_tags: list[dict[str, Any]] = field(default_factory=list)
     done_ms: int | None = None
     failed: int | None = None  # error subcode
     content: Content | None = None
@@ -71,11 +73,13 @@ class Container:
         }[self.status(now_ms)]
 
     def fingerprint(self) -> str:
-        return "+".join([self.digest, *(child.digest for child in self.children)])
+        parts = [self, *self.children]
+        return "+".join(f"{part.digest}{part.product_tags or ''}" for part in parts)
 
 
-def read(form: dict[str, str], container: Container) -> None:
-    """Fill the container from the parameters of `POST /{ig}/media`, children apart. Raises Refused."""
+def read(form: dict[str, str], container: Container, shops: bool) -> None:
+    """Fill the container from the parameters of `POST /{ig}/media`, children apart. Raises Refused.
+    `shops`: the caller may tag products."""
     kind, item = form.get("media_type"), form.get("is_carousel_item", "").lower() == "true"
     picture, film = form.get("image_url"), form.get("video_url")
     match kind:
@@ -103,9 +107,13 @@ def read(form: dict[str, str], container: Container) -> None:
         raise Refused(errors.bad_parameter(f"alt_text has at most {ALT_TEXT_AT_MOST} characters"))
     container.alt_text = alt_text if not container.film else None
     _check_people(form, container)
-    if "product_tags" in form or "upload_type" in form:
-        name = "product_tags" if "product_tags" in form else "upload_type"
-        raise Refused(errors.bad_parameter(f"{name} is not offered to apps with Instagram Login"))
+    if "upload_type" in form:
+        raise Refused(errors.bad_parameter("The sandbox does not emulate resumable uploads of Instagram"))
+    if "product_tags" in form:
+        if not shops:
+            message = "product_tags is not offered to apps with Instagram Login"
+            raise Refused(errors.bad_parameter(message))
+        container.product_tags = product_tags(listed(form, "product_tags"), container)
 
 
 def check_children(children: Sequence[Container | None], now_ms: int) -> list[Container]:
@@ -147,6 +155,23 @@ async def fetch(container: Container, client: httpx.AsyncClient) -> tuple[int, i
     return None
 
 
+def product_tags(tags: list[Any], container: Container) -> list[dict[str, Any]]:
+    """x and y on pictures, none on films. Which of the three subcodes is which is unconfirmed."""
+    if container.kind not in ("image", "slide", "reel") or len(tags) > TAGS_AT_MOST:
+        raise errors.refused(100, 2207037, "The product tags are not allowed")
+    for tag in tags:
+        if not isinstance(tag, dict) or not str(tag.get("product_id", "")).isdigit():
+            raise errors.refused(100, 2207037, "A product tag names no product")
+        places = [tag[side] for side in ("x", "y") if tag.get(side) is not None]
+        if container.film and places:
+            raise errors.refused(100, 2207036, "A product tag on a video has a place")
+        if not container.film and len(places) < 2:
+            raise errors.refused(100, 2207035, "A product tag on a picture has no place")
+        if not all(isinstance(place, int | float) and 0 <= place <= 1 for place in places):
+            raise Refused(errors.bad_parameter("Param product_tags: x and y must be between 0 and 1"))
+    return [dict(tag) for tag in tags]
+
+
 def _caption(text: str) -> str:
     if len(text) > CAPTION_AT_MOST or len(_HASHTAG.findall(text)) > HASHTAGS_AT_MOST:
         raise errors.refused(36004, 2207010, "The caption is too long")
@@ -157,7 +182,7 @@ def _caption(text: str) -> str:
 
 def _check_people(form: dict[str, str], container: Container) -> None:
     """`user_tags` with places on pictures, and `collaborators`."""
-    for tag in _list(form, "user_tags"):
+    for tag in listed(form, "user_tags"):
         if not isinstance(tag, dict) or not tag.get("username"):
             raise Refused(errors.bad_parameter("user_tags must be a list of username, x and y"))
         places = [tag[side] for side in ("x", "y") if side in tag]
@@ -165,11 +190,11 @@ def _check_people(form: dict[str, str], container: Container) -> None:
             raise Refused(errors.bad_parameter("user_tags need x and y on pictures"))
         if not all(isinstance(place, int | float) and 0 <= place <= 1 for place in places):
             raise Refused(errors.bad_parameter("Param user_tags: x and y must be between 0 and 1"))
-    if len(_list(form, "collaborators")) > 3:
+    if len(listed(form, "collaborators")) > 3:
         raise Refused(errors.bad_parameter("collaborators has at most 3 names"))
 
 
-def _list(form: dict[str, str], name: str) -> list[Any]:
+def listed(form: dict[str, str], name: str) -> list[Any]:
     try:
         found = json.loads(form.get(name) or "[]")
     except ValueError:

@@ -6,12 +6,13 @@ that does not exist, and the container past the 400th of a day like the publicat
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from sandbox.clock import DAY_MS, iso_z
 from sandbox.ids import hexadecimal
 from sandbox.instagram import containers, errors
-from sandbox.instagram.access import POSTS_FAMILY, Access, Caller
+from sandbox.instagram.access import POSTS_FAMILY, Caller, Guard
 from sandbox.instagram.containers import Container
 from sandbox.instagram.people import People
 from sandbox.instagram.read import Reading
@@ -28,11 +29,17 @@ from sandbox.world import Media, Profile
 POSTS_A_DAY = Rule(100, DAY_MS // 1000)
 CONTAINERS_A_DAY = 400
 _PUBLISH = "content_publish"
+Shops = Callable[[Caller, list[dict[str, Any]]], None]
 
 
 class Publishing:
-    def __init__(self, state: State, access: Access, people: People, reading: Reading) -> None:
+    """`shops`: refuses products that are not the account's; None: the app may tag none (Instagram Login)."""
+
+    def __init__(
+        self, state: State, access: Guard, people: People, reading: Reading, shops: Shops | None = None
+    ) -> None:
         self._state, self._access, self._people, self._reading = state, access, people, reading
+        self._shops = shops
         self._containers: dict[str, Container] = {}
         self._fetching: set[asyncio.Task[None]] = set()
 
@@ -52,7 +59,9 @@ class Publishing:
         if len(made) >= CONTAINERS_A_DAY:
             raise errors.refused(9, 2207042, "Too many containers were created")
         container = Container("", caller.account, caller.app, now, "image")
-        containers.read(form, container)
+        containers.read(form, container, shops=self._shops is not None)
+        if self._shops is not None:
+            self._shops(caller, container.product_tags)
         if container.kind == "carousel":
             ids = forms.names(form.get("children", ""))
             wanted = [self._own(id_, caller) for id_ in ids]
@@ -87,6 +96,8 @@ class Publishing:
         parts = container.children or [container]
         media = [_media(part) for part in parts]
         content = container.content = self._people.publish(account, container.kind, container.caption, media)
+        tags = [{**tag, "media": n} for n, part in enumerate(parts) for tag in part.product_tags]
+        content.facts["product_tags"] = tags
         what = hexadecimal(32, container.kind, container.caption, container.fingerprint())
         self._state.ledger.publications.append(
             Publication("instagram", account.id, caller.app.id, content.id, what, iso_z(now))

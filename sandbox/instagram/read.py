@@ -9,7 +9,7 @@ from sandbox.apps import Subscription
 from sandbox.clock import DAY_MS, iso_z
 from sandbox.ids import hexadecimal
 from sandbox.instagram import errors, insights, shapes
-from sandbox.instagram.access import Access, Caller
+from sandbox.instagram.access import Caller, Guard
 from sandbox.instagram.people import People
 from sandbox.instagram.webhooks import FIELDS, story_is_live
 from sandbox.ledger import Publication
@@ -27,8 +27,11 @@ _MEDIA_PAGE_AT_MOST = 100
 
 
 class Reading:
-    def __init__(self, state: State, access: Access, people: People) -> None:
+    """`manages`: for apps with Facebook Login, which may delete media."""
+
+    def __init__(self, state: State, access: Guard, people: People, manages: bool = False) -> None:
         self._state, self._world, self._access, self._people = state, state.world, access, people
+        self._manages = manages
 
     def operations(self) -> list[Operation]:
         op = self._access.operation
@@ -143,7 +146,7 @@ class Reading:
 
     async def delete(self, call: Call, caller: Caller) -> Reply:
         comment = self._needed(call, caller)
-        if comment.kind != "comment":
+        if comment.kind != "comment" and not self._manages:
             raise Refused(graph.missing_permission("instagram_manage_contents"))
         self._world.remove(comment)
         return json_reply({"success": True})

@@ -45,6 +45,7 @@ def user(
         "follows_count": account.following,
         "media_count": len(listed),
         "has_profile_pic": True,
+        "shopping_product_tag_eligibility": account.account_type == "BUSINESS",
         "is_published": True,
         "profile_picture_url": f"https://scontent.cdninstagram.com/v/{account.id}_p.jpg?oe=sig",
     }

@@ -263,6 +263,11 @@ async def test_a_failure_that_passes_is_tried_anew_and_no_other(words: str, expe
     assert (outcome.code, anew) == (expected, 2 if expected == "platform_fault" else 0)
 
 
+def tagged(*tags: ProductTag, medium: DraftMedia | None = None) -> Draft:
+    kind = ContentKind.REEL if medium is not None else ContentKind.PHOTO
+    return Draft(kind, media=(medium or picture(),), product_tags=tags)
+
+
 # -- before sending -----------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("draft", "rule"),
@@ -281,7 +286,12 @@ async def test_a_failure_that_passes_is_tried_anew_and_no_other(words: str, expe
         (Draft(ContentKind.REEL, media=(film(codec="vp9"),)), "codec"),
         (Draft(ContentKind.STORY, media=(film(duration_ms=61_000),)), "duration"),
         (Draft(ContentKind.STORY, "Words", media=(picture(),)), "text_length"),
-        (Draft(ContentKind.PHOTO, media=(picture(),), product_tags=(ProductTag("7"),)), "product_tags"),
+        (tagged(ProductTag("7")), "product_tag_place"),
+        (tagged(ProductTag("7", x=0.5, y=1.5)), "product_tag_place"),
+        (tagged(ProductTag("7", media=1, x=0.5, y=0.5)), "product_tag_place"),
+        (tagged(ProductTag("7", x=0.5, y=0.5), medium=film()), "product_tag_place"),
+        (tagged(*[ProductTag(str(n), x=0.5, y=0.5) for n in range(6)]), "product_tags"),
+        (replace(tagged(ProductTag("7", x=0.5, y=0.5)), kind=ContentKind.STORY), "product_tags"),
         (Draft(ContentKind.PHOTO, media=(picture(),), options={"board": "1"}), "option"),
         (Draft(ContentKind.PHOTO, media=(picture(),), options={"thumb_offset": 1}), "option"),
         (Draft(ContentKind.PHOTO, media=(picture(),), options={"collaborators": list("abcd")}), "option"),

@@ -12,7 +12,7 @@ from platforms.no_commerce import NoCommerce
 from platforms.outcome import Rejected
 from tests.unit.platforms.support import Answers
 
-NAMES = ("instagram", "twitter", "youtube")
+NAMES = ("twitter", "youtube")
 
 
 @pytest.mark.parametrize("name", NAMES)
