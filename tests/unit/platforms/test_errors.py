@@ -141,6 +141,40 @@ def test_x_token_endpoint(status: int, error: str | None, refreshing: bool, expe
     assert outcome == expected or (isinstance(outcome, Rejected) and outcome.code == expected)
 
 
+ADS_ROWS: list[tuple[int, object, type, str]] = [
+    (400, {"errors": [{"code": "INVALID_PARAMETER", "parameter": "start_time"}]}, Rejected, "400"),
+    (401, {"errors": [{"code": "UNAUTHORIZED_ACCESS"}]}, ReauthRequired, "token_refused"),
+    (403, {"errors": [{"code": "UNAUTHORIZED_CLIENT_APPLICATION"}]}, Rejected, "403"),
+    (404, {"errors": [{"code": "NOT_FOUND"}]}, Rejected, "404"),
+    (429, {"errors": [{"code": "TOO_MANY_REQUESTS"}]}, RetryAfter, "rate_limit"),
+    (503, {"errors": [{"code": "SERVICE_UNAVAILABLE"}]}, RetryAfter, "http_503"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "kind", "says"), ADS_ROWS)
+def test_answers_of_xs_ads(status: int, body: object, kind: type, says: str) -> None:
+    outcome = twitter.outcome_of(answer(status, body), "ads")
+    assert (type(outcome), told(outcome)) == (kind, says)
+
+
+def test_xs_ads_name_the_code_and_never_the_words() -> None:
+    for code in ("INVALID_PARAMETER", "x" * 100, "tok-123", 7, None):
+        body = {"errors": [{"code": code, "message": "secret words"}]}
+        outcome = twitter.outcome_of(answer(400, body), "ads")
+        assert isinstance(outcome, Rejected)
+        assert ("INVALID_PARAMETER" in outcome.message) is (code == "INVALID_PARAMETER")
+        assert "secret" not in outcome.message and "tok" not in outcome.message
+
+
+def test_an_ad_accounts_own_window_goes_before_the_usual() -> None:
+    own = {n.replace("x-rate", "x-account-rate"): v for n, v in window(250, 0, 60).items()}
+    readings = twitter.readings_of(answer(200, {}, window(900, 800, 90) | own), "ads", LimitScope.ACCOUNT)
+    assert [(r.limit, r.remaining) for r in readings] == [(250, 0)]
+    limited = twitter.outcome_of(answer(429, {}, window(900, 800, 90) | own), "ads")
+    assert isinstance(limited, RetryAfter)
+    assert (limited.seconds, limited.scope) == (60.0, LimitScope.ACCOUNT)
+
+
 # -- Instagram ----------------------------------------------------------------------------------------
 def graph(code: object, subcode: object = None, **more: object) -> dict[str, Any]:
     error = {"message": "secret words", "type": "OAuthException", "code": code, **more}
@@ -191,6 +225,39 @@ def test_graph_answers(status: int, body: object, kind: type, says: str) -> None
     assert type(outcome) is kind
     assert told(outcome) == says
     assert "secret words" not in repr(outcome)
+
+
+PUBLISHING_ROWS: list[tuple[int, int, type, str]] = [
+    (-2, 2207003, RetryAfter, "platform_fault"),
+    (-2, 2207020, Rejected, "-2/2207020"),
+    (-1, 2207001, RetryAfter, "platform_fault"),
+    (-1, 2207032, RetryAfter, "platform_fault"),
+    (-1, 2207053, RetryAfter, "platform_fault"),
+    (1, 2207057, Rejected, "1/2207057"),
+    (9, 2207042, RetryAfter, "posting_limit"),
+    (24, 2207006, Rejected, "24/2207006"),
+    (24, 2207008, Rejected, "24/2207008"),
+    (25, 2207050, Rejected, "25/2207050"),
+    *((100, sub, Rejected, f"100/{sub}") for sub in (2207023, 2207028, 2207035, 2207036, 2207037, 2207040)),
+    (352, 2207026, Rejected, "352/2207026"),
+    (9004, 2207052, Rejected, "9004/2207052"),
+    (9007, 2207027, Rejected, "9007/2207027"),
+    (36000, 2207004, Rejected, "36000/2207004"),
+    (36001, 2207005, Rejected, "36001/2207005"),
+    (36003, 2207009, Rejected, "36003/2207009"),
+    (36004, 2207010, Rejected, "36004/2207010"),
+]
+
+
+@pytest.mark.parametrize(("code", "subcode", "kind", "says"), PUBLISHING_ROWS)
+def test_instagrams_codes_of_publishing(code: int, subcode: int, kind: type, says: str) -> None:
+    outcome = instagram.outcome_of(answer(400, graph(code, subcode)))
+    assert (type(outcome), told(outcome)) == (kind, says)
+    # Of the call that makes it public: what a server's fault leaves open is unknown, a named refusal is not.
+    once = instagram.outcome_of(answer(400, graph(code, subcode)), once=ONCE)
+    assert type(once) is (Unknown if says == "platform_fault" else kind)
+    # A container that failed tells the subcode alone.
+    assert told(instagram.meaning_of_status(subcode)) in (says, "container_failed")
 
 
 FACEBOOK_ROWS: list[tuple[int, object, type, str]] = [
