@@ -33,9 +33,9 @@ WISH = NewAdCampaign("Summer", "rk-1", "REACH", Money(100, "USD"))
 REPORT = ReportRequest(AdLevel.CAMPAIGN, date(2026, 11, 1), date(2026, 11, 3))
 # Words that the parsers look for, so that what is made up comes near the real thing.
 _WORDS = """
-id data values value total_value breakdowns results dimension_values name status_code status config quota_usage
-quota_total success username media_type product_id catalog_id public_metrics includes media non_public_metrics
-timestamped_metrics metrics created_at next_cursor currency able_to_fund id_data impressions timezone
+id data values value total_value breakdowns results dimension_values name status_code status config success
+quota_usage quota_total username media_type product_id catalog_id public_metrics includes media created_at
+non_public_metrics timestamped_metrics metrics next_cursor currency able_to_fund id_data impressions timezone
 billed_charge_local_micro entity_status paging cursors next error errors code
 """
 KEYS = st.sampled_from(sorted(_WORDS.split()))
