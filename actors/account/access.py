@@ -25,7 +25,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from actors.account.effects import Refresh
-from actors.account.state import AccountState, Intent, Status
+from actors.account.state import AccountState, Status
+from actors.account.token import Intent
 from actors.account.work import MakeId
 from actors.runtime.entity import Effect
 from domain.events import Event, EventType

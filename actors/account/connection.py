@@ -7,7 +7,8 @@ from sys import intern
 from typing import Any
 
 from actors.account import access, errands, work
-from actors.account.state import AccountState, Errand, Status, Token, shared
+from actors.account.state import AccountState, Errand, Status, shared
+from actors.account.token import Token
 from domain.budget import Priority
 from domain.ids import AccountId
 from platforms.spec import PlatformSpec

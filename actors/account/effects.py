@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from actors.account.publication import Publication
-from actors.account.state import Call
+from actors.account.token import Call
 from actors.runtime.entity import Effect
 from domain.budget import Priority
 

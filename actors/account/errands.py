@@ -16,7 +16,8 @@ from typing import Any
 
 from actors.account import budgets
 from actors.account.effects import FetchProfile, Subscribe
-from actors.account.state import AccountState, Call, Errand, Owed, Status
+from actors.account.state import AccountState, Errand, Owed, Status
+from actors.account.token import Call
 from actors.account.work import CALL_TIMEOUT, MakeId
 from actors.runtime.entity import Effect
 from domain.budget import Priority

@@ -26,7 +26,8 @@ from actors.account.effects import (
 )
 from actors.account.errands import calls_of
 from actors.account.publisher import Publisher
-from actors.account.state import Call, Errand
+from actors.account.state import Errand
+from actors.account.token import Call
 from actors.account.work import source_of
 from actors.budget.hand import Held, Paid
 from actors.runtime.entity import Effect, Message

@@ -30,7 +30,8 @@ from actors.account.publication import (
     publication_document,
     stepped,
 )
-from actors.account.state import AccountState, Call, Status
+from actors.account.state import AccountState, Status
+from actors.account.token import Call
 from actors.account.work import MakeId, reread
 from actors.runtime.entity import Effect
 from domain.budget import Priority

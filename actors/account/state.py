@@ -9,6 +9,7 @@ from sys import intern
 from typing import Any, TypeVar
 
 from actors.account.publication import Publication, record_in, record_out
+from actors.account.token import Call, Intent, Token, intent_in, intent_out, token_in, token_out
 from domain.budget import Priority, Window
 from storage.records import Document
 
@@ -23,43 +24,6 @@ class Status(StrEnum):
     PAUSED = "paused"
     REAUTHORIZATION_REQUIRED = "reauthorization_required"
     DISCONNECTED = "disconnected"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call under way: its outcome is awaited until then. Later it is made again, under another id."""
-
-    id: str
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A refresh that may have been sent. `last_chance` marks a repetition after an unknown
-    outcome: a refusal then means that the token was spent."""
-
-    id: str
-    not_after: datetime
-    last_chance: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    access: bytes  # sealed
-    refresh: bytes | None  # sealed
-    issued_at: datetime
-    expires_at: datetime | None
-    refreshed_at: datetime | None = None
-    refreshes: int = 0
-    in_doubt: int = 0  # refreshes whose outcome nobody can know (DESIGN section 4)
-    failures: int = 0
-    retry_at: datetime | None = None
-    doubtful: bool = False  # the refresh token may already be spent: one presentation is left
-    refused_at: datetime | None = None  # a call answered "token refused" since the last refresh
-    data_access_until: datetime | None = (
-        None  # the platform shows data for so long; None: as long as it lives
-    )
-    data_access_ending: bool = False  # soon, or it has ended: a person was warned
 
 
 class Mode(StrEnum):
@@ -180,28 +144,12 @@ class AccountState:
 
 
 def dump(s: AccountState) -> Document:
-    token = s.token
     return {
         "platform": s.platform,
         "externalAccountId": s.external_id,
         "userId": s.user_id,
         "appId": s.app_id,
-        "accessCredentials": {
-            "accessToken": token.access,
-            "refreshToken": token.refresh,
-            "expiresAt": token.expires_at,
-            "scope": list(s.scopes),
-            "issuedAt": token.issued_at,
-            "refreshedAt": token.refreshed_at,
-            "refreshes": token.refreshes,
-            "inDoubt": token.in_doubt,
-            "failures": token.failures,
-            "retryAt": token.retry_at,
-            "doubtful": token.doubtful,
-            "refusedAt": token.refused_at,
-            "dataAccessUntil": token.data_access_until,
-            "dataAccessEnding": token.data_access_ending,
-        },
+        "accessCredentials": token_out(s.token) | {"scope": list(s.scopes)},
         "profile": s.profile,
         "integrationConfig": {
             "autoSync": s.config.auto_sync,
@@ -214,7 +162,7 @@ def dump(s: AccountState) -> Document:
         "createdAt": s.created_at,
         "updatedAt": s.updated_at,
         "lastSyncAt": s.last_sync_at,
-        "intent": _intent_out(s.intent),
+        "intent": intent_out(s.intent),
         "budget": {f: [w.limit, w.seconds, w.used, w.resets_at] for f, w in s.budget.items()},
         "sources": {name: _fields(x) for name, x in s.sources.items()},
         "job": _fields(s.job) if s.job else None,
@@ -243,22 +191,7 @@ def load(d: Document) -> AccountState:
         app_id=intern(d["appId"]),
         status=Status(d["status"]),
         reason=d["statusReason"],
-        token=Token(
-            access=bytes(c["accessToken"]),
-            refresh=bytes(c["refreshToken"]) if c["refreshToken"] is not None else None,
-            issued_at=c["issuedAt"],
-            expires_at=c["expiresAt"],
-            refreshed_at=c["refreshedAt"],
-            refreshes=c["refreshes"],
-            in_doubt=c["inDoubt"],
-            failures=c["failures"],
-            retry_at=c["retryAt"],
-            doubtful=c["doubtful"],
-            refused_at=c["refusedAt"],
-            # Accounts that were saved before there was such a thing.
-            data_access_until=c.get("dataAccessUntil"),
-            data_access_ending=c.get("dataAccessEnding", False),
-        ),
+        token=token_in(c),
         scopes=shared(c["scope"]),
         profile=_named(d["profile"].items()),
         config=_config(
@@ -270,7 +203,7 @@ def load(d: Document) -> AccountState:
         created_at=d["createdAt"],
         updated_at=d["updatedAt"],
         last_sync_at=d["lastSyncAt"],
-        intent=Intent(**d["intent"]) if d["intent"] else None,
+        intent=intent_in(d["intent"]),
         budget=_named((f, Window(*w)) for f, w in d["budget"].items()),
         sources=_named((name, Source(**x)) for name, x in d["sources"].items()),
         job=_job_in(d["job"]) if d["job"] else None,
@@ -335,9 +268,3 @@ def _owed_in(d: Document) -> Owed:
 
 def _call_in(d: Document | None) -> Call | None:
     return Call(**d) if d else None
-
-
-def _intent_out(intent: Intent | None) -> Document | None:
-    if intent is None:
-        return None
-    return {"id": intent.id, "not_after": intent.not_after, "last_chance": intent.last_chance}

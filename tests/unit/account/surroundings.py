@@ -8,7 +8,7 @@ from typing import Any
 from actors.account.effects import FetchPage, Refresh
 from actors.account.handler import AccountHandler, Quotas
 from actors.account.publisher import Publisher
-from actors.account.state import Call
+from actors.account.token import Call
 from actors.account.work import CALL_TIMEOUT
 from actors.runtime.entity import Effect, Message
 from actors.runtime.failpoints import Failpoints

@@ -13,7 +13,7 @@ from actors.account.effects import (
     Subscribe,
 )
 from actors.account.handler import CALL_MARGIN_S
-from actors.account.state import Call
+from actors.account.token import Call
 from actors.account.work import CALL_TIMEOUT
 from actors.budget.hand import Held
 from actors.runtime.entity import Effect
