@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.account.entity import AccountEntity
 from actors.account.handler import AccountHandler
+from actors.account.performer import Performer
 from actors.account.publisher import Publisher
 from actors.budget.entity import BudgetEntity
 from actors.budget.leases import Leases
@@ -137,6 +138,7 @@ async def build(settings: Settings, count: Counter) -> Built:
         find_app,
         keys.seal,
         Publisher(http, keys.seal, sides, MediaObjects(settings.objects_url or settings.data_dir / "media")),
+        Performer(http, keys.seal, sides, clock),
         sides,
         parking,
         mailboxes,

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from actors.routing import campaign_messages, refs_of
+from actors.routing import campaign_messages, order_messages, refs_of
 from actors.runtime.envelope import Envelope
 from domain.events import TYPE_PREFIX, Topic
 from storage.ports import EventBus, Mailboxes, SideStore
@@ -75,6 +75,19 @@ class CampaignRouter:
             await self._mailboxes.tell(mails)
 
 
+class OrderRouter:
+    """Tells each transaction of the order that a platform took."""
+
+    def __init__(self, mailboxes: Mailboxes, envelope: Envelope) -> None:
+        self._mailboxes = mailboxes
+        self._envelope = envelope
+
+    async def handle(self, topic: Topic, events: Sequence[CloudEvent]) -> None:
+        told = [self._envelope.mail(key, m) for event in events for key, m in order_messages(event)]
+        if told:
+            await self._mailboxes.tell(told)
+
+
 class EventLog:
     """Keeps what happened, for `/v1/events` and for campaigns that gain a member later."""
 
@@ -101,8 +114,9 @@ def consumers(
     members: Members, mailboxes: Mailboxes, sides: SideStore, bus: EventBus, envelope: Envelope
 ) -> list[Consumer]:
     router = CampaignRouter(members, mailboxes, envelope)
-    event_log = EventLog(sides)
+    event_log, orders = EventLog(sides), OrderRouter(mailboxes, envelope)
     return [
         *(Consumer("campaigns", t, router.handle, bus, envelope) for t in (Topic.CONTENT, Topic.COMMERCE)),
+        Consumer("orders", Topic.COMMERCE, orders.handle, bus, envelope),
         *(Consumer("event-log", t, event_log.handle, bus, envelope) for t in Topic),
     ]

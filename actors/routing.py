@@ -7,7 +7,7 @@ from typing import Any
 from actors.runtime.entity import Message
 from domain.events import TYPE_PREFIX, EventType
 from domain.fields import parse_moment
-from domain.ids import EntityKey, Kind
+from domain.ids import AccountId, EntityKey, Kind, platform_order, transaction_key
 
 Member = Mapping[str, Any]
 """A document of `campaign_members`."""
@@ -20,6 +20,8 @@ def refs_of(event: Mapping[str, Any]) -> list[str]:
     kind = _type(event)
     if kind == EventType.CONTENT_ENGAGED:
         return [f"content:{data['content_id']}", f"account:{data['account_id']}"]
+    if kind == EventType.AD_SPEND_TOLD:
+        return [f"ad:{data['ad_id']}"]
     if kind == EventType.LINK_CLICKED and not data["campaign_id"]:
         return [f"link:{data['link']}"]
     return []
@@ -80,10 +82,39 @@ def _sold(event: Mapping[str, Any], member: Member) -> tuple[str, dict[str, Any]
     return "sold", {name: event["data"][name] for name in (*wanted, *where)}
 
 
+def _adjusted(event: Mapping[str, Any], member: Member) -> tuple[str, dict[str, Any]]:
+    wanted = ("transaction_id", "difference_minor", "conversions", "currency")
+    where = ("platform", "content_id", "influencer", "product_id")
+    return "adjusted", {name: event["data"][name] for name in (*wanted, *where)}
+
+
+def _spent(event: Mapping[str, Any], member: Member) -> tuple[str, dict[str, Any]]:
+    wanted = ("ad_id", "currency", "days")
+    return "spent", {"order": _order(event["id"]), **{name: event["data"][name] for name in wanted}}
+
+
+def order_messages(event: Mapping[str, Any]) -> list[tuple[EntityKey, Message]]:
+    """An order that a platform took, to its transaction. One that nobody has paid yet is no sale."""
+    data = event["data"]
+    if _type(event) != EventType.SOCIAL_ORDER_CHANGED or data["amount_minor"] is None:
+        return []
+    if not data["paid"] and not data["cancelled"]:
+        return []
+    account = AccountId.parse(data["account_id"])
+    order_id = platform_order(account, data["order_id"])
+    told = ("amount_minor", "currency", "paid", "cancelled", "occurred_at", "changed_at", "product_id")
+    facts = {name: data[name] for name in told}
+    facts |= {"org": event["org"], "order_id": order_id, "platform": account.platform}
+    key = transaction_key(event["org"], order_id)
+    return [(key, Message("order_told", facts, f"{event['id']}:order"))]
+
+
 _BUILDERS: Mapping[str, Callable[[Mapping[str, Any], Member], tuple[str, dict[str, Any]]]] = {
     EventType.CONTENT_ENGAGED: _engaged,
     EventType.LINK_CLICKED: _clicked,
     EventType.TRANSACTION_COMPLETED: _sold,
+    EventType.TRANSACTION_ADJUSTED: _adjusted,
+    EventType.AD_SPEND_TOLD: _spent,
 }
 
 

@@ -44,12 +44,16 @@ class Transaction:
     customer_id: bytes | None  # sealed by the caller, never opened here
     attribution: Attribution
     created_at: datetime
+    cancelled: bool = False
+    changed_at: datetime | None = None  # of an order that a platform took: when it says so
 
 
 class TransactionEntity:
-    """Commands: record; reseal, when the key that seals its customer is replaced. The entity's id derives
-    from org and order id, so an order told twice is one entity: the same facts answer the same view and
-    change nothing, other facts are a Conflict.
+    """Commands: record; reseal, when the key that seals its customer is replaced. Message: `order_told`, of
+    an order that a platform took, whose amount may still change and which may be cancelled: followed by
+    differences, so that a campaign counts it once. The entity's id derives from org and order id, so an order
+    recorded twice is one entity: the same facts answer the same view and change nothing, other facts are a
+    Conflict.
 
     The sealed customer is not compared: sealing the same value twice gives different bytes. The
     attribution is decided once, from the links and codes as they were then, and stays.
@@ -79,7 +83,14 @@ class TransactionEntity:
             document["platform"],
             referral["influencer"],
         )
-        return Transaction(order, document["customerId"], attribution, document["createdAt"])
+        return Transaction(
+            order,
+            document["customerId"],
+            attribution,
+            document["createdAt"],
+            document.get("cancelled", False),
+            document.get("changedAt"),
+        )
 
     def dump(self, state: Transaction) -> Document:
         order, credit = state.order, state.attribution
@@ -102,6 +113,8 @@ class TransactionEntity:
             },
             "timestamp": order.occurred_at,
             "orderId": order.order_id,
+            "cancelled": state.cancelled,
+            "changedAt": state.changed_at,
             "createdAt": state.created_at,
             "updatedAt": state.created_at,
         }
@@ -133,12 +146,13 @@ class TransactionEntity:
             "promotion_code": order.promotion_code,
             "platform": state.attribution.platform,
             "transaction_type": order.transaction_type,
+            "status": "cancelled" if state.cancelled else "completed",
             "attribution": state.attribution.to_json(),
             "created_at": state.created_at.isoformat(),
         }
 
     def reads(self, key: EntityKey, state: Transaction | None, message: Message) -> Sequence[SideRef]:
-        if state is not None or message.name != "record":
+        if state is not None or message.name not in ("record", "order_told"):
             return ()
         org, link, code = (message.data.get(name) for name in ("org", "link_code", "promotion_code"))
         refs = []
@@ -155,6 +169,8 @@ class TransactionEntity:
             return Turn(state, changed=False)
         if message.name == "reseal" and state is not None:
             return self._resealed(state, message)
+        if message.name == "order_told":
+            return self._followed(key, state, Fields(message.data), now, side)
         if message.name != "record":
             raise Invalid("unknown_command", f"A transaction knows no command {message.name[:50]}.")
         fields = Fields(message.data)
@@ -181,6 +197,36 @@ class TransactionEntity:
             )
         return Turn(state, reply=self.view(key, state), changed=False)
 
+    def _followed(
+        self, key: EntityKey, state: Transaction | None, fields: Fields, now: datetime, side: SideView
+    ) -> Turn[Transaction]:
+        """An order as its platform tells it now, by the platform's clock. An older telling, or one of another
+        org, changes nothing."""
+        cancelled = fields.raw("cancelled") is True
+        changed_at = fields.moment("changed_at") if "changed_at" in fields else None
+        if state is None:
+            order = _order(fields, max(now, fields.moment("occurred_at")))
+            turn = self._record(key, order, fields, now, side)
+            after = replace(turn.state, cancelled=cancelled, changed_at=changed_at)
+            # Cancelled before it was heard of: no sale was ever counted.
+            return replace(turn, state=after, events=() if cancelled else turn.events, reply=None)
+        known, amount = state.changed_at, Money(fields.integer("amount_minor"), fields.text("currency", 3))
+        older = known is not None and changed_at is not None and changed_at < known
+        foreign = fields.raw("org") != state.order.org
+        if state.cancelled or older or foreign or amount.currency != state.order.amount.currency:
+            return Turn(state, changed=False)
+        difference = (0 if cancelled else amount.minor) - state.order.amount.minor
+        if not cancelled and not difference:
+            return Turn(state, changed=False)
+        order = state.order if cancelled else replace(state.order, amount=amount)
+        after = replace(state, order=order, cancelled=cancelled, changed_at=changed_at or known)
+        data = _event_data(key, order, state.attribution) | {
+            "difference_minor": difference,
+            "conversions": -1 if cancelled else 0,
+            "status": "cancelled" if cancelled else "completed",
+        }
+        return Turn(after, events=(Event(EventType.TRANSACTION_ADJUSTED, data),))
+
     def _record(
         self, key: EntityKey, order: Order, fields: Fields, now: datetime, side: SideView
     ) -> Turn[Transaction]:
@@ -198,21 +244,25 @@ class TransactionEntity:
             platform=order.platform,
         )
         after = Transaction(order, customer, credit, now)
-        data = {
-            "transaction_id": key.id,
-            "order_id": order.order_id,
-            "occurred_at": order.occurred_at.isoformat(),
-            "amount_minor": order.amount.minor,
-            "currency": order.amount.currency,
-            "campaign_id": credit.campaign_id,
-            "content_id": credit.content_id,
-            "platform": credit.platform,
-            "influencer": credit.influencer,
-            "product_id": order.product_id,
-            "by": credit.by,
-        }
+        data = _event_data(key, order, credit)
         event = Event(EventType.TRANSACTION_COMPLETED, data)
         return Turn(after, events=(event,), reply=self.view(key, after))
+
+
+def _event_data(key: EntityKey, order: Order, credit: Attribution) -> dict[str, Any]:
+    return {
+        "transaction_id": key.id,
+        "order_id": order.order_id,
+        "occurred_at": order.occurred_at.isoformat(),
+        "amount_minor": order.amount.minor,
+        "currency": order.amount.currency,
+        "campaign_id": credit.campaign_id,
+        "content_id": credit.content_id,
+        "platform": credit.platform,
+        "influencer": credit.influencer,
+        "product_id": order.product_id,
+        "by": credit.by,
+    }
 
 
 def _order(fields: Fields, now: datetime) -> Order:

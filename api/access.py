@@ -11,6 +11,8 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from actors.account.publication import PUBLICATIONS
+from actors.account.task import OPERATIONS
+from actors.account.told import ADS, BROADCASTS, CATALOGS
 from api.auth import Principal, bearer_token
 from api.policy import POLICY, Access, Thing
 from api.services import Services
@@ -101,6 +103,22 @@ async def own_publication(services: Services, caller: Principal, publication_id:
     return document
 
 
+async def own_document(services: Services, caller: Principal, thing: Thing, id_: str) -> Document:
+    """A document that a task brought, of the caller's org."""
+    document = (await services.side_store.load_many(_COLLECTIONS[thing], [id_])).get(id_)
+    if document is None or document["org"] != caller.org:
+        raise _unknown(thing)
+    return document
+
+
+_COLLECTIONS = {
+    Thing.OPERATION: OPERATIONS,
+    Thing.AD: ADS,
+    Thing.CATALOG: CATALOGS,
+    Thing.BROADCAST: BROADCASTS,
+}
+
+
 async def own_media(services: Services, caller: Principal, media_id: str) -> Document:
     document = (await services.media.find(caller.org, [media_id])).get(media_id)
     if document is None:
@@ -143,6 +161,8 @@ async def _find(services: Services, caller: Principal, thing: Thing, path: Mappi
             await own_content(services, caller, path["content_id"])
         case Thing.PUBLICATION:
             await own_publication(services, caller, path["publication_id"])
+        case Thing.OPERATION | Thing.AD | Thing.CATALOG | Thing.BROADCAST:
+            await own_document(services, caller, thing, path[f"{thing.value}_id"])
         case Thing.MEDIA:
             await own_media(services, caller, path["media_id"])
         case Thing.USER:

@@ -48,6 +48,8 @@ class StateRecord:
     scopes: list[str]
     verifier: str | None
     return_to: str | None
+    account: str | None = None  # of a further consent: the account that it is for, and its capability
+    grant: str | None = None
 
 
 async def start(
@@ -62,22 +64,18 @@ async def start(
     platform = platform_of(services, platform_name)
     app = await choose_app(services.directory.apps, caller.org, platform_name, app_id)
     if return_to is not None:
-        _check_origin(services, return_to)
-    handle = secrets.token_urlsafe(32)
+        check_origin(services, return_to)
     record = StateRecord(
         org=caller.org,
         user_id=caller.user_id,
         platform=platform_name,
         app_id=app.id,
-        redirect_uri=f"{services.settings.public_url}/v1/integrations/{platform_name}/callback",
+        redirect_uri=callback_of(services, platform_name),
         scopes=list(scopes or platform.spec.default_scopes),
         verifier=secrets.token_urlsafe(48) if platform.spec.pkce else None,
         return_to=return_to,
     )
-    hashed = _hash(handle)
-    expires_at = services.clock.now() + STATE_LIFETIME
-    sealed = services.keys.state.seal(orjson.dumps(asdict(record)), hashed)
-    await services.directory.oauth_states.put(hashed, sealed, expires_at)
+    handle, expires_at = await put_state(services, record)
     request = AuthorizeRequest(
         app=platform_app(app),
         redirect_uri=record.redirect_uri,
@@ -86,6 +84,16 @@ async def start(
         code_verifier=record.verifier,
     )
     return platform.authorize_url(request), expires_at
+
+
+async def put_state(services: Services, record: StateRecord) -> tuple[str, datetime]:
+    """The handle under which it waits, and until when."""
+    handle = secrets.token_urlsafe(32)
+    hashed = _hash(handle)
+    expires_at = services.clock.now() + STATE_LIFETIME
+    sealed = services.keys.state.seal(orjson.dumps(asdict(record)), hashed)
+    await services.directory.oauth_states.put(hashed, sealed, expires_at)
+    return handle, expires_at
 
 
 async def take_state(services: Services, platform_name: str, handle: str | None) -> StateRecord:
@@ -110,12 +118,12 @@ async def finish(services: Services, record: StateRecord, code: str) -> tuple[Co
     app = await services.directory.apps.find(record.app_id)
     if app is None:
         raise _state_invalid()
-    grant = _value(
+    grant = answer_of(
         await platform.exchange(
             services.http, platform_app(app), code.removesuffix("#_"), record.redirect_uri, record.verifier
         )
     )
-    opened = _value(await platform.connectables(services.http, platform_app(app), grant))
+    opened = answer_of(await platform.connectables(services.http, platform_app(app), grant))
     if not opened:
         raise BadRequest(
             "nothing_to_connect",
@@ -173,7 +181,7 @@ async def _may_still_connect(services: Services, record: StateRecord) -> bool:
     return org is not None and org.roles.get(record.user_id) in POLICY["connect_account"].roles
 
 
-def _value(outcome: Ok[T] | Failure) -> T:
+def answer_of(outcome: Ok[T] | Failure) -> T:
     """What the platform answered, or the error that tells the person what to do."""
     match outcome:
         case Ok(value):
@@ -198,7 +206,12 @@ def _reason(outcome: Failure) -> str:
             return "The platform did not answer: start the connect again."
 
 
-def _check_origin(services: Services, return_to: str) -> None:
+def callback_of(services: Services, platform_name: str) -> str:
+    """Where a platform sends browsers back to, from any of its consents."""
+    return f"{services.settings.public_url}/v1/integrations/{platform_name}/callback"
+
+
+def check_origin(services: Services, return_to: str) -> None:
     own = urlsplit(services.settings.public_url)
     allowed = {*services.return_origins, f"{own.scheme}://{own.netloc}"}
     try:

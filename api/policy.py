@@ -21,6 +21,10 @@ class Thing(StrEnum):
     CONTENT = "content"
     PUBLICATION = "publication"
     MEDIA = "media"
+    OPERATION = "operation"
+    AD = "ad"
+    CATALOG = "catalog"
+    BROADCAST = "broadcast"
     USER = "user"
     API_KEY = "api_key"
     ENTITY = "entity"
@@ -105,6 +109,40 @@ POLICY: Final[dict[str, Access]] = {
     "fetch_media": Access(_OWNERS),
     "get_media": Access(_ALL, Thing.MEDIA),
     "read_media": _PUBLIC,  # a platform that fetches: the address is the credential, and expires
+    # What platforms tell and do beside content
+    "list_operations": Access(_ALL),
+    "get_operation": Access(_ALL, Thing.OPERATION),
+    "cancel_operation": Access(_OWNERS, Thing.OPERATION),
+    "list_account_insights": Access(_ALL, Thing.ACCOUNT),
+    "read_account_insights": Access(_OWNERS, Thing.ACCOUNT),
+    "list_content_insights": Access(_ALL, Thing.CONTENT),
+    "read_content_insights": Access(_OWNERS, Thing.CONTENT),
+    "read_ads": Access(_MANAGERS, Thing.ACCOUNT),
+    "create_ad_campaign": Access(_MANAGERS, Thing.ACCOUNT),
+    "list_ad_accounts": Access(_READERS),
+    "list_ads": Access(_READERS),
+    "get_ad": Access(_READERS, Thing.AD),
+    "list_ad_days": Access(_READERS, Thing.AD),
+    "change_ad": Access(_MANAGERS, Thing.AD),
+    "tie_ad_campaigns": Access(_MANAGERS, Thing.CAMPAIGN),
+    "read_catalogs": Access(_MANAGERS, Thing.ACCOUNT),
+    "list_catalogs": Access(_READERS),
+    "list_products": Access(_READERS, Thing.CATALOG),
+    "read_products": Access(_MANAGERS, Thing.CATALOG),
+    "upsert_products": Access(_MANAGERS, Thing.CATALOG),
+    "read_orders": Access(_MANAGERS, Thing.ACCOUNT),
+    "list_orders": Access(_READERS),
+    "read_broadcasts": Access(_OWNERS, Thing.ACCOUNT),
+    "create_broadcast": Access(_OWNERS, Thing.ACCOUNT),
+    "list_broadcasts": Access(_ALL),
+    "get_broadcast": Access(_ALL, Thing.BROADCAST),
+    "make_stream": Access(_OWNERS, Thing.BROADCAST),
+    "get_stream": Access(_OWNERS, Thing.BROADCAST),  # with it anybody can broadcast
+    "change_broadcast": Access(_OWNERS, Thing.BROADCAST),
+    "follow_chat": Access(_OWNERS, Thing.BROADCAST),
+    "connect_grant": Access(_OWNERS, Thing.ACCOUNT),
+    "bring_grant": Access(_OWNERS, Thing.ACCOUNT),
+    "remove_grant": Access(_OWNERS, Thing.ACCOUNT),
     # Campaigns and commerce
     "list_campaigns": Access(_READERS),
     "create_campaign": Access(_MANAGERS),

@@ -128,6 +128,7 @@ class Colony:
             find_app,
             self.keyring,
             nothing,  # nobody publishes here
+            nothing,
             self.sides,
             FakeParking(),
             self._mailboxes,

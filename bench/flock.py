@@ -202,6 +202,7 @@ class Flock:
             find_app,
             self._keyring,
             nobody,
+            nobody,
             NoContent(),
             parking,
             mailboxes,

@@ -47,6 +47,8 @@ def profile(platform: str, external_id: str) -> Profile:
 class Answering:
     """`platforms.base.Platform` for accounts whose posts, `POSTS` each, are a day old."""
 
+    insights = ads = commerce = live = None
+
     def __init__(self, real: Platform, clock: Clock) -> None:
         self.spec = real.spec
         self.split, self.parse, self.verify, self.handshake = (

@@ -27,12 +27,17 @@ class EventType(StrEnum):
     CONTENT_ENGAGED = "ContentEngaged"  # totals and previous totals of one content
     CONTENT_PUBLISHED = "ContentPublished"
     PUBLICATION_CHANGED = "PublicationChanged"  # late, failed, unconfirmed or cancelled
+    BROADCAST_CHANGED = "BroadcastChanged"  # a live broadcast came into another state
+    OPERATION_ENDED = "OperationEnded"  # what somebody asked for at a platform is done, or is not
     REMARK_RECEIVED = "RemarkReceived"  # comment, mention, quote or message; without its words
     CAMPAIGN_LAUNCHED = "CampaignLaunched"
     CAMPAIGN_CHANGED = "CampaignChanged"
     CAMPAIGN_COMPLETED = "CampaignCompleted"
     LINK_CLICKED = "LinkClicked"
     TRANSACTION_COMPLETED = "TransactionCompleted"
+    TRANSACTION_ADJUSTED = "TransactionAdjusted"  # a sale was cancelled, or is of another amount now
+    AD_SPEND_TOLD = "AdSpendTold"  # days of one ad campaign, as the platform tells them now
+    SOCIAL_ORDER_CHANGED = "SocialOrderChanged"  # an order taken on a platform; without its buyer
 
 
 _TOPICS = {
@@ -41,11 +46,15 @@ _TOPICS = {
     EventType.CONTENT_PUBLISHED: Topic.CONTENT,
     EventType.PUBLICATION_CHANGED: Topic.CONTENT,
     EventType.REMARK_RECEIVED: Topic.CONTENT,
+    EventType.BROADCAST_CHANGED: Topic.CONTENT,
     EventType.CAMPAIGN_LAUNCHED: Topic.CAMPAIGN,
     EventType.CAMPAIGN_CHANGED: Topic.CAMPAIGN,
     EventType.CAMPAIGN_COMPLETED: Topic.CAMPAIGN,
     EventType.LINK_CLICKED: Topic.COMMERCE,
     EventType.TRANSACTION_COMPLETED: Topic.COMMERCE,
+    EventType.TRANSACTION_ADJUSTED: Topic.COMMERCE,
+    EventType.AD_SPEND_TOLD: Topic.COMMERCE,
+    EventType.SOCIAL_ORDER_CHANGED: Topic.COMMERCE,
 }
 
 

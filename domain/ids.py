@@ -1,5 +1,6 @@
 """Names of things, derived from ids and parsed back; no other module builds or splits such a name."""
 
+import hashlib
 import re
 import secrets
 from base64 import b32encode
@@ -86,6 +87,17 @@ class AccountId:
 def budget_key(platform: str, app_id: str) -> EntityKey:
     """The budget that all accounts of one platform application share."""
     return EntityKey(Kind.BUDGET, f"{platform}.{app_id}")
+
+
+def transaction_key(org: str, order_id: str) -> EntityKey:
+    """The same order is the same entity, however often and by whomever it is told."""
+    digest = hashlib.sha256(f"{org}\0{order_id}".encode()).digest()
+    return EntityKey(Kind.TRANSACTION, "txn_" + b32encode(digest).decode().lower()[:26])
+
+
+def platform_order(account: AccountId, external_id: str) -> str:
+    """The order id of an order that a platform took: no shop's own order has it."""
+    return f"{account.platform}/{account.external_id}/{external_id}"
 
 
 def external_partition(platform: str, external_id: str, count: int) -> int:

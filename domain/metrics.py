@@ -85,13 +85,15 @@ class Performance:
     """The metrics of one campaign; every method answers a new value.
 
     Revenue and cost are minor units of `currency`. Sales in another currency count as conversions, and
-    their amounts are kept apart in `other_currencies`: Rookery does not invent exchange rates.
+    their amounts are kept apart in `other_currencies`, costs in `other_costs`: Rookery does not invent
+    exchange rates.
     """
 
     currency: str
     total: Counts = Counts()
     cost_minor: int = 0
     other_currencies: Mapping[str, int] = field(default_factory=dict)
+    other_costs: Mapping[str, int] = field(default_factory=dict)
     by_platform: Rows = field(default_factory=dict)
     by_content: Rows = field(default_factory=dict)
     by_influencer: Rows = field(default_factory=dict)
@@ -118,6 +120,14 @@ class Performance:
         apart = Money(self.other_currencies.get(amount.currency, 0), amount.currency) + amount
         counted = self._count(Counts(conversions=1), where)
         return replace(counted, other_currencies={**self.other_currencies, apart.currency: apart.minor})
+
+    def adjusted(self, difference: Money, conversions: int, where: Dimension) -> "Performance":
+        """A sale counted before is of another amount now, or is none (`conversions` -1)."""
+        if difference.currency == self.currency:
+            return self._count(Counts(conversions=conversions, revenue_minor=difference.minor), where)
+        apart = self.other_currencies.get(difference.currency, 0) + difference.minor
+        counted = self._count(Counts(conversions=conversions), where)
+        return replace(counted, other_currencies={**self.other_currencies, difference.currency: apart})
 
     def spent(self, amount: Money) -> "Performance":
         """Add cost; a negative amount corrects an earlier entry. Another currency is `currency_mismatch`."""

@@ -45,6 +45,7 @@ class Grant:
     person_id: str | None = None
     # Until data may be read, whatever the token's own end: Meta counts 90 days from the person's last visit.
     data_access_in_s: int | None = None
+    token_secret: Secret | None = None  # what calls need beside the token (`capabilities.Access`)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ owner has saved an intent before it and looks (`find...`) before anything else.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from domain.advertising import (
     AdAccount,
@@ -29,9 +29,10 @@ from domain.live import BroadcastPage, BroadcastStatus, ChatPage, Stream
 from domain.money import Money
 from domain.publishing import Draft, KindRules, Published, PublishQuota, PublishState, Refusal
 from domain.secrets import Secret
-from platforms.base import PlatformApp
+from platforms.base import AuthorizeRequest, Grant, PlatformApp
 from platforms.http import PlatformHttp
 from platforms.outcome import Outcome
+from platforms.spec import TokenRules
 
 
 class MediaReader(Protocol):
@@ -190,3 +191,39 @@ class Live(Protocol):
     async def transition(self, access: Access, broadcast_id: str, to: BroadcastStatus) -> Outcome[None]: ...
 
     async def chat(self, access: Access, chat_id: str, cursor: str | None) -> Outcome[ChatPage]: ...
+
+
+class Consent(Protocol):
+    """What one capability asks of a person beside the account's own consent, on a page of its own. The tokens
+    are good for that capability alone; they have a model and lifetimes of their own (`token`).
+
+    `code_parameter`: under which name the redirect carries the code. `required`: without it the capability
+    answers nothing; else it answers less. `surface`: of the calls made with it.
+    """
+
+    token: TokenRules
+    code_parameter: str
+    required: bool
+    surface: str | None
+
+    def authorize_url(self, request: AuthorizeRequest) -> str: ...
+
+    async def exchange(
+        self, http: PlatformHttp, app: PlatformApp, code: str, redirect_uri: str
+    ) -> Outcome[Grant]:
+        """`Grant.external_id`: the id that calls are made for, where it is another than the account's."""
+        ...
+
+    async def refresh(
+        self, http: PlatformHttp, app: PlatformApp, grant: Grant, timeout_s: float
+    ) -> Outcome[Grant]:
+        """Rejected("unsupported") where there is nothing to refresh: a refused token is then dead."""
+        ...
+
+
+@runtime_checkable
+class AsksFurther(Protocol):
+    """A platform whose capabilities want consents of their own, by the capability's name."""
+
+    @property
+    def consents(self) -> Mapping[str, Consent]: ...

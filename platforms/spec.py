@@ -99,6 +99,18 @@ class PlatformSpec:
     upload_hosts: tuple[str, ...] = ()  # get a draft's bytes by an address the platform gave; never a token
     webhook_lease_s: int | None = None  # webhooks end so long after they were asked for (WebSub)
     pkce_challenge: PkceChallenge = PkceChallenge.BASE64URL
+    # What a call of a capability may need: `ads.objects` -> API family -> calls. `insights.content@business`
+    # is the same with the consent of that surface.
+    capability_calls: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    # Capability -> why the platform does not have it, in a sentence.
+    not_offered: Mapping[str, str] = field(default_factory=dict)
+
+    def calls_of(self, name: str, surface: str | None = None) -> Mapping[str, int]:
+        """API family -> calls that one call of a capability may need. What is not listed counts as reading
+        the profile does: no call is free."""
+        listed = self.capability_calls
+        found = listed.get(f"{name}@{surface}") if surface else None
+        return found or listed.get(name) or {self.profile_family: 1}
 
     def code_challenge(self, verifier: str) -> str:
         """The S256 challenge of a PKCE verifier, as this platform writes it."""

@@ -8,12 +8,26 @@ from typing import Any, Final
 from storage.crypto import Keyring, SealBroken, field_aad, sealed_under
 from storage.records import Document
 
+CAPABILITIES: Final = ("insights", "ads", "commerce", "live")
+"""What an account may have a further consent for."""
+_GRANT: Final = ("accessToken", "refreshToken", "secret")
+
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "social_accounts": ("accessCredentials.accessToken", "accessCredentials.refreshToken"),
+    "social_accounts": (
+        "accessCredentials.accessToken",
+        "accessCredentials.refreshToken",
+        *(f"grants.{name}.{field}" for name in CAPABILITIES for field in _GRANT),
+    ),
     "social_transactions": ("customerId",),
     "social_content": ("originalData",),
     "social_comments": ("sealed", "originalData"),
     "social_publications": ("draft",),
+    "social_operations": ("wish",),
+    "social_ads": ("originalData",),
+    "social_products": ("originalData",),
+    "social_orders": ("originalData",),
+    "social_broadcasts": ("originalData",),
+    "social_streams": ("name",),
     "users": ("email",),
     "platform_apps": ("secrets",),
     "idempotency": ("answer",),
@@ -55,7 +69,7 @@ def resealed(keyring: Keyring, collection: str, document: Document) -> list[Rese
         old = _at(document, path)
         if old is None or sealed_under(old) in (None, keyring.active):
             continue
-        field = path.rpartition(".")[2]
+        field = path.partition(".")[2] or path
         aad = "mail" if collection in _MAIL else field_aad(collection, document["_id"], field)
         try:
             found.append(Resealed(path, old, keyring.seal(keyring.open(old, aad), aad)))

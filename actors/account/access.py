@@ -53,6 +53,10 @@ def data_access_end(spec: PlatformSpec, in_s: int | None, now: datetime) -> date
     return None if seconds is None else now + timedelta(seconds=seconds)
 
 
+def lasting(spec: PlatformSpec) -> bool:
+    return spec.token.model is TokenModel.LASTING
+
+
 def repeatable(model: TokenModel) -> bool:
     """Whether a refresh may be made again when nobody knows if it happened."""
     return model is not TokenModel.ROTATING

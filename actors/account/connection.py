@@ -76,6 +76,9 @@ def _kept(new: AccountState, old: AccountState) -> AccountState:
         wishes=old.wishes,
         reread=old.reread,
         publications=old.publications,
+        grants=old.grants,
+        tasks=old.tasks,
+        plans=old.plans,
         counters=old.counters,
         last_sync_at=old.last_sync_at,
     )
@@ -90,13 +93,22 @@ def _kept(new: AccountState, old: AccountState) -> AccountState:
 def resealed(state: AccountState, pairs: Iterable[tuple[bytes, bytes]]) -> AccountState:
     """The same tokens under a newer key; each pair is a sealed one as it is and as it shall be. Who knows
     one that is not here any more changes nothing."""
-    token = state.token
     for old, new in pairs:
-        if token.access == old:
-            token = replace(token, access=new)
-        if token.refresh == old:
-            token = replace(token, refresh=new)
-    return state if token is state.token else replace(state, token=token)
+        token = _resealed(state.token, old, new)
+        if token is not state.token:
+            state = replace(state, token=token)
+        for name, grant in state.grants.items():
+            secret = new if grant.secret == old else grant.secret
+            after = replace(grant, token=_resealed(grant.token, old, new), secret=secret)
+            if after != grant:
+                state = replace(state, grants=state.grants | {name: after})
+    return state
+
+
+def _resealed(token: Token, old: bytes, new: bytes) -> Token:
+    if token.access == old:
+        return replace(token, access=new)
+    return replace(token, refresh=new) if token.refresh == old else token
 
 
 def disconnected(state: AccountState) -> AccountState:
@@ -122,6 +134,8 @@ def disconnected(state: AccountState) -> AccountState:
         wishes=(),
         reread={},
         errands={},
+        grants={},
+        plans={},
         replay_at=None,
         subscribed=False,
         not_subscribed=None,

@@ -1,10 +1,12 @@
 """What an account asks of the outside. Tokens travel sealed; the handler opens them for the call alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
 from actors.account.publication import Publication
+from actors.account.task import Task
 from actors.account.token import Call
 from actors.runtime.entity import Effect
 from domain.budget import Priority
@@ -19,6 +21,7 @@ class Refresh(Effect):
     access: bytes
     refresh: bytes | None
     not_after: datetime
+    grant: str | None = None  # of a further consent; None: the account's own
     once: ClassVar[bool] = True
 
 
@@ -115,3 +118,24 @@ class LookForPublication(Effect):
     record: Publication
     app_id: str
     access: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStep(PlatformCall):
+    """The next step of a task, or the look for it. Tokens are sealed; `grant` says where they belong."""
+
+    call: Call
+    task: Task
+    calls: Mapping[str, int]
+    access: bytes
+    secret: bytes | None
+    external_id: str
+    grant: str | None = None
+    surface: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisiveStep(TaskStep):
+    """One that must not happen twice: not begun late, ended before `call.until`."""
+
+    once: ClassVar[bool] = True

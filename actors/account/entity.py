@@ -9,22 +9,35 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from actors.account import access, connection, errands, hearing, publishing, sync, work
+from actors.account import (
+    access,
+    connection,
+    errands,
+    grants,
+    hearing,
+    operations,
+    plans,
+    publishing,
+    sync,
+    tasks,
+    wishes,
+    work,
+)
 from actors.account.content import Changes
 from actors.account.documents import CONTENT, REMARKS, Seal, side_id
 from actors.account.effects import Recall, ReplayParked, Revoke
-from actors.account.publication import PUBLICATIONS, Action
+from actors.account.publication import PUBLICATIONS
 from actors.account.state import AccountState, Config, Errand, Mode, Status, Wish, dump, load
+from actors.account.task import OPERATIONS
 from actors.account.view import view
+from actors.account.wishes import must_be_connected
 from actors.runtime.entity import Effect, Message, SideRef, SideView, Turn
 from actors.runtime.urgency import Urgency
 from domain.budget import Priority
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Event, EventType
 from domain.ids import AccountId, EntityKey, Kind, new_id
-from domain.publishing import Draft, draft_of
 from platforms.base import Platform
-from platforms.capabilities import Publishing
 from platforms.outcome import Ok, ReauthRequired
 from platforms.spec import PlatformSpec
 from storage.records import Document
@@ -48,10 +61,6 @@ class AccountEntity:
             "sync": self._sync,
             "backfill": self._backfill,
             "disconnect": self._disconnect,
-            "publish": self._publish,
-            "edit_content": self._edit_content,
-            "delete_content": self._delete_content,
-            "cancel_publication": self._cancel_publication,
         }
 
     # -- what the runtime asks ----------------------------------------------------------------------
@@ -72,22 +81,33 @@ class AccountEntity:
 
     def due(self, state: AccountState) -> datetime | None:
         spec = self._spec(state)
-        times = [work.wake_at(state, spec), errands.wake_at(state), state.replay_at]
+        times = [work.wake_at(state, spec), errands.wake_at(state), state.replay_at, tasks.wake_at(state)]
         if state.publications:
             times.append(publishing.wake_at(state, state.updated_at))
         if state.status in (Status.CONNECTED, Status.PAUSED):
+            platform = self._platforms[state.platform]
             times.append(access.wake_at(state, spec, state.updated_at))
+            times.append(grants.wake_at(state, platform, state.updated_at))
+            times.append(plans.wake_at(state, platform))
         return min((t for t in times if t is not None), default=None)
 
     def urgency(self, state: AccountState) -> Urgency:
         due = self.due(state)
         if state.publications and publishing.wake_at(state, state.updated_at) == due:
             return Urgency.PUBLISH
+        if due is not None and tasks.wake_at(state) == due:
+            people = any(t.priority is Priority.PERSON for t in state.tasks)
+            return Urgency.PERSON if people else Urgency.SCHEDULED
         return work.urgency(state, self._spec(state), due)
 
     def reads(self, key: EntityKey, state: State, message: Message) -> Sequence[SideRef]:
-        late = publishing.shown(state, message.name) if state is not None else ()
-        return [*self._reads(key, state, message), *(SideRef(PUBLICATIONS, side_id(key.id, p)) for p in late)]
+        found = list(self._reads(key, state, message))
+        if state is not None:
+            late = publishing.shown(state, message.name)
+            found += [SideRef(PUBLICATIONS, side_id(key.id, p)) for p in late]
+            if state.tasks and message.name in ("tick", "connect", "disconnect"):
+                found += [SideRef(OPERATIONS, side_id(key.id, t)) for t in tasks.shown(state)]
+        return found
 
     def _reads(self, key: EntityKey, state: State, message: Message) -> Sequence[SideRef]:
         match message.name:
@@ -102,6 +122,10 @@ class AccountEntity:
                 return refs + [SideRef(REMARKS, side_id(key.id, r.external_id)) for r in remarks]
             case "publish" | "edit_content" | "delete_content" | "cancel_publication":
                 return [SideRef(PUBLICATIONS, side_id(key.id, str(message.data["publication_id"])))]
+            case name if name in wishes.ASKING:
+                return [SideRef(OPERATIONS, side_id(key.id, str(message.data["operation_id"])))]
+            case "task_stepped" if state is not None:
+                return tasks.reads(state, key.id, message.data)
             case "publish_stepped" | "publication_looked":
                 return [SideRef(PUBLICATIONS, side_id(key.id, message.data["publication_id"]))]
             case "disconnect" if state is not None:
@@ -117,11 +141,17 @@ class AccountEntity:
         if state is None:
             raise NotFound("account_not_found", "There is no account with this id.")
         changes = Changes(key.id, state, side, now, self._seal)
-        if message.name in self._commands:
+        command = self._commands.get(message.name)
+        if command is not None or message.name in wishes.COMMANDS:
             _check_version(message)
             if state.status is Status.DISCONNECTED and message.name != "disconnect":
                 raise Conflict("account_disconnected", "The account is disconnected: connect it again.")
-            new, effects = self._commands[message.name](key, state, message, changes)
+            effects: list[Effect] = []
+            if command is not None:
+                new, effects = command(key, state, message, changes)
+            else:
+                platform = self._platforms[state.platform]
+                new = wishes.COMMANDS[message.name](state, platform, message.data, changes, self._make_id)
             reply = True
         else:
             new, effects = self._outcome(state, message, changes, now)
@@ -146,7 +176,7 @@ class AccountEntity:
     ) -> tuple[AccountState, list[Effect]]:
         """Whatever happened: begin what is due now. Deciding from state makes a late tick harmless."""
         effects: list[Effect] = []
-        spec = self._spec(state)
+        platform, spec = self._platforms[state.platform], self._spec(state)
         if state.replay_at is not None and state.replay_at <= now:
             # Looked for again until it is answered: events may wait there for seven days, no longer.
             state = replace(state, replay_at=now + connection.REPLAY_AGAIN)
@@ -155,16 +185,23 @@ class AccountEntity:
             state, started, events = access.drive(state, spec, now, self._make_id)
             effects += started
             changes.events += [_named(e, key) for e in events]
+            state, started, events = grants.drive(state, platform, now, self._make_id("int"))
+            effects += started
+            changes.events += [_named(e, key) for e in events]
+        state = plans.drive(state, platform, now, self._make_id)
         token_ok = access.usable(state, now)
         state, asked = errands.drive(state, spec, now, token_ok, self._make_id)
         state, calls = work.drive(state, spec, now, token_ok, self._make_id)
         if state.publications:
             state, steps = publishing.drive(state, spec, changes, token_ok, self._make_id)
             calls += steps
+        if state.tasks:
+            state, steps = tasks.drive(state, platform, changes, self._make_id)
+            calls += steps
         return state, effects + asked + calls
 
     def _outcome(self, state: AccountState, message: Message, changes: Changes, now: datetime) -> "_Step":
-        data, spec = message.data, self._spec(state)
+        data, platform, spec = message.data, self._platforms[state.platform], self._spec(state)
         refusal: ReauthRequired | None = None
         match message.name:
             case "tick":
@@ -182,6 +219,11 @@ class AccountEntity:
                 state = sync.recheck_chosen(state, data)
             case "items_read":
                 state, refusal = sync.items_read(state, spec, data, changes, now)
+            case "refreshed" if data.get("grant") is not None:
+                data = {**data, "account_id": changes.account_id}
+                state, effects, events = grants.refreshed(state, platform, data, now, self._make_id("int"))
+                changes.events += [_named_id(e, changes.account_id) for e in events]
+                return state, effects
             case "refreshed":
                 data = {**data, "account_id": changes.account_id}
                 state, effects, events = access.refreshed(state, data, spec, now, self._make_id("int"))
@@ -198,6 +240,14 @@ class AccountEntity:
                 state, refusal = publishing.answered(state, spec, data, changes)
             case "publication_looked":
                 state, refusal = publishing.looked(state, spec, data, changes)
+            case "task_stepped":
+                state, refusal = tasks.answered(state, platform, data, changes)
+                if refusal is not None and data["grant"] is not None:
+                    state, events = grants.refused(
+                        state, platform, data["grant"], data["access"], refusal.reason, now
+                    )
+                    changes.events += [_named_id(e, changes.account_id) for e in events]
+                    return state, []
             case "replayed":
                 return (replace(state, replay_at=None) if data["again_at"] == state.replay_at else state), []
             case "reseal":
@@ -272,13 +322,13 @@ class AccountEntity:
         return new, []
 
     def _sync(self, key: EntityKey, state: AccountState, message: Message, changes: Changes) -> "_Step":
-        self._must_be_connected(state)
+        must_be_connected(state)
         waiting = state.job.call if state.job is not None else None
         recalled: list[Effect] = [Recall(waiting.id)] if waiting is not None else []
         return work.sync_all(state, self._spec(state), Priority.PERSON), recalled
 
     def _backfill(self, key: EntityKey, state: AccountState, message: Message, changes: Changes) -> "_Step":
-        self._must_be_connected(state)
+        must_be_connected(state)
         since = message.data.get("since")
         begin = datetime.fromisoformat(since) if since else None
         limit = message.data.get("limit")
@@ -290,74 +340,11 @@ class AccountEntity:
         """Tokens leave the document with the same write; the platform is told with the copies."""
         if state.status is Status.DISCONNECTED:
             return state, []
-        token, new = state.token, connection.disconnected(publishing.abandon(state, changes))
+        token = state.token
+        new = connection.disconnected(operations.abandon(publishing.abandon(state, changes), changes))
         event = {"account_id": key.id, "platform": state.platform, "reason": new.reason}
         changes.events.append(Event(EventType.SOCIAL_ACCOUNT_DISCONNECTED, event))
         return new, [Revoke(state.app_id, token.access, token.refresh)]
-
-    def _publish(self, key: EntityKey, state: AccountState, message: Message, changes: Changes) -> "_Step":
-        """Refused with every rule that the draft breaks, before anything is kept or sent."""
-        self._must_be_connected(state)
-        data = message.data
-        offered = self._publishing(state)
-        draft = offered.adapt(draft_of(data["draft"]))
-        if problems := offered.refusals(draft):
-            sentence = " ".join(problem.message for problem in problems)
-            raise Invalid("draft_refused", sentence, field=problems[0].field)
-        due_at = datetime.fromisoformat(data["due_at"]) if data.get("due_at") else changes.now
-        return self._take_on(state, changes, data, Action.PUBLISH, draft, None, due_at), []
-
-    def _edit_content(
-        self, key: EntityKey, state: AccountState, message: Message, changes: Changes
-    ) -> "_Step":
-        self._must_be_connected(state)
-        self._publishing(state)
-        data = message.data
-        draft, target = draft_of(data["draft"]), data["external_content_id"]
-        return self._take_on(state, changes, data, Action.EDIT, draft, target, changes.now), []
-
-    def _delete_content(
-        self, key: EntityKey, state: AccountState, message: Message, changes: Changes
-    ) -> "_Step":
-        self._must_be_connected(state)
-        self._publishing(state)
-        data = message.data
-        target = data["external_content_id"]
-        return self._take_on(state, changes, data, Action.DELETE, None, target, changes.now), []
-
-    def _take_on(
-        self,
-        state: AccountState,
-        changes: Changes,
-        data: Mapping[str, Any],
-        action: Action,
-        draft: Draft | None,
-        target: str | None,
-        due_at: datetime,
-    ) -> AccountState:
-        group, user_id = data["group"], data["user_id"]
-        return publishing.ask(
-            state, changes, data["publication_id"], action, draft, target, due_at, group, user_id
-        )
-
-    def _cancel_publication(
-        self, key: EntityKey, state: AccountState, message: Message, changes: Changes
-    ) -> "_Step":
-        return publishing.cancel(state, changes, message.data["publication_id"]), []
-
-    def _publishing(self, state: AccountState) -> Publishing:
-        platform = self._platforms[state.platform]
-        if platform.publishing is None:
-            title = platform.spec.title
-            raise Invalid("publishing_unsupported", f"Rookery does not publish on {title}.", field="accounts")
-        return platform.publishing
-
-    def _must_be_connected(self, state: AccountState) -> None:
-        if state.status is not Status.CONNECTED:
-            raise Conflict(
-                "account_not_connected",
-                f"The account is {state.status.value.replace('_', ' ')}: resume or connect it first.",
-            )
 
     def _spec(self, state: AccountState) -> PlatformSpec:
         return self._platforms[state.platform].spec

@@ -4,14 +4,16 @@ Tokens are opened here, for one call, and sealed again before the outcome become
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol
 
 import structlog
 
 from actors.account import recheck
+from actors.account.calls import Calls, FindApp
 from actors.account.effects import (
     ChooseRecheck,
+    DecisiveStep,
     FetchPage,
     FetchProfile,
     LookForPublication,
@@ -23,37 +25,40 @@ from actors.account.effects import (
     ReplayParked,
     Revoke,
     Subscribe,
+    TaskStep,
 )
 from actors.account.errands import calls_of
+from actors.account.grant import field
+from actors.account.grants import consents_of
+from actors.account.parked import Parked
+from actors.account.performer import Performer
 from actors.account.publisher import Publisher
+from actors.account.runner import StepRunner
 from actors.account.state import Errand
+from actors.account.task import Step
 from actors.account.token import Call
 from actors.account.work import source_of
 from actors.budget.hand import Held, Paid
 from actors.runtime.entity import Effect, Message
-from actors.runtime.envelope import stream_of
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.metrics import Counter
 from domain.budget import Priority
 from domain.clock import Clock
-from domain.ids import AccountId, EntityKey, Kind, external_partition
+from domain.ids import AccountId, EntityKey
 from domain.secrets import Secret
-from platforms.base import Grant, ItemReads, Page, PageQuery, Platform, PlatformApp
+from platforms.base import Grant, ItemReads, Page, PageQuery, Platform
+from platforms.capabilities import Consent
 from platforms.http import PlatformHttp
 from platforms.outcome import LimitScope, Ok, Outcome, ReauthRequired, Rejected, RetryAfter, Unknown
 from platforms.spec import PlatformSpec
-from storage.crypto import Keyring, field_aad
+from storage.crypto import Keyring
 from storage.ports import Mailboxes, Parking
-from storage.records import StoreUnavailable
 
 log = structlog.get_logger()
 
 _ACCOUNT = LimitScope.ACCOUNT
 MIN_CALL_S = 5.0
 """What is left of a call's time when it has waited for its turn: not enough, and it is not sent."""
-CALL_MARGIN_S = 5.0
-"""A call ends so much earlier than its owner stops waiting: the same call is never under way twice."""
-REPLAY_BATCH = 500
 CONCURRENT = 64
 """Effects in flight per process: bounds sockets and memory, not correctness. What waits for its turn in a
 shared quota is not in flight: a token is refreshed meanwhile."""
@@ -62,6 +67,8 @@ NAMES: Mapping[type[PlatformCall], str] = {
     ReadItems: "items_read",
     FetchProfile: "profile_fetched",
     Subscribe: "subscribed",
+    TaskStep: "task_stepped",
+    DecisiveStep: "task_stepped",
 }
 """As which message the outcome of a call comes back."""
 
@@ -86,9 +93,6 @@ class Quotas(Protocol):
     def recall(self, call_id: str) -> None: ...
 
 
-FindApp = Callable[[str], Awaitable[PlatformApp | None]]
-
-
 class AccountHandler:
     def __init__(
         self,
@@ -97,6 +101,7 @@ class AccountHandler:
         find_app: FindApp,
         keyring: Keyring,
         publisher: Publisher,
+        performer: Performer,
         contents: recheck.ContentPages,
         parking: Parking,
         mailboxes: Mailboxes,
@@ -111,17 +116,13 @@ class AccountHandler:
         self._slots = asyncio.Semaphore(CONCURRENT)
         self._platforms = platforms
         self._http = http
-        self._find_app = find_app
-        self._keyring = keyring
-        self._publisher = publisher
+        self._calls = Calls(find_app, keyring, clock, failpoints, count)
+        self._runner = StepRunner(self._calls, publisher, performer)
         self._contents = contents
-        self._parking = parking
-        self._mailboxes = mailboxes
-        self._partitions = partitions
+        self._parked = Parked(parking, mailboxes, partitions)
         self._public_url = public_url
         self._clock = clock
         self._failpoints = failpoints
-        self._count = count
 
     async def run(self, key: EntityKey, effect: Effect) -> list[Message]:
         account = AccountId.parse(key.id)
@@ -130,7 +131,7 @@ class AccountHandler:
         if isinstance(effect, PlatformCall) and call is not None:
             return await self._paying(account, platform, effect, call)
         async with self._slots:
-            if call is not None and self._left_s(call) <= 0:
+            if call is not None and self._calls.left_s(call) <= 0:
                 return []  # it waited too long for its turn: its owner asks again, or has done so
             return await self._run(account, platform, effect)
 
@@ -150,9 +151,11 @@ class AccountHandler:
             case Subscribe():
                 return [await self._subscribe(account, platform, effect)]
             case PublishStep():
-                return [await self._publish_step(account, platform, effect)]
+                return [await self._runner.publication(account, platform, effect)]
             case LookForPublication():
-                return [await self._look(account, platform, effect)]
+                return [await self._runner.look(account, platform, effect)]
+            case TaskStep():
+                return [await self._runner.task(account, platform, effect)]
             case Recall():
                 self._quotas.recall(effect.call_id)
                 return []
@@ -160,7 +163,7 @@ class AccountHandler:
                 await self._revoke(account, platform, effect)
                 return []
             case ReplayParked():
-                done = await self._replay(account) and effect.again_at is not None
+                done = await self._parked.replay(account) and effect.again_at is not None
                 return [Message("replayed", {"again_at": effect.again_at})] if done else []
             case _:
                 raise TypeError(type(effect).__name__)
@@ -170,7 +173,7 @@ class AccountHandler:
         self, account: AccountId, platform: Platform, effect: PlatformCall, call: Call
     ) -> list[Message]:
         """Pay for the call from what all accounts of the application share, make it, and say what it cost."""
-        left = self._left_s(call)
+        left = self._calls.left_s(call)
         if left <= 0:
             return []
         paid = await self._quotas.pay(
@@ -183,7 +186,7 @@ class AccountHandler:
         items: int | None = None
         try:
             async with self._slots:
-                if self._left_s(call) <= 0:
+                if self._calls.left_s(call) <= 0:
                     items = 0
                     return []
                 messages = await self._run(account, platform, effect)
@@ -198,14 +201,17 @@ class AccountHandler:
         self._failpoints.hit(Failpoint.INTENT_SAVED)
         outcome = await self._send_refresh(account, platform, effect)
         self._failpoints.hit(Failpoint.INTENT_ANSWERED)
-        self._tally(account, "refresh", outcome)
+        self._calls.tally(account, "refresh", outcome)
         data: dict[str, Any] = {"intent_id": effect.intent_id, "outcome": outcome}
+        if effect.grant is not None:
+            data["grant"] = effect.grant
         if isinstance(outcome, Ok):
             grant = outcome.value
             data |= {
                 "outcome": Ok(None),
-                "access": self._seal(account, "accessToken", grant.access_token),
-                "refresh": grant.refresh_token and self._seal(account, "refreshToken", grant.refresh_token),
+                "access": self._calls.seal(account, field("accessToken", effect.grant), grant.access_token),
+                "refresh": grant.refresh_token
+                and self._calls.seal(account, field("refreshToken", effect.grant), grant.refresh_token),
                 "expires_in_s": grant.expires_in_s,
                 "scopes": grant.scopes,
                 "data_access_in_s": grant.data_access_in_s,
@@ -213,15 +219,20 @@ class AccountHandler:
         return Message("refreshed", data)
 
     async def _send_refresh(self, account: AccountId, platform: Platform, effect: Refresh) -> Outcome[Grant]:
-        app = await self._app(effect.app_id)
+        app = await self._calls.app(effect.app_id)
         if isinstance(app, RetryAfter):
             return app
-        grant = Grant(
-            self._open(account, "accessToken", effect.access),
-            self._open(account, "refreshToken", effect.refresh) if effect.refresh is not None else None,
-            None,
-            None,
-        )
+        refresh = None
+        if effect.refresh is not None:
+            refresh = self._calls.open(account, field("refreshToken", effect.grant), effect.refresh)
+        access = self._calls.open(account, field("accessToken", effect.grant), effect.access)
+        grant = Grant(access, refresh, None, None)
+        owner: Platform | Consent = platform
+        if effect.grant is not None:
+            consent = consents_of(platform).get(effect.grant)
+            if consent is None:
+                return Rejected("unsupported", "A token that was brought is not refreshed.")
+            owner = consent
         # The last look at the clock before sending. What remains (a stop between here and the send) cannot
         # be closed by anyone: it is counted as `in_doubt` when nobody hears the outcome.
         left = (effect.not_after - self._clock.now()).total_seconds()
@@ -230,25 +241,25 @@ class AccountHandler:
         self._failpoints.hit(Failpoint.INTENT_BEFORE_SEND)
         try:
             async with asyncio.timeout(left):
-                return await platform.refresh(self._http, app, grant, timeout_s=left - 0.5)
+                return await owner.refresh(self._http, app, grant, timeout_s=left - 0.5)
         except TimeoutError:
             return Unknown("the refresh may have happened")
 
     # -- reading ------------------------------------------------------------------------------------
     async def _fetch(self, account: AccountId, platform: Platform, effect: FetchPage) -> Message:
         source = source_of(platform.spec, effect.source)
-        token = self._open(account, "accessToken", effect.access)
+        token = self._calls.open(account, "accessToken", effect.access)
         query = PageQuery(source, effect.cursor, effect.since, effect.newer_than_id, effect.etag)
         work = platform.list_page(self._http, token, account.external_id, query)
         return await self._asked("page_fetched", account, source.family, effect, work)
 
     async def _read(self, account: AccountId, platform: Platform, effect: ReadItems) -> Message:
-        token = self._open(account, "accessToken", effect.access)
+        token = self._calls.open(account, "accessToken", effect.access)
         work = platform.read_items(self._http, token, account.external_id, effect.ids)
         return await self._asked("items_read", account, platform.spec.batch_read_family, effect, work)
 
     async def _profile(self, account: AccountId, platform: Platform, effect: FetchProfile) -> Message:
-        work = platform.profile(self._http, self._open(account, "accessToken", effect.access))
+        work = platform.profile(self._http, self._calls.open(account, "accessToken", effect.access))
         family = platform.spec.profile_family
         answer = await self._asked("profile_fetched", account, family, effect, work)
         outcome = answer.data["outcome"]
@@ -267,11 +278,11 @@ class AccountHandler:
         """Make the call and say what came of it, to be matched with the call that the owner waits for."""
         asked_at = self._clock.now()
         try:
-            async with asyncio.timeout(self._left_s(effect.call)):
+            async with asyncio.timeout(self._calls.left_s(effect.call)):
                 outcome = await work
         except TimeoutError:
             outcome = RetryAfter(0.0, _ACCOUNT, "timeout")  # none of these calls is once-only
-        self._tally(account, family, outcome)
+        self._calls.tally(account, family, outcome)
         data = {
             "call_id": effect.call.id,
             "outcome": outcome,
@@ -281,54 +292,9 @@ class AccountHandler:
         }
         return Message(name, data)
 
-    def _left_s(self, call: Call) -> float:
-        return (call.until - self._clock.now()).total_seconds() - CALL_MARGIN_S
-
-    # -- publishing ---------------------------------------------------------------------------------
-    async def _publish_step(self, account: AccountId, platform: Platform, effect: PublishStep) -> Message:
-        record = effect.record
-        if record.decisive:
-            self._failpoints.hit(Failpoint.INTENT_SAVED)
-        app, sealed = await self._app(effect.app_id), None
-        left_s = self._left_s(effect.call)
-        outcome: Outcome[Any]
-        if isinstance(app, RetryAfter):
-            outcome = app
-        elif left_s <= 1.0:
-            outcome = RetryAfter(1.0, _ACCOUNT, "too_late_to_send")
-        else:
-            if record.decisive:
-                self._failpoints.hit(Failpoint.INTENT_BEFORE_SEND)
-            try:
-                async with asyncio.timeout(left_s):
-                    outcome, sealed = await self._publisher.step(account, platform, app, effect, left_s - 0.5)
-            except TimeoutError:
-                outcome = Unknown("it may have been published")
-            if record.decisive:
-                self._failpoints.hit(Failpoint.INTENT_ANSWERED)
-        self._tally(account, platform.spec.publish_family, outcome)
-        data = {"publication_id": record.id, "call_id": effect.call.id, "outcome": outcome, "sealed": sealed}
-        return Message("publish_stepped", data | {"access": effect.access})
-
-    async def _look(self, account: AccountId, platform: Platform, effect: LookForPublication) -> Message:
-        app = await self._app(effect.app_id)
-        left_s = self._left_s(effect.call)
-        outcome: Outcome[Any]
-        if isinstance(app, RetryAfter):
-            outcome = app
-        else:
-            try:
-                async with asyncio.timeout(left_s):
-                    outcome = await self._publisher.look(account, platform, app, effect, left_s)
-            except TimeoutError:
-                outcome = RetryAfter(0.0, _ACCOUNT, "timeout")
-        self._tally(account, platform.spec.publish_family, outcome)
-        data = {"publication_id": effect.record.id, "call_id": effect.call.id, "outcome": outcome}
-        return Message("publication_looked", data | {"access": effect.access})
-
     # -- around a connection ------------------------------------------------------------------------
     async def _subscribe(self, account: AccountId, platform: Platform, effect: Subscribe) -> Message:
-        token = self._open(account, "accessToken", effect.access)
+        token = self._calls.open(account, "accessToken", effect.access)
         work = self._subscribed(account, platform, effect.app_id, token)
         answer = await self._asked("subscribed", account, "subscribe", effect, work)
         outcome = answer.data["outcome"]
@@ -339,62 +305,25 @@ class AccountHandler:
     async def _subscribed(
         self, account: AccountId, platform: Platform, app_id: str, token: Secret
     ) -> Outcome[None]:
-        app = await self._app(app_id)
+        app = await self._calls.app(app_id)
         if isinstance(app, RetryAfter):
             return app
         callback = f"{self._public_url}/webhooks/{account.platform}/{app.id}"
         return await platform.subscribe(self._http, app, token, account.external_id, callback)
 
     async def _revoke(self, account: AccountId, platform: Platform, effect: Revoke) -> None:
-        app = await self._app(effect.app_id)
+        app = await self._calls.app(effect.app_id)
         if isinstance(app, RetryAfter) or "revoke" not in platform.spec.capabilities or not effect.access:
             return
         grant = Grant(
-            self._open(account, "accessToken", effect.access),
-            self._open(account, "refreshToken", effect.refresh) if effect.refresh is not None else None,
+            self._calls.open(account, "accessToken", effect.access),
+            self._calls.open(account, "refreshToken", effect.refresh) if effect.refresh is not None else None,
             None,
             None,
         )
         outcome = await platform.revoke(self._http, app, grant)
         if not isinstance(outcome, Ok | ReauthRequired):
             log.warning("grant.not_revoked", account=str(account), outcome=type(outcome).__name__)
-
-    async def _replay(self, account: AccountId) -> bool:
-        """Parked events go through the mailbox like any other, under their own ids: once. False: not now."""
-        target = f"{account.platform}:{account.external_id}"
-        partition = external_partition(account.platform, account.external_id, self._partitions)
-        stream = stream_of(Kind.ACCOUNT, partition)
-        try:
-            mails = await self._parking.take(target)
-            for start in range(0, len(mails), REPLAY_BATCH):
-                batch = mails[start : start + REPLAY_BATCH]
-                await self._mailboxes.tell([(stream, mail) for mail in batch])
-                await self._parking.forget(target, [mail.event_id for mail in batch])
-        except StoreUnavailable:
-            log.warning("parked.replay_postponed", account=str(account))
-            return False
-        return True
-
-    # -- helpers ------------------------------------------------------------------------------------
-    async def _app(self, app_id: str) -> PlatformApp | RetryAfter:
-        try:
-            app = await self._find_app(app_id)
-        except StoreUnavailable:
-            return RetryAfter(2.0, _ACCOUNT, "store_unavailable")
-        return app if app is not None else RetryAfter(300.0, _ACCOUNT, "platform_app_missing")
-
-    def _open(self, account: AccountId, field: str, sealed: bytes) -> Secret:
-        return Secret(self._keyring.open(sealed, field_aad("social_accounts", str(account), field)).decode())
-
-    def _seal(self, account: AccountId, field: str, secret: Secret) -> bytes:
-        aad = field_aad("social_accounts", str(account), field)
-        return self._keyring.seal(secret.reveal().encode(), aad)
-
-    def _tally(self, account: AccountId, family: str, outcome: Outcome[Any]) -> None:
-        name = type(outcome).__name__.lower()
-        if isinstance(outcome, RetryAfter) and outcome.rate_limited:
-            name = "rate_limited"
-        self._count("platform_calls", platform=account.platform, family=family, outcome=name)
 
 
 def _calls(spec: PlatformSpec, effect: PlatformCall) -> Mapping[str, int]:
@@ -406,6 +335,8 @@ def _calls(spec: PlatformSpec, effect: PlatformCall) -> Mapping[str, int]:
             return {spec.batch_read_family: spec.batch_read_calls}
         case Subscribe():
             return calls_of(spec, Errand.SUBSCRIBE)
+        case TaskStep():
+            return effect.calls
         case _:
             return calls_of(spec, Errand.PROFILE)
 
@@ -413,6 +344,8 @@ def _calls(spec: PlatformSpec, effect: PlatformCall) -> Mapping[str, int]:
 def _items(outcome: Outcome[Any]) -> int | None:
     """How many things an answer brought; None when the call may have brought some that nobody saw."""
     match outcome:
+        case Ok(value=Step() as step):
+            return step.items
         case Ok(value=Page() | ItemReads() as found):
             return len(found.items) + len(getattr(found, "remarks", ()))
         case Ok() | Rejected() | ReauthRequired():

@@ -8,7 +8,9 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, TypeVar
 
+from actors.account.grant import FurtherGrant, grant_in, grant_out
 from actors.account.publication import Publication, record_in, record_out
+from actors.account.task import Plan, Task, plan_in, plan_out, task_in, task_out
 from actors.account.token import Call, Intent, Token, intent_in, intent_out, token_in, token_out
 from domain.budget import Priority, Window
 from storage.records import Document
@@ -132,6 +134,9 @@ class AccountState:
     reread: dict[str, datetime] = field(default_factory=dict)  # content to be read by id, and from when on
     errands: dict[Errand, Owed] = field(default_factory=dict)
     publications: tuple[Publication, ...] = ()  # on their way out
+    grants: dict[str, FurtherGrant] = field(default_factory=dict)  # further consents, by capability
+    tasks: tuple[Task, ...] = ()  # other work at the platform, asked for or scheduled
+    plans: dict[str, Plan] = field(default_factory=dict)  # of scheduled tasks, by what they do
     counters: dict[str, int] = field(default_factory=dict)
     last_sync_at: datetime | None = None
     replay_at: datetime | None = None  # look for parked events once more
@@ -171,6 +176,9 @@ def dump(s: AccountState) -> Document:
         "reread": [[id_, at] for id_, at in s.reread.items()],  # ids of any spelling are no field names
         "errands": {errand.value: _fields(owed) for errand, owed in s.errands.items()},
         "publications": [record_out(p) for p in s.publications],
+        "grants": {name: grant_out(g) for name, g in s.grants.items()},
+        "tasks": [task_out(t) for t in s.tasks],
+        "plans": {what: plan_out(plan) for what, plan in s.plans.items()},
         "counters": s.counters,
         "replayAt": s.replay_at,
         "subscribed": s.subscribed,
@@ -212,6 +220,9 @@ def load(d: Document) -> AccountState:
         reread={id_: at for id_, at in d["reread"]},
         errands={Errand(name): _owed_in(owed) for name, owed in d["errands"].items()},
         publications=tuple(record_in(p) for p in d.get("publications", ())),
+        grants=_named((name, grant_in(g)) for name, g in d.get("grants", {}).items()),
+        tasks=tuple(task_in(t) for t in d.get("tasks", ())),
+        plans=_named((what, plan_in(row)) for what, row in d.get("plans", {}).items()),
         counters=_named(d["counters"].items()),
         replay_at=d["replayAt"],
         subscribed=d["subscribed"],

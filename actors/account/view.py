@@ -88,6 +88,36 @@ def view(key: EntityKey, s: AccountState) -> dict[str, Any]:
             }
             for p in s.publications
         ],
+        "grants": {
+            name: {
+                "external_id": g.external_id,
+                "scopes": list(g.scopes),
+                "granted_at": _time(g.granted_at),
+                "expires_at": _time(g.token.expires_at),
+                "lost": g.lost,  # why it has to be given again
+            }
+            for name, g in s.grants.items()
+        },
+        "operations": [
+            {
+                "id": f"{key.id}|{t.id}" if t.shown else None,  # scheduled ones have none
+                "what": t.what.value,
+                "status": t.phase.value,
+                "items": t.items,
+                "failures": t.failures,
+                "waiting_until": _time(t.wait_until),
+                "held_by": _held_by(t.held_by) if t.wait_until else None,
+            }
+            for t in s.tasks
+        ],
+        "scheduled": {
+            what: {
+                "next_run_at": _time(plan.next_at),
+                "last_run_at": _time(plan.last_run_at),
+                "last_error": plan.last_error,
+            }
+            for what, plan in s.plans.items()
+        },
         "counters": s.counters,
         "webhooks_subscribed": s.subscribed,
         "webhooks": _webhooks(s),

@@ -8,6 +8,7 @@ from typing import Any
 from actors.campaign import history
 from actors.campaign.members import changes
 from actors.campaign.reading import MAX_MEMBERS, changed_fields, created, named_codes, updated
+from actors.campaign.spending import spent
 from actors.campaign.state import Campaign, dump, load
 from actors.campaign.view import SNAPSHOT_ROWS, VIEW_ROWS, campaign_view, performance_view
 from actors.runtime.entity import TICK, Message, SideRef, SideView, SideWrite, Turn
@@ -24,12 +25,13 @@ from domain.promotion import COLLECTION as CODES
 from domain.promotion import free_place, place_ids
 from storage.records import Document
 
-COUNTS = frozenset({"engaged", "clicked", "sold"})
+COUNTS = frozenset({"engaged", "clicked", "sold", "adjusted"})
 """Messages from the mailbox, made by `actors.routing.campaign_messages`."""
 
 
 class CampaignEntity:
-    """Commands: create, update, launch, pause, resume, complete, record_cost. Messages: see `COUNTS`.
+    """Commands: create, update, launch, pause, resume, complete, record_cost. Messages: see `COUNTS`; `spent`
+    tells cost.
 
     What happened at or after the launch and before the end of the attribution window is counted, by the
     time it happened, however late it is heard of; what happened before or after is counted apart as `early`
@@ -97,6 +99,9 @@ class CampaignEntity:
         foreign = "org" in fields and fields.raw("org") != state.org
         if message.name in COUNTS:
             return Turn(state, changed=False) if foreign else Turn(_counted(state, message, now))
+        if message.name == "spent":
+            after = state if foreign else spent(state, fields)
+            return self._quiet(key, state, after if after is state else replace(after, updated_at=now), now)
         if message.name == "history_told":
             return self._quiet(key, state, history.told(state, fields.ids("refs", MAX_MEMBERS), now), now)
         if foreign:
@@ -290,4 +295,9 @@ def _sold(performance: Performance, fields: Fields) -> Performance:
     return performance.sold(Money(fields.integer("amount_minor"), fields.text("currency", 3)), _where(fields))
 
 
-_COUNTERS = {"engaged": _engaged, "clicked": _clicked, "sold": _sold}
+def _adjusted(performance: Performance, fields: Fields) -> Performance:
+    difference = Money(fields.integer("difference_minor", minimum=-(2**53 - 1)), fields.text("currency", 3))
+    return performance.adjusted(difference, fields.integer("conversions", minimum=-1), _where(fields))
+
+
+_COUNTERS = {"engaged": _engaged, "clicked": _clicked, "sold": _sold, "adjusted": _adjusted}

@@ -8,6 +8,7 @@ between the documents of the old state and those of the new.
 from collections.abc import Mapping
 from datetime import datetime
 
+from actors.campaign.spending import SETTLES
 from actors.campaign.state import Campaign
 from actors.runtime.entity import SideWrite
 from domain.promotion import COLLECTION as CODES
@@ -28,7 +29,7 @@ def member_document(
     platform: str | None = None,
     influencer: str | None = None,
 ) -> Document:
-    """`kind`: content, account or link. An event at `from` <= time < `until` concerns the campaign."""
+    """`kind`: content, account, link or ad. An event at `from` <= time < `until` concerns the campaign."""
     return {
         "_id": f"{campaign}|{kind}|{id}",
         "org": org,
@@ -59,6 +60,12 @@ def _documents(id: str, campaign: Campaign | None) -> Mapping[tuple[str, str], D
         return {}
     until = campaign.counts_until
     found: dict[tuple[str, str], Document] = {}
+    ads_until = until + SETTLES if until is not None else None
+    for ad_id in campaign.ad_campaigns:
+        document = member_document(
+            org=campaign.org, campaign=id, kind="ad", id=ad_id, since=campaign.launched_at, until=ads_until
+        )
+        found[MEMBERS, document["_id"]] = document
     for kind, ids in (("account", campaign.accounts), ("content", campaign.content)):
         for member in ids:
             if campaign.joining.get(f"{kind}:{member}") == 0:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from actors.campaign.history import joined
+from actors.campaign.spending import MAX_AD_CAMPAIGNS, untied
 from actors.campaign.state import Campaign
 from domain.attribution import MAX_WINDOW_DAYS
 from domain.campaigns import PromotionCode, read_budget, read_schedule
@@ -41,8 +42,10 @@ def updated(campaign: Campaign, fields: Fields, now: datetime) -> Campaign:
     after = replace(campaign, **given, updated_at=now)
     if "promotion_codes" in fields:
         after = replace(after, codes=_codes(campaign, fields))
+    if after.ad_campaigns != campaign.ad_campaigns:
+        after = untied(after, after.ad_campaigns)
     if after.budget.currency != campaign.budget.currency:
-        after = replace(after, performance=_in_currency(campaign.performance, after.budget.currency))
+        after = replace(after, performance=_in_currency(after.performance, after.budget.currency))
     if after.schedule != campaign.schedule:
         if after.schedule.end is not None and after.schedule.end <= now:
             raise Invalid(
@@ -81,7 +84,7 @@ def _codes(before: Campaign, fields: Fields) -> tuple[PromotionCode, ...]:
 
 
 def _in_currency(performance: Performance, currency: str) -> Performance:
-    if performance.total.conversions or performance.cost_minor:
+    if performance.total.conversions or performance.cost_minor or performance.other_costs:
         raise Conflict(
             "currency_in_use",
             "The campaign has sales or costs already: its currency cannot change any more.",
@@ -92,9 +95,10 @@ def _in_currency(performance: Performance, currency: str) -> Performance:
 
 def _check_owned(campaign: Campaign) -> None:
     """Ids tell their org, so that nobody watches another org's accounts through a campaign."""
-    for field, ids in (("accounts", campaign.accounts), ("content", campaign.content)):
+    members = {"accounts": campaign.accounts, "content": campaign.content}
+    for field, ids in (*members.items(), ("ad_campaigns", campaign.ad_campaigns)):
         for member in ids:
-            account = member.partition("|")[0] if field == "content" else member
+            account = member if field == "accounts" else member.partition("|")[0]
             try:
                 owner = AccountId.parse(account).org
             except ValueError:
@@ -131,6 +135,7 @@ _READERS: Mapping[str, tuple[str, Callable[[Fields], Any]]] = {
     "products": ("products", lambda f: f.ids("products", _MAX_LIST)),
     "accounts": ("accounts", lambda f: f.ids("accounts", MAX_MEMBERS)),
     "content": ("content", lambda f: f.ids("content", MAX_MEMBERS)),
+    "ad_campaigns": ("ad_campaigns", lambda f: f.ids("ad_campaigns", MAX_AD_CAMPAIGNS)),
     "attribution_window_days": (
         "window_days",
         lambda f: f.integer("attribution_window_days", 0, MAX_WINDOW_DAYS),

@@ -8,6 +8,7 @@ from typing import Any
 from domain.attribution import DEFAULT_WINDOW_DAYS
 from domain.campaigns import Budget, CampaignStatus, PromotionCode, Schedule
 from domain.metrics import Counts, Performance, Rows, Seen, Totals
+from domain.spend import AdSpend, Day
 from storage.records import Document
 
 
@@ -31,6 +32,8 @@ class Campaign:
     products: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     content: tuple[str, ...] = ()
+    ad_campaigns: tuple[str, ...] = ()  # whose spend is this campaign's cost
+    spend: Mapping[str, AdSpend] = field(default_factory=dict)
     codes: tuple[PromotionCode, ...] = ()
     window_days: int = DEFAULT_WINDOW_DAYS
     status: CampaignStatus = CampaignStatus.DRAFT
@@ -86,6 +89,11 @@ def load(document: Document) -> Campaign:
         closed=document["closed"],
         joining=dict(document["joining"]),
         history_at=document["historyAt"],
+        ad_campaigns=tuple(document.get("adCampaigns", ())),
+        spend={
+            row[0]: AdSpend(row[1], {day: Day(minor, (v, n)) for day, minor, v, n in row[2]})
+            for row in document.get("adSpend", ())
+        },
     )
 
 
@@ -140,6 +148,11 @@ def dump(campaign: Campaign) -> Document:
         "closed": campaign.closed,
         "joining": [[ref, passes] for ref, passes in campaign.joining.items()],
         "historyAt": campaign.history_at,
+        "adCampaigns": list(campaign.ad_campaigns),
+        "adSpend": [
+            [ad_id, spend.currency, [[day, told.minor, *told.order] for day, told in spend.days.items()]]
+            for ad_id, spend in campaign.spend.items()
+        ],
         "createdAt": campaign.created_at,
         "updatedAt": campaign.updated_at,
     }
@@ -159,6 +172,7 @@ def _dump_performance(performance: Performance) -> Document:
         "currency": performance.currency,
         "roas": performance.roas,  # for readers of the collection; derived again on load
         "otherCurrencies": dict(performance.other_currencies),
+        "otherCosts": dict(performance.other_costs),
         "byPlatform": _dump_rows(performance.by_platform),
         "byContent": _dump_rows(performance.by_content),
         "byInfluencer": _dump_rows(performance.by_influencer),
@@ -174,6 +188,7 @@ def _load_performance(document: Document, contents: list[list[Any]]) -> Performa
         total=_load_counts(document),
         cost_minor=document["cost"],
         other_currencies=document["otherCurrencies"],
+        other_costs=document.get("otherCosts", {}),
         by_platform=_load_rows(document["byPlatform"]),
         by_content=_load_rows(document["byContent"]),
         by_influencer=_load_rows(document["byInfluencer"]),

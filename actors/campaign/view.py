@@ -39,6 +39,17 @@ def campaign_view(id: str, campaign: Campaign) -> dict[str, Any]:
         "products": list(campaign.products),
         "accounts": list(campaign.accounts),
         "content": list(campaign.content),
+        "ad_campaigns": list(campaign.ad_campaigns),
+        "ad_spend": [
+            {
+                "ad_id": ad_id,
+                "amount_minor": spend.total_minor,
+                "currency": spend.currency,
+                "days": len(spend.days),
+                "last_day": max(spend.days, default=None),
+            }
+            for ad_id, spend in campaign.spend.items()
+        ],
         "promotion_codes": [
             {
                 "code": code.code,
@@ -75,6 +86,7 @@ def performance_view(performance: Performance, rows: int) -> dict[str, Any]:
         "currency": performance.currency,
         "roas": performance.roas,
         "other_currencies": dict(performance.other_currencies),
+        "other_costs": dict(performance.other_costs),
         "by_platform": _rows(performance.by_platform, rows),
         "by_content": _rows(performance.by_content, rows),
         "by_influencer": _rows(performance.by_influencer, rows),

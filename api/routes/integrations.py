@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
-from api import choices, oauth
+from api import choices, grants, oauth
 from api.access import Caller, Svc
 from api.bootstrap import add_platform_app
 from api.commands import Command, with_etag
@@ -126,11 +126,17 @@ async def finish_connect(
     code: Annotated[str | None, Query()] = None,
     error: Annotated[str | None, Query()] = None,
 ) -> Json | RedirectResponse:
-    """Where the platform sends the browser back to. Answers the account, or goes on to `return_to`. A consent
-    that opens several accounts connects none yet: the answer, or `return_to`, carries the handle of a
-    choice."""
+    """Where the platform sends the browser back to, from any of its consents. Answers the account, or goes on
+    to `return_to`. A consent that opens several accounts connects none yet: the answer, or `return_to`,
+    carries the handle of a choice."""
     record = await oauth.take_state(services, platform, state)
     request.state.audit_actor = (record.org, record.user_id)
+    if record.grant is not None:
+        view = await grants.finish(services, record, request.query_params)
+        request.state.audit_target = view["id"]
+        if record.return_to is not None:
+            return _back_to(record.return_to, {"account_id": view["id"], "grant": record.grant})
+        return with_etag(response, view)
     if error is not None or code is None:
         raise BadRequest("authorization_denied", "The platform was not authorised: nothing was connected.")
     opened = await oauth.finish(services, record, code)

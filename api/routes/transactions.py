@@ -4,11 +4,11 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from api.access import Caller, Svc, own_view
-from api.commands import Command, short_hash, with_etag
+from api.commands import Command, with_etag
 from api.paging import CursorText, Limit, decode_cursor
 from api.schemas import Body, Currency, Json, Minor
 from api.views import entity_page
-from domain.ids import EntityKey, Kind
+from domain.ids import Kind, transaction_key
 from storage.crypto import field_aad
 
 router = APIRouter(prefix="/v1/transactions", tags=["transactions"])
@@ -28,11 +28,6 @@ class NewTransaction(Body):
     transaction_type: str | None = Field(default=None, description="Default: purchase.")
 
 
-def transaction_id(org: str, order_id: str) -> str:
-    """The same order is the same entity, however often and by whomever it is told."""
-    return "txn_" + short_hash(f"{org}\0{order_id}")[:26]
-
-
 @router.get("")
 async def list_transactions(
     services: Svc, caller: Caller, limit: Limit = 50, cursor: CursorText = None
@@ -46,13 +41,14 @@ async def record_transaction(
     body: NewTransaction, response: Response, services: Svc, caller: Caller, command: Command
 ) -> Json:
     """Report an order. Its attribution, by link or promotion code, is in the answer with its reason."""
-    id_ = transaction_id(caller.org, body.order_id)
+    key = transaction_key(caller.org, body.order_id)
+    id_ = key.id
     data = body.model_dump(exclude_none=True) | {"org": caller.org}
     if body.customer_id is not None:
         aad = field_aad("social_transactions", id_, "customerId")
         data["customer_id"] = services.keys.seal.seal(body.customer_id.encode(), aad)
     response.headers["Location"] = f"/v1/transactions/{id_}"
-    return with_etag(response, await command.send(EntityKey(Kind.TRANSACTION, id_), "record", data))
+    return with_etag(response, await command.send(key, "record", data))
 
 
 @router.get("/{id}")

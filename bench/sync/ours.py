@@ -14,6 +14,7 @@ from typing import Any
 import bson
 
 from actors.account.handler import AccountHandler
+from actors.account.performer import Performer
 from actors.account.publisher import Publisher
 from actors.compose import Handlers, build, entities, platform_app
 from actors.runtime.addressing import Addressing
@@ -120,8 +121,9 @@ async def into_nothing(job: Job, keys: Keys) -> Parts:
 
     http = PlatformHttp(make_client(job.sandbox), clock)
     publisher = Publisher(http, keys.seal, nothing, MediaObjects(job.folder / "media"))
+    performer = Performer(http, keys.seal, nothing, clock)
     handler = AccountHandler(
-        PLATFORMS, http, find_app, keys.seal, publisher, nothing, parking, mailboxes, PARTITIONS, "",
+        PLATFORMS, http, find_app, keys.seal, publisher, performer, nothing, parking, mailboxes, PARTITIONS, "",
         clock, failpoints, count, Unmetered(),
     )  # fmt: skip
     return Parts(

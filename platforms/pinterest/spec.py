@@ -63,4 +63,18 @@ SPEC = PlatformSpec(
     subscribe_calls={},
     publish_family="org_write",
     upload_hosts=("pinterest-media-upload.s3-accelerate.amazonaws.com",),  # PO/ MediaUpload
+    capability_calls={
+        "insights.content": {"org_analytics": 1},
+        "insights.account": {"org_read": 1, "org_analytics": 1},
+        "ads.accounts": {"ads_read": 1},
+        "ads.objects": {"ads_read": 1},
+        "ads.report": {"ads_read": 1, "ads_analytics": 1},
+        "ads.create": {"ads_write": 1},
+        "ads.find": {"ads_read": 10},  # names cannot be searched for: page by page
+        "ads.change": {"ads_write": 1},
+        "commerce.catalogs": {"catalogs_read": 1},
+        "commerce.upsert": {"catalogs_read": 1, "catalogs_write": 1},
+        "commerce.batch": {"catalogs_read": 1},
+    },
+    not_offered={"live": "Pinterest has no live streaming."},
 )

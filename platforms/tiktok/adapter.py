@@ -25,6 +25,7 @@ from platforms.spec import PlatformSpec
 from platforms.tiktok import events, webhooks
 from platforms.tiktok.ads import TiktokAds
 from platforms.tiktok.commerce import TiktokCommerce
+from platforms.tiktok.consents import CONSENTS
 from platforms.tiktok.errors import outcome_of, revoke_outcome_of, token_outcome_of
 from platforms.tiktok.insights import TiktokInsights
 from platforms.tiktok.normalise import (
@@ -58,6 +59,7 @@ class Tiktok(oauth.AuthorizationCode):
     ads = TiktokAds()
     commerce = TiktokCommerce()
     live = None  # TikTok LIVE has no public API
+    consents = CONSENTS
 
     # -- OAuth --------------------------------------------------------------------------------------
 

@@ -5,37 +5,22 @@ Source: TB/ id 1738373164380162 (advertisers), 1738084387220481 (account holders
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from domain.secrets import Secret
 from platforms.base import AuthorizeRequest, Grant, PlatformApp
+from platforms.capabilities import Access, Consent
 from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected
 from platforms.spec import TokenModel, TokenRules
+from platforms.tiktok import shop
 from platforms.tiktok.errors import business_outcome_of, shop_outcome_of
-from platforms.tiktok.spec import BUSINESS, DAY_S, OPEN_ID, SHOP_TOKENS, SPEC
-from platforms.wire import Json, account_id_at, count_at, secret_at, strings, text_at
+from platforms.tiktok.spec import BUSINESS, BUSINESS_SURFACE, DAY_S, OPEN_ID, SHOP_TOKENS, SPEC
+from platforms.wire import Json, account_id_at, count_at, objects, secret_at, strings, text_at
 
 _CODE_SPENT = "the authorization code may be spent"
 _REFRESH_SPENT = "the refresh token may be spent"
-
-
-class Consent(Protocol):
-    """`code_parameter` is under which name the redirect carries the code."""
-
-    token: TokenRules
-    code_parameter: str
-
-    def authorize_url(self, request: AuthorizeRequest) -> str: ...
-
-    async def exchange(
-        self, http: PlatformHttp, app: PlatformApp, code: str, redirect_uri: str
-    ) -> Outcome[Grant]: ...
-
-    async def refresh(
-        self, http: PlatformHttp, app: PlatformApp, grant: Grant, timeout_s: float
-    ) -> Outcome[Grant]: ...
 
 
 class Advertiser:
@@ -43,6 +28,8 @@ class Advertiser:
 
     token = TokenRules(TokenModel.LASTING, lifetime_s=3650 * DAY_S, refresh_margin=0.1)
     code_parameter = "auth_code"
+    required = True
+    surface: str | None = None
 
     def authorize_url(self, request: AuthorizeRequest) -> str:
         """As the portal prints it for an app (parameters unconfirmed)."""
@@ -74,6 +61,8 @@ class Holder:
     # Lifetimes are unconfirmed: the answer tells them.
     token = TokenRules(TokenModel.ROTATING, lifetime_s=DAY_S, refresh_margin=0.2)
     code_parameter = "code"
+    required = False
+    surface: str | None = BUSINESS_SURFACE
     scopes = ("user.info.basic", "user.insights", "video.list", "video.insights")
 
     def authorize_url(self, request: AuthorizeRequest) -> str:
@@ -114,6 +103,8 @@ class Seller:
 
     token = TokenRules(TokenModel.ROTATING, lifetime_s=7 * DAY_S, refresh_margin=0.2)
     code_parameter = "code"
+    required = True
+    surface: str | None = None
 
     def authorize_url(self, request: AuthorizeRequest) -> str:
         """Scopes and redirect address belong to the app. Sellers of the United States have a host of their
@@ -125,7 +116,8 @@ class Seller:
         self, http: PlatformHttp, app: PlatformApp, code: str, redirect_uri: str
     ) -> Outcome[Grant]:
         query: dict[str, str | Secret] = {"auth_code": Secret(code), "grant_type": "authorized_code"}
-        return await self._ask(http, app, "get", query, _CODE_SPENT, WHOLE_TIMEOUT_S)
+        answer = await self._ask(http, app, "get", query, _CODE_SPENT, WHOLE_TIMEOUT_S)
+        return await _of_shop(http, app, answer.value) if isinstance(answer, Ok) else answer
 
     async def refresh(
         self, http: PlatformHttp, app: PlatformApp, grant: Grant, timeout_s: float
@@ -154,6 +146,20 @@ class Seller:
         # The two `..._expire_in` are moments, in Unix seconds.
         now_s = int(http.now().timestamp())
         return _grant(answer, "open_id", now_s)
+
+
+async def _of_shop(http: PlatformHttp, app: PlatformApp, grant: Grant) -> Outcome[Grant]:
+    """Calls are made for a shop, not for its seller. A seller with several has the first one connected; the
+    others are seen as its catalogues."""
+    access = Access(http, app, grant.access_token, grant.external_id or "")
+    answer = await shop.shops(access)
+    if not isinstance(answer, Ok):
+        return answer
+    row = next(objects(answer.value, "shops"), {})
+    shop_id = account_id_at(row, "id", shape=OPEN_ID)
+    if shop_id is None:
+        return Rejected("no_shop", "The seller's consent opens no shop.")
+    return Ok(replace(grant, external_id=shop_id, token_secret=secret_at(row, "cipher")))
 
 
 CONSENTS: Mapping[str, Consent] = {"ads": Advertiser(), "insights": Holder(), "commerce": Seller()}

@@ -16,10 +16,9 @@ from platforms.http import Call
 from platforms.outcome import Ok, Outcome, Rejected
 from platforms.tiktok import business
 from platforms.tiktok.errors import outcome_of
-from platforms.tiktok.spec import API, SPEC
+from platforms.tiktok.spec import API, BUSINESS_SURFACE, SPEC
 from platforms.wire import Json, count_at, id_at, mapping, moment_at, objects
 
-BUSINESS_SURFACE = "business"
 _M = MetricName
 _VIDEO = {
     "view_count": _M.VIEWS,

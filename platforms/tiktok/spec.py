@@ -29,6 +29,7 @@ SHOP_TOKENS = "https://auth.tiktok-shops.com/api/v2/token"  # TS/authorization-o
 OPEN_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 DAY_S = 86_400
 MINUTE_S = 60
+BUSINESS_SURFACE = "business"  # `Access.surface` of calls with an account holder's consent
 PAGE = 20  # TD/tiktok-api-v2-video-list: at most 20; TD/tiktok-api-v2-video-query: 20 ids
 
 # TD/tiktok-api-scopes: what each opens of the user and video objects
@@ -83,4 +84,21 @@ SPEC = PlatformSpec(
     profile_family="user_info",
     subscribe_calls={},  # TD/webhooks-overview: one address for the app, set in the portal
     upload_hosts=("open-upload.tiktokapis.com", "upload.us.tiktokapis.com"),  # TD/…-media-transfer-guide
+    capability_calls={
+        "insights.content": {"videos": 1},
+        "insights.account": {"user_info": 1},
+        f"insights.content@{BUSINESS_SURFACE}": {"business": 1},
+        f"insights.account@{BUSINESS_SURFACE}": {"business": 1},
+        "ads.accounts": {"business": 2},
+        "ads.objects": {"business": 1},
+        "ads.report": {"business": 1},
+        "ads.create": {"business": 1},
+        "ads.find": {"business": 1},
+        "ads.change": {"business": 1},
+        # A shop's cipher may have to be looked up.
+        "commerce.catalogs": {"shop": 1},
+        "commerce.products": {"shop": 2},
+        "commerce.orders": {"shop": 2},
+    },
+    not_offered={"live": "TikTok LIVE has no public API."},
 )

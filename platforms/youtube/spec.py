@@ -92,4 +92,15 @@ SPEC = PlatformSpec(
     profile_family="channels",
     subscribe_calls={"hub": 1},
     webhook_lease_s=LEASE_S,
+    capability_calls={
+        "insights.content": {"analytics": 1},
+        "insights.account": {"analytics": 1, "channels": 1},
+        "live.list": {"live": 1},
+        "live.create": {"live": 1},
+        "live.stream": {"live": 1},
+        "live.bind": {"live": 1},
+        "live.transition": {"live": 1},
+        "live.chat": {"chat": 1},
+    },
+    not_offered={"ads": "Advertising on YouTube is sold by Google Ads, which is another platform."},
 )

@@ -45,6 +45,15 @@ FEEDS: Mapping[str, Feed] = {
     "social_content": Feed("publishedAt", frozenset({"socialAccountId", "platform"})),
     "social_comments": Feed("at", frozenset({"contentId", "socialAccountId", "kind"})),
     "social_publications": Feed("createdAt", frozenset({"group", "socialAccountId", "status"})),
+    "social_operations": Feed("createdAt", frozenset({"socialAccountId", "status", "what"})),
+    "social_insights": Feed("readAt", frozenset({"socialAccountId", "subject", "contentId"})),
+    "social_ad_accounts": Feed("readAt", frozenset({"socialAccountId"})),
+    "social_ads": Feed("readAt", frozenset({"socialAccountId", "level", "adAccountId", "parentId"})),
+    "social_ad_days": Feed("day", frozenset({"socialAccountId", "adId", "level"})),
+    "social_catalogs": Feed("readAt", frozenset({"socialAccountId"})),
+    "social_products": Feed("readAt", frozenset({"socialAccountId", "catalogId"})),
+    "social_orders": Feed("orderedAt", frozenset({"socialAccountId"})),
+    "social_broadcasts": Feed("at", frozenset({"socialAccountId", "status"})),
     "events": Feed("at", frozenset({"type", "topic", "subject"})),
 }
 
@@ -70,6 +79,20 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     ),
     "social_comments": (_index("org", "contentId", "at", "_id"), _index("org", "at", "_id")),
     "social_publications": (_index("org", "createdAt", "_id"), _index("org", "group", "createdAt", "_id")),
+    **{
+        name: (_index("org", "socialAccountId", by, "_id"), _index("org", by, "_id"), *more)
+        for name, by, more in (
+            ("social_operations", "createdAt", ()),
+            ("social_insights", "readAt", (_index("org", "contentId", "readAt", "_id"),)),
+            ("social_ad_accounts", "readAt", ()),
+            ("social_ads", "readAt", ()),
+            ("social_ad_days", "day", (_index("org", "adId", "day", "_id"),)),
+            ("social_catalogs", "readAt", ()),
+            ("social_products", "readAt", (_index("org", "catalogId", "readAt", "_id"),)),
+            ("social_orders", "orderedAt", ()),
+            ("social_broadcasts", "at", ()),
+        )
+    },
     "events": (_index("org", "at", "_id"),),
     members.COLLECTION: (_index("org", "ref", "_id"),),
     DEAD_LETTERS: (_index("org", "failed_at", "_id"), _index("failed_at", "_id")),

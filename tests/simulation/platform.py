@@ -214,6 +214,7 @@ class Adapter:
     """`platforms.base.Platform`, as far as an account's handler uses it, for one process."""
 
     spec = SPEC
+    insights = ads = commerce = live = None
 
     def __init__(self, process: Process, platform: Platform, world: World) -> None:
         self._process = process

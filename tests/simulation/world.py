@@ -207,6 +207,7 @@ class World:
             _find_app,
             self.keyring,
             None,  # type: ignore[arg-type] # nothing is published here yet
+            None,  # type: ignore[arg-type]
             view("sides"),
             view("parking"),
             view("mailboxes"),

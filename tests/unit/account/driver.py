@@ -64,6 +64,7 @@ class Facts:
     def __init__(self, spec: PlatformSpec) -> None:
         self.spec = spec
         self.publishing = Rules()
+        self.insights = self.ads = self.commerce = self.live = None
 
 
 class Account:

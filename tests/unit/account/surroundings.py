@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.account.effects import FetchPage, Refresh
 from actors.account.handler import AccountHandler, Quotas
+from actors.account.performer import Performer
 from actors.account.publisher import Publisher
 from actors.account.token import Call
 from actors.account.work import CALL_TIMEOUT
@@ -135,6 +136,7 @@ class Surroundings:
             find_app,
             self.keyring,
             self.publisher,
+            Performer(http, self.keyring, self.sides, self.clock),
             self.contents,
             self.parking,
             self.mailboxes,

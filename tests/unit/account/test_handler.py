@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from actors.account.calls import CALL_MARGIN_S
 from actors.account.effects import (
     FetchProfile,
     ReadItems,
     Revoke,
     Subscribe,
 )
-from actors.account.handler import CALL_MARGIN_S
 from actors.account.token import Call
 from actors.account.work import CALL_TIMEOUT
 from actors.budget.hand import Held

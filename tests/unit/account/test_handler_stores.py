@@ -9,7 +9,7 @@ from actors.account.effects import (
     ChooseRecheck,
     ReplayParked,
 )
-from actors.account.handler import REPLAY_BATCH
+from actors.account.parked import REPLAY_BATCH
 from actors.runtime.entity import Effect, Message
 from domain.clock import ManualClock
 from storage.records import ZERO, Document, Mail, StoreUnavailable

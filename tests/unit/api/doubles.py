@@ -26,8 +26,9 @@ from platforms.base import (
     only_account,
 )
 from platforms.outcome import Ok, Outcome
-from platforms.spec import PlatformSpec
+from platforms.spec import PlatformSpec, TokenModel, TokenRules
 from storage.records import Document, Save, SaveOutcome
+from tests.fakes.capabilities import Advertising, Numbers, Shop, Studio
 from tests.fakes.documents import FakeEntityStore, FakeSideStore
 
 PARTITIONS = 64
@@ -151,12 +152,44 @@ class FakeMedia:
         return {i: d for i in ids if (d := self._known.get(i)) is not None and d["org"] == org}
 
 
+class ScriptedConsent:
+    """`Consent`, which nothing needs."""
+
+    token = TokenRules(TokenModel.ROTATING, lifetime_s=86_400, refresh_margin=0.2)
+    code_parameter = "auth_code"
+    required = False
+    surface: str | None = None
+
+    def __init__(self) -> None:
+        self.grant: Outcome[Grant] = Ok(
+            Grant(
+                Secret("ADS-TOKEN"),
+                Secret("ADS-REFRESH"),
+                3600,
+                ("ads.read",),
+                external_id="70001",
+                token_secret=Secret("ADS-SECRET"),
+            )
+        )
+
+    def authorize_url(self, request: AuthorizeRequest) -> str:
+        return f"https://ads.example/consent?state={request.state}"
+
+    async def exchange(self, http: object, app: PlatformApp, code: str, redirect_uri: str) -> Outcome[Grant]:
+        return self.grant
+
+    async def refresh(self, http: object, app: PlatformApp, grant: Grant, timeout_s: float) -> Outcome[Grant]:
+        return self.grant
+
+
 class ScriptedPlatform:
     """The part of `Platform` that a connect uses. What it answers is set by the test."""
 
     def __init__(self, spec: PlatformSpec) -> None:
         self.spec = spec
         self.publishing = Rules()
+        self.insights, self.ads, self.commerce, self.live = Numbers(), Advertising("77"), Shop(), Studio()
+        self.consents = {"ads": ScriptedConsent()}
         self.grant: Outcome[Grant] = Ok(
             Grant(Secret("ACCESS-TOKEN-1"), Secret("REFRESH-TOKEN-1"), 7200, spec.default_scopes)
         )

@@ -50,6 +50,27 @@ BODIES: dict[str, Any] = {
     "edit_content": {"text": "New words"},
     "fetch_media": {"url": "https://pictures.example/p.png"},
     "scale_hosts": {"hosts": 1},
+    "read_account_insights": {},
+    "read_ads": {},
+    "create_ad_campaign": {"ad_account_id": "x", "name": "n", "objective": "o"},
+    "tie_ad_campaigns": {"ad_campaigns": []},
+    "change_ad": {"status": "paused"},
+    "upsert_products": {
+        "products": [
+            {
+                "retailer_id": "SKU-3",
+                "title": "Vase",
+                "price": {"amount_minor": 100, "currency": "EUR"},
+                "url": "https://shop.example/v",
+                "image_url": "https://shop.example/v.png",
+            }
+        ]
+    },
+    "read_orders": {},
+    "create_broadcast": {"title": "Kiln", "scheduled_at": "2026-06-01T00:00:00Z"},
+    "change_broadcast": {"to": "live"},
+    "connect_grant": {},
+    "bring_grant": {"access_token": "BROUGHT"},
 }
 
 
@@ -73,6 +94,11 @@ def address(path: str, name: str, things: Things, **more: str) -> str:
         "key_id": things.api_key,
         "letter_id": things.dead_letter,
         "id": things.account if thing is Thing.ENTITY else getattr(things, thing.value) if thing else "",
+        "operation_id": things.operation,
+        "ad_id": things.ad,
+        "catalog_id": things.catalog,
+        "broadcast_id": things.broadcast,
+        "capability": "ads",
         "handle": "x" * 43,
         **more,
     }
@@ -82,6 +108,11 @@ def address(path: str, name: str, things: Things, **more: str) -> str:
 def body_of(name: str, things: Things) -> Any:
     if name == "create_publication":
         return {"accounts": [things.account], "text": "Hello"}
+    if name == "create_ad_campaign":
+        account = things.ad.replace("77-campaign", "77")
+        return {"ad_account_id": account, "name": "Spring", "objective": "SALES"}
+    if name == "tie_ad_campaigns":
+        return {"ad_campaigns": [things.ad]}
     return BODIES.get(name)
 
 
@@ -166,8 +197,8 @@ async def test_another_orgs_ids_are_404_for_every_role(world: World, role: Role)
 
 @pytest.mark.parametrize("role", Role)
 async def test_unknown_and_impossible_ids_are_404(world: World, role: Role) -> None:
-    unknown = Things(*["twitter:9:nobody", "cmp_none", "nonexistent", "txn_none"], *["nothing-here"] * 6)
-    impossible = Things(*["%00", "a%20b", "ä" * 300, "..%5c"], *["%7B%7D"] * 6)
+    unknown = Things(*["twitter:9:nobody", "cmp_none", "nonexistent", "txn_none"], *["nothing-here"] * 10)
+    impossible = Things(*["%00", "a%20b", "ä" * 300, "..%5c"], *["%7B%7D"] * 10)
     for things in (unknown, impossible):
         for route in PROTECTED:
             if POLICY[route[2]].thing is not None:
@@ -206,7 +237,7 @@ async def test_creators_reach_only_what_they_connected(world: World) -> None:
     creator = world.ours.creator
     for method, path, name in PROTECTED:
         if POLICY[name].thing is Thing.ACCOUNT and name != "list_account_content":
-            url = path.replace("{id}", others)
+            url = path.replace("{id}", others).replace("{capability}", "ads")
             answer = await world.call(method, url, creator, json=BODIES.get(name))
             assert answer.status_code == 403, name
     listed = (await world.call("GET", "/v1/accounts", creator)).json()["items"]

@@ -11,6 +11,7 @@ from domain.ids import EntityKey, Kind
 from storage.crypto import field_aad
 from storage.mongo.identity import ApiKey, User
 from storage.records import DeadLetter
+from tests.unit.api.brought import bring
 from tests.unit.api.conftest import Company, World
 from tests.unit.api.doubles import PICTURE
 
@@ -25,6 +26,10 @@ class Things:
     transaction: str
     content: str
     publication: str
+    operation: str
+    ad: str
+    catalog: str
+    broadcast: str
     media: str
     user: str
     api_key: str
@@ -45,6 +50,8 @@ async def make_things(world: World, company: Company, external_id: str) -> Thing
     later = {"publish_at": "2026-06-01T00:00:00Z", "accounts": [account], "text": "Soon"}
     piece = await post("POST", "/v1/publications", company.admin, json=later)
     assert piece.status_code == 202, piece.text
+    asked = await post("POST", f"/v1/accounts/{account}/broadcasts/read", company.admin)
+    assert asked.status_code == 202, asked.text
     directory, now = world.services.directory, world.clock.now()
     user = User(f"usr_extra{suffix}", company.id, f"extra@{suffix}.example", now)
     await directory.users.add(user)
@@ -52,6 +59,7 @@ async def make_things(world: World, company: Company, external_id: str) -> Thing
     await directory.api_keys.put(key, secret)
     content = await add_content(world, company, account, "900")
     await add_comment(world, company, account, "c1", content)
+    await bring(world, account)
     letter = DeadLetter(
         id=f"mailbox:account:1:0:1-0:{account}",
         org=company.id,
@@ -69,6 +77,10 @@ async def make_things(world: World, company: Company, external_id: str) -> Thing
         sale.json()["id"],
         content,
         piece.json()["targets"][0]["publication_id"],
+        asked.json()["operations"][0]["id"],
+        f"{account}|77-campaign",
+        f"{account}|cat1",
+        f"{account}|live0",
         picture.json()["id"],
         user.id,
         key.id,

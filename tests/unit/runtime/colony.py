@@ -54,6 +54,7 @@ class Handler:
             find_app=nobody,
             keyring=nobody,
             publisher=nobody,
+            performer=nobody,
             contents=nobody,
             parking=colony.parking,
             mailboxes=colony.mailboxes,

@@ -1,0 +1,106 @@
+"""Which walks an account makes by itself, and when: numbers of what is recent, days of ads, orders."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from actors.account import grants
+from actors.account.operations import begun
+from actors.account.state import AccountState, Status
+from actors.account.task import Plan, What
+from actors.account.work import MakeId, interval
+from domain.budget import Priority
+from domain.errors import Conflict, Invalid
+from platforms.base import Platform
+
+FIRST_AFTER = timedelta(minutes=10)
+"""Of a new account: its history is read first."""
+EVERY = timedelta(hours=24)
+ORDERS_BACK = timedelta(days=30)
+OVERLAP = timedelta(hours=1)
+"""Late changes of orders: each walk looks so far behind the beginning of the last one."""
+
+_SCHEDULED = (What.CONTENT_INSIGHTS, What.ACCOUNT_INSIGHTS, What.ADS, What.ORDERS)
+_COMMERCE = {
+    What.CATALOGS: "catalogs",
+    What.PRODUCTS: "products",
+    What.UPSERT_PRODUCTS: "upsert",
+    What.ORDERS: "orders",
+}
+
+
+def not_offered(platform: Platform, what: What) -> str | None:
+    """Why the platform does not do this, in a sentence; None: it does."""
+    spec, capability = platform.spec, what.capability
+    if getattr(platform, capability) is None:
+        default = f"{spec.title} offers nothing of this ({capability}) that Rookery could use."
+        return spec.not_offered.get(capability, default)
+    if platform.commerce is not None and what in _COMMERCE:
+        return platform.commerce.missing.get(_COMMERCE[what])
+    return None
+
+
+def check(state: AccountState, platform: Platform, what: What) -> None:
+    """Raises with the sentence that says why it cannot be asked for."""
+    if (sentence := not_offered(platform, what)) is not None:
+        raise Invalid("not_offered", f"Not offered by the platform: {sentence}", field="platform")
+    if grants.missing(state, platform, what.capability):
+        raise Conflict(
+            "grant_missing",
+            f"{platform.spec.title} wants a consent of its own for this: connect the account's "
+            f"{what.capability} grant first.",
+        )
+
+
+def drive(state: AccountState, platform: Platform, now: datetime, make_id: MakeId) -> AccountState:
+    """Begin what is due. Late is once: what was missed meanwhile is not caught up with."""
+    for what in _wanted(state, platform):
+        plan = state.plans.get(what)
+        if plan is None:
+            state = _planned(state, what, Plan(now + FIRST_AFTER))
+        elif plan.next_at <= now:
+            state = _planned(state, what, replace(plan, next_at=now + _every(state, what)))
+            if not any(t.what is what and not t.shown for t in state.tasks):
+                facts = _facts(what, plan, now)
+                task = begun(make_id("tsk"), what, facts, Priority.SCHEDULED, now, shown=False)
+                state = replace(state, tasks=(*state.tasks, task))
+    return state
+
+
+def soon(state: AccountState, capability: str, now: datetime) -> AccountState:
+    """Its consent was given just now: begin."""
+    for what in _SCHEDULED:
+        if what.capability == capability:
+            state = _planned(state, what, replace(state.plans.get(what, Plan(now)), next_at=now))
+    return state
+
+
+def wake_at(state: AccountState, platform: Platform) -> datetime | None:
+    times = [plan.next_at for what in _wanted(state, platform) if (plan := state.plans.get(what))]
+    return min(times, default=None)
+
+
+def _wanted(state: AccountState, platform: Platform) -> Iterator[What]:
+    if state.status is not Status.CONNECTED or not state.config.auto_sync:
+        return
+    for what in _SCHEDULED:
+        if what is What.ORDERS and not state.config.commerce_enabled:
+            continue
+        if not_offered(platform, what) is None and not grants.missing(state, platform, what.capability):
+            yield what
+
+
+def _every(state: AccountState, what: What) -> timedelta:
+    return interval(state) if what is What.ORDERS else EVERY
+
+
+def _facts(what: What, plan: Plan, now: datetime) -> Mapping[str, Any]:
+    if what is not What.ORDERS:
+        return {}
+    since = plan.last_run_at - OVERLAP if plan.last_run_at else now - ORDERS_BACK
+    return {"since": since.isoformat()}
+
+
+def _planned(state: AccountState, what: What, plan: Plan) -> AccountState:
+    return replace(state, plans=state.plans | {what.value: plan})

@@ -1,0 +1,64 @@
+"""Documents as tasks bring them: the real steps, on scripted capabilities, into the API's side store."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, cast
+
+from actors.account.performer import _STEPS
+from actors.account.steps.work import Work
+from actors.account.task import What
+from domain.ids import AccountId
+from domain.secrets import Secret
+from platforms.base import Platform, PlatformApp
+from platforms.capabilities import Access
+from platforms.outcome import Ok
+from tests.fakes.capabilities import Advertising, Numbers, Shop, Studio, days
+from tests.unit.api.conftest import World
+
+APP = PlatformApp("app_x", "twitter", "client", Secret("app-secret"), ())
+
+
+class Able:
+    """A platform that has every capability."""
+
+    def __init__(self) -> None:
+        self.insights, self.ads, self.commerce, self.live = Numbers(), Advertising("77"), Shop(), Studio()
+
+
+async def bring(world: World, account: str) -> None:
+    """One of everything that a platform tells beside content: an ad campaign with days, a catalogue with
+    products, an order, a broadcast with its stream, numbers."""
+    able, now = Able(), world.clock.now()
+    able.ads.spend = days((now - timedelta(days=2)).date(), 100, 250)
+    at = now + timedelta(days=1)
+    able.live.add("live0", "Kiln opening", at)
+    wishes: list[tuple[What, Mapping[str, Any], Mapping[str, Any]]] = [
+        (What.ACCOUNT_INSIGHTS, {}, {}),
+        (What.CONTENT_INSIGHTS, {}, {}),
+        (What.ADS, {}, {}),
+        (What.CATALOGS, {}, {}),
+        (What.PRODUCTS, {"catalog": "cat1"}, {}),
+        (What.ORDERS, {}, {"since": now.isoformat()}),
+        (What.BROADCASTS, {}, {}),
+        (What.STREAM, {"broadcast": "live0", "title": "Kiln"}, {}),
+    ]
+    id_ = AccountId.parse(account)
+    for what, wish, facts in wishes:
+        at_facts: Mapping[str, Any] | None = facts
+        while at_facts is not None:
+            work = Work(
+                id_,
+                cast(Platform, able),
+                Access(cast(Any, None), APP, Secret("t"), id_.external_id),
+                "op_x",
+                at_facts,
+                wish,
+                world.sides,
+                world.services.keys.seal.seal,
+                now,
+            )
+            outcome = await _STEPS[what](work)
+            assert isinstance(outcome, Ok), outcome
+            for collection, document in outcome.value.documents:
+                await world.sides.upsert_many(collection, [document])
+            at_facts = outcome.value.facts
