@@ -211,7 +211,8 @@ class TransactionEntity:
             # Cancelled before it was heard of: no sale was ever counted.
             return replace(turn, state=after, events=() if cancelled else turn.events, reply=None)
         known, amount = state.changed_at, Money(fields.integer("amount_minor"), fields.text("currency", 3))
-        older = known is not None and changed_at is not None and changed_at < known
+        # A cancellation is the end, whatever the clock says that it was written by.
+        older = known is not None and changed_at is not None and changed_at < known and not cancelled
         foreign = fields.raw("org") != state.order.org
         if state.cancelled or older or foreign or amount.currency != state.order.amount.currency:
             return Turn(state, changed=False)

@@ -74,7 +74,7 @@ class Shop:
         """`order`: somebody buys; `order_cancel`: an order (the newest, or `content_id`) is cancelled."""
         orders, now_s = self._all_orders(account), self._state.clock.now_ms() // 1000
         if act.kind == "order":
-            order = self._order(account, len(orders), now_s, "AWAITING_SHIPMENT")
+            order = self._order(account, len(orders), now_s, "AWAITING_SHIPMENT") | {"update_time": now_s}
             orders.append(order)
         else:
             found = [o for o in orders if act.content_id in (None, o["id"]) and o["status"] != "CANCELLED"]

@@ -1,10 +1,12 @@
 """Numbers, advertising, commerce and live through the running service, against the sandbox."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 
 from tests.support.accounts import idle
 from tests.support.client import Caller, Json, World, eventually
 
+LEVELS = ("campaign", "group", "ad")
 META_ADS = ("ads_read", "ads_management", "catalog_management", "business_management")
 
 
@@ -34,6 +36,14 @@ async def done(caller: Caller, asked: Json, timeout_s: float = 30.0) -> list[Jso
     return await eventually(ended, timeout_s)  # type: ignore[no-any-return]
 
 
+async def registered(world: World, platform: str) -> None:
+    """The sandbox's application leads back to this service: some consents have no address of their own."""
+    apps = (await world.sandbox.get("apps"))["apps"]
+    app = next(a for a in apps if a["platform"] == platform and a["name"] == "default")
+    back = f"{world.settings.public_url}/v1/integrations/{platform}/callback"
+    await world.sandbox.put(f"apps/{app['id']}", {"redirect_uris": [back]})
+
+
 async def granted(world: World, caller: Caller, account: Json, view: Json, capability: str) -> Json:
     """A further consent, through the platform's own page."""
     started = await caller.post(f"/v1/accounts/{view['id']}/grants/{capability}/connect")
@@ -59,3 +69,160 @@ async def test_numbers_of_content_and_account_are_read_and_kept(world: World) ->
     (again,) = await done(caller, await caller.post(f"/v1/content/{content['id']}/insights"))
     assert again["items"] == 1
     assert len(await caller.all(f"/v1/content/{content['id']}/insights")) == 1, "one row a day"
+
+
+async def test_what_ads_cost_becomes_a_campaigns_cost_once(world: World) -> None:
+    caller = await world.org()
+    _, view = await joined(world, caller, "facebook", META_ADS)
+    await done(caller, await caller.post(f"/v1/accounts/{view['id']}/ads/read"))
+    levels = [len(await caller.all(f"/v1/ads?account_id={view['id']}&level={n}")) for n in LEVELS]
+    assert levels == [2, 4, 8]
+    ad = (await caller.all(f"/v1/ads?account_id={view['id']}&level=campaign"))[0]
+    today = (await caller.all(f"/v1/ads/{ad['id']}/days"))[0]
+    spend = today["spend"]["amount_minor"]
+    assert spend > 0
+
+    code = f"KILN{uuid.uuid4().hex[:8].upper()}"
+    plan = {"name": "Spring", "budget": {"total_minor": 10_000_000, "currency": "EUR"}}
+    campaign = await caller.post("/v1/campaigns", plan | {"promotion_codes": [{"code": code}]})
+    await caller.post(f"/v1/campaigns/{campaign['id']}/launch")
+    path = f"/v1/campaigns/{campaign['id']}"
+    answer = await caller.request("PUT", f"{path}/ad-campaigns", json={"ad_campaigns": [ad["id"]]})
+    assert answer.status_code == 200 and answer.json()["problems"] == [], answer.text
+    await done(caller, answer.json())
+    sale = {"order_id": code, "amount_minor": 2 * spend, "currency": "EUR", "promotion_code": code}
+    await caller.post("/v1/transactions", sale | {"occurred_at": datetime.now(UTC).isoformat()})
+
+    async def counted() -> Json:
+        found = await caller.get(path)
+        performance = found["performance"]
+        assert (performance["cost_minor"], performance["roas"]) == (spend, "2.0000"), performance
+        return found
+
+    before = await eventually(counted)
+    await done(caller, await caller.post(f"/v1/accounts/{view['id']}/ads/read"))
+
+    async def told_again() -> bool:
+        return bool((await caller.get(path))["updated_at"] > before["updated_at"])
+
+    await eventually(told_again)
+    assert (await counted())["ad_spend"][0]["amount_minor"] == spend
+
+
+async def test_an_ad_campaign_whose_answer_was_lost_is_made_once(world: World) -> None:
+    caller = await world.org()
+    _, view = await joined(world, caller, "facebook", META_ADS)
+    await done(caller, await caller.post(f"/v1/accounts/{view['id']}/ads/read", {"levels": []}))
+    (ad_account,) = await caller.all(f"/v1/ad-accounts?account_id={view['id']}")
+    wish = {"ad_account_id": ad_account["id"], "name": "Glaze", "objective": "OUTCOME_SALES"}
+    fault = {"platform": "facebook", "path": f"act_{ad_account['external_id']}/campaigns$", "count": 1}
+    await world.sandbox.post("faults", fault | {"kind": "half_body"})
+    path = f"/v1/accounts/{view['id']}/ad-campaigns"
+    (operation,) = await done(caller, await caller.post(path, wish))
+    assert "outcome_unknown" in [step["what"] for step in operation["steps"]]
+    await done(caller, await caller.post(f"/v1/accounts/{view['id']}/ads/read", {"levels": ["campaign"]}))
+    named = await caller.all(f"/v1/ads?account_id={view['id']}&level=campaign")
+    (made,) = [ad for ad in named if ad["name"].startswith("Glaze ")]
+    assert (made["id"], made["status"]) == (operation["result"]["ad_id"], "paused")
+    change = {"daily_budget": {"amount_minor": 900, "currency": "EUR"}, "status": "active"}
+    asked = await caller.request("PATCH", f"/v1/ads/{made['id']}", json=change)
+    await done(caller, asked.json())
+    found = await caller.get(f"/v1/ads/{made['id']}")
+    assert (found["daily_budget"], found["status"]) == (change["daily_budget"], "active")
+
+
+async def test_an_order_of_a_shop_is_one_transaction_and_is_followed(world: World) -> None:
+    caller = await world.org()
+    await registered(world, "tiktok")
+    account, view = await joined(world, caller, "tiktok")
+    path = f"/v1/accounts/{view['id']}"
+    refused = await caller.request("POST", f"{path}/orders/read")
+    assert refused.status_code == 409 and "consent of its own" in refused.json()["detail"]
+    after = await granted(world, caller, account, view, "commerce")
+    assert after["grants"]["commerce"]["external_id"].startswith("7495")
+    order = (await world.sandbox.act(account, "order"))["id"]
+    await done(caller, await caller.post(f"{path}/orders/read"))
+    await done(caller, await caller.post(f"{path}/orders/read"))
+    listed = {o["external_id"]: o for o in await caller.all(f"/v1/orders?account_id={view['id']}")}
+    found = listed[order]
+    assert found["paid"] and not found["cancelled"]
+
+    async def sold(status: str) -> Json | None:
+        mine = [t for t in await caller.all("/v1/transactions") if t["order_id"].endswith(f"/{order}")]
+        assert len(mine) == 1, mine
+        return mine[0] if mine[0]["status"] == status else None
+
+    sale = await eventually(lambda: sold("completed"))
+    assert sale["id"] == found["transaction_id"] and sale["platform"] == "tiktok"
+    assert {k: sale[k] for k in ("amount_minor", "currency")} == found["total"]
+    await world.sandbox.act(account, "order_cancel", content_id=order)
+    await done(caller, await caller.post(f"{path}/orders/read"))
+    await eventually(lambda: sold("cancelled"))
+    told = await caller.all(f"/v1/events?subject={sale['id']}&type=TransactionAdjusted")
+    assert [e["data"]["difference_minor"] for e in told] == [-sale["amount_minor"]]
+
+
+async def test_a_broadcast_is_planned_streamed_and_its_chat_is_heard(world: World) -> None:
+    caller = await world.org()
+    account, view = await joined(world, caller, "youtube")
+    at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    wish = {"title": f"Kiln opening {uuid.uuid4().hex[:6]}", "scheduled_at": at}
+    (made,) = await done(caller, await caller.post(f"/v1/accounts/{view['id']}/broadcasts", wish))
+    path = f"/v1/broadcasts/{made['result']['broadcast_id']}"
+    assert (await caller.get(path))["title"] == wish["title"]
+    assert (await caller.request("GET", f"{path}/stream")).status_code == 409
+    await done(caller, await caller.post(f"{path}/stream"))
+    stream = await caller.get(f"{path}/stream")
+    assert stream["bound"] and stream["address"].startswith("rtmp") and stream["name"]
+    await world.sandbox.act(account, "stream")
+    for state in ("testing", "live"):
+        await done(caller, await caller.post(f"{path}/transition", {"to": state}))
+        assert (await caller.get(path))["status"] == state
+    following = await caller.post(f"{path}/chat")
+    await world.sandbox.act(account, "chat", text="Lovely glaze", author={"username": "berta"})
+
+    async def heard() -> bool:
+        messages = await caller.all(f"/v1/comments?account_id={view['id']}&kind=message")
+        return [m["text"] for m in messages] == ["Lovely glaze"]
+
+    await eventually(heard)
+    (operation,) = following["operations"]
+    assert (await caller.get(f"/v1/operations/{operation['id']}"))["status"] == "running"
+    await done(caller, await caller.post(f"{path}/transition", {"to": "complete"}))
+    await done(caller, following)
+
+
+async def test_a_catalogue_is_read_and_products_go_into_it_in_a_batch(world: World) -> None:
+    caller = await world.org()
+    _, view = await joined(world, caller, "facebook", META_ADS)
+    await done(caller, await caller.post(f"/v1/accounts/{view['id']}/catalogs/read"))
+    catalog = (await caller.all(f"/v1/catalogs?account_id={view['id']}"))[0]
+    path = f"/v1/catalogs/{catalog['id']}/products"
+    product = {
+        "retailer_id": "SKU-VASE",
+        "title": "Blue vase",
+        "price": {"amount_minor": 4900, "currency": "EUR"},
+        "url": "https://shop.example/vase",
+        "image_url": "https://shop.example/vase.png",
+    }
+    await done(caller, await caller.post(f"{path}/read"))
+    assert len(await caller.all(path)) == catalog["product_count"]
+    (asked,) = (await caller.post(path, {"products": [product]}))["operations"]
+
+    async def taken() -> bool:  # the batch itself takes minutes at Facebook
+        operation = await caller.get(f"/v1/operations/{asked['id']}")
+        return "taken by the platform" in [step["what"] for step in operation["steps"]]
+
+    await eventually(taken)
+
+
+async def test_what_a_platform_does_not_offer_is_said_in_its_own_sentence(world: World) -> None:
+    caller = await world.org()
+    _, view = await joined(world, caller, "pinterest")
+    path = f"/v1/accounts/{view['id']}"
+    (read,) = await done(caller, await caller.post(f"{path}/ads/read", {"levels": ["campaign"]}))
+    assert read["items"] > 0
+    for what, sentence in (("orders/read", "takes no orders"), ("broadcasts/read", "no live streaming")):
+        answer = await caller.request("POST", f"{path}/{what}")
+        assert answer.status_code == 422 and answer.json()["type"].endswith("not_offered")
+        assert sentence in answer.json()["detail"]

@@ -59,18 +59,22 @@ class Rules:
 
 
 class Facts:
-    """A platform of which an entity may only see the facts."""
+    """A platform of which an entity may only see the facts: of `able` only which capabilities it has."""
 
-    def __init__(self, spec: PlatformSpec) -> None:
+    def __init__(self, spec: PlatformSpec, able: object = None, consents: object = None) -> None:
         self.spec = spec
         self.publishing = Rules()
-        self.insights = self.ads = self.commerce = self.live = None
+        self.insights, self.ads = getattr(able, "insights", None), getattr(able, "ads", None)
+        self.commerce, self.live = getattr(able, "commerce", None), getattr(able, "live", None)
+        self.consents = consents or {}
 
 
 class Account:
-    def __init__(self, spec: PlatformSpec = TWITTER, external_id: str = EXTERNAL) -> None:
+    def __init__(
+        self, spec: PlatformSpec = TWITTER, external_id: str = EXTERNAL, facts: Facts | None = None
+    ) -> None:
         numbers = count(1)
-        platforms: Any = {spec.name: Facts(spec)}
+        platforms: Any = {spec.name: facts or Facts(spec)}
         self.spec = spec
         self.entity = AccountEntity(platforms, seal=_seal, make_id=lambda prefix: f"{prefix}_{next(numbers)}")
         self.id = str(AccountId(spec.name, external_id, ORG))
