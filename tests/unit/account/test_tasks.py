@@ -22,8 +22,8 @@ from domain.events import EventType
 from domain.tokens import UNRESOLVED_GRACE
 from platforms.outcome import LimitScope, Ok, Outcome, ReauthRequired, Rejected, RetryAfter, Unknown
 from platforms.registry import PLATFORMS
-from tests.unit.account.driver import TWITTER, Account
 from tests.unit.account.asking import FACEBOOK, Able, Operator
+from tests.unit.account.driver import TWITTER, Account
 
 FAULT = RetryAfter(1.0, LimitScope.ACCOUNT, "unavailable")
 UNHEARD = Unknown("it may have happened")
