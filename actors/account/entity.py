@@ -185,9 +185,10 @@ class AccountEntity:
             state, started, events = access.drive(state, spec, now, self._make_id)
             effects += started
             changes.events += [_named(e, key) for e in events]
-            state, started, events = grants.drive(state, platform, now, self._make_id("int"))
-            effects += started
-            changes.events += [_named(e, key) for e in events]
+            if state.grants:
+                state, started, events = grants.drive(state, platform, now, self._make_id)
+                effects += started
+                changes.events += [_named(e, key) for e in events]
         state = plans.drive(state, platform, now, self._make_id)
         token_ok = access.usable(state, now)
         state, asked = errands.drive(state, spec, now, token_ok, self._make_id)

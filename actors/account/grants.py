@@ -15,6 +15,7 @@ from actors.account.effects import Refresh
 from actors.account.grant import FurtherGrant
 from actors.account.state import AccountState, Status
 from actors.account.token import Token
+from actors.account.work import MakeId
 from actors.runtime.entity import Effect
 from domain.errors import Conflict
 from domain.events import Event, EventType
@@ -107,13 +108,13 @@ def missing(state: AccountState, platform: Platform, capability: str) -> bool:
     return consent is not None and consent.required and (grant is None or grant.lost is not None)
 
 
-def drive(state: AccountState, platform: Platform, now: datetime, intent_id: str) -> Changed:
+def drive(state: AccountState, platform: Platform, now: datetime, make_id: MakeId) -> Changed:
     effects: list[Effect] = []
     events: list[Event] = []
     for name, grant in state.grants.items():
         if grant.lost is None:
             spec = _spec(platform, name)
-            done = access.drive(_as_account(state, grant), spec, now, f"{intent_id}.{name}")
+            done = access.drive(_as_account(state, grant), spec, now, make_id)
             state, more, told = _taken(state, name, done)
             effects, events = effects + more, events + told
     return state, effects, events
@@ -139,9 +140,7 @@ def refreshed(
     if isinstance(data["outcome"], Rejected) and data["outcome"].code == "unsupported":
         # It is only ever asked about when a call was refused: there is nothing else to present.
         data = {**data, "outcome": ReauthRequired("token_refused")}
-    done = access.refreshed(
-        _as_account(state, grant), data, _spec(platform, name), now, f"{intent_id}.{name}"
-    )
+    done = access.refreshed(_as_account(state, grant), data, _spec(platform, name), now, intent_id)
     return _taken(state, name, done)
 
 

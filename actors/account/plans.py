@@ -85,6 +85,8 @@ def _wanted(state: AccountState, platform: Platform) -> Iterator[What]:
     if state.status is not Status.CONNECTED or not state.config.auto_sync:
         return
     for what in _SCHEDULED:
+        if getattr(platform, what.capability) is None:
+            continue  # asked at every message: the sentence that says so is not made
         if what is What.ORDERS and not state.config.commerce_enabled:
             continue
         if not_offered(platform, what) is None and not grants.missing(state, platform, what.capability):

@@ -123,8 +123,8 @@ async def into_nothing(job: Job, keys: Keys) -> Parts:
     publisher = Publisher(http, keys.seal, nothing, MediaObjects(job.folder / "media"))
     performer = Performer(http, keys.seal, nothing, clock)
     handler = AccountHandler(
-        PLATFORMS, http, find_app, keys.seal, publisher, performer, nothing, parking, mailboxes, PARTITIONS, "",
-        clock, failpoints, count, Unmetered(),
+        PLATFORMS, http, find_app, keys.seal, publisher, performer, nothing, parking, mailboxes, PARTITIONS,
+        "", clock, failpoints, count, Unmetered(),
     )  # fmt: skip
     return Parts(
         entities=entities(keys),

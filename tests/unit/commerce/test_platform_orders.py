@@ -8,7 +8,7 @@ import pytest
 from actors.account.told import ORDERS, events
 from actors.routing import campaign_messages, order_messages
 from actors.runtime.entity import SideRef
-from domain.events import cloud_event
+from domain.events import cloud_events
 from domain.ids import AccountId, EntityKey, Kind, platform_order, transaction_key
 from tests.unit.commerce.driver import ACCOUNT, ORG, START, Actor, World
 
@@ -45,8 +45,7 @@ class Shop:
         key = EntityKey(Kind.ACCOUNT, ACCOUNT)
         found = list(events(ACCOUNT, "twitter", [(ORDERS, order)], self.known))
         self.known[SideRef(ORDERS, order["_id"])] = order
-        for n, event in enumerate(found):
-            envelope = cloud_event(event, key, ORG, self.version, n, self.world.now)
+        for envelope in cloud_events(found, key, ORG, self.version, self.world.now):
             for target, message in order_messages(envelope):
                 assert target == self.sale.key
                 self.sale.send(message.name, dict(message.data), message.id)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from actors.account.told import AD_DAYS, events
 from actors.routing import campaign_messages, refs_of
 from domain.errors import Conflict, Invalid
-from domain.events import cloud_event
+from domain.events import cloud_events
 from domain.ids import EntityKey, Kind
 from domain.spend import AdSpend
 from tests.unit.commerce.driver import ACCOUNT, ORG, START, Actor, World
@@ -41,7 +41,7 @@ def report(
     ]
     key = EntityKey(Kind.ACCOUNT, ACCOUNT)
     found = events(ACCOUNT, "twitter", documents, {})
-    return [cloud_event(event, key, org, version, n, world.now) for n, event in enumerate(found)]
+    return cloud_events(list(found), key, org, version, world.now)
 
 
 def tell(world: World, campaign: Actor, told: list[dict[str, Any]]) -> int:
