@@ -8,6 +8,7 @@ from typing import Any
 from actors.account.documents import side_id
 from actors.account.entity import AccountEntity
 from actors.account.handler import AccountHandler
+from actors.account.performer import Performer
 from actors.account.publication import PUBLICATIONS
 from actors.account.publisher import Publisher
 from actors.runtime.entity import Effect, SideRef
@@ -20,7 +21,7 @@ from storage.records import Document
 from tests.contract.platforms.cases import FILES
 from tests.contract.platforms.place import Place
 from tests.fakes.budgets import Unmetered
-from tests.fakes.documents import FakeParking
+from tests.fakes.documents import FakeParking, FakeSideStore
 from tests.fakes.streams import FakeMailboxes, FakeRedis
 from tests.unit.account.driver import Account
 from tests.unit.account.feed import StoredContent
@@ -52,6 +53,7 @@ class Owner(Account):
             self._find_app,
             self.keyring,
             Publisher(place.http, self.keyring, _Sides(self), media),
+            Performer(place.http, self.keyring, FakeSideStore(), place.clock),
             StoredContent(self),
             FakeParking(),
             FakeMailboxes(FakeRedis(place.clock)),
