@@ -20,7 +20,7 @@ from platforms.spec import TokenModel
 from sandbox.app import Sandbox
 from sandbox.clock import SandboxClock
 from sandbox.registry import EMULATIONS
-from tests.contract.platforms.cases import JPEG, Case
+from tests.contract.platforms.cases import FILES, MEDIA, Case
 from tests.contract.toy.perch_sandbox import PERCH
 from tests.unit.platforms.support import CALLBACK, Receiver, World, app_of, ok
 
@@ -132,8 +132,8 @@ async def opened(case: Case, posts: int = 6, seed: str = "contract") -> AsyncIte
 
     async def outside(request: httpx.Request) -> httpx.Response:
         """Rookery's webhook address, and a shop whose pictures a platform may fetch."""
-        if request.url.host == "shop.example" and request.url.path.startswith("/media/"):
-            return httpx.Response(200, content=JPEG)
+        if str(request.url).startswith(MEDIA):
+            return httpx.Response(200, content=FILES[request.url.path[-1]])
         return await receiver.handle(request)
 
     sandbox = Sandbox(
