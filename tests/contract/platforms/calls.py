@@ -169,7 +169,7 @@ async def _commerce(book: Book, place: Place) -> None:
     access = await place.access_for("commerce")
     catalogs = await book.use("commerce.catalogs", access, commerce.catalogs)
     catalog = catalogs[0].external_id if catalogs else "1"
-    if "commerce" in place.case.consents:  # it opens shops, and calls are made for one of them
+    if place.case.shops:  # its consent opens shops, and calls are made for one of them
         access = replace(access, external_id=catalog)
     products = [Product("sku-1", "A bowl", Money(2490, "EUR"), url="https://shop.example/p/1")]
     await book.use("commerce.products", access, commerce.products, catalog, None)

@@ -7,7 +7,6 @@ from domain.content import ContentKind, Happening, MediaKind
 from domain.publishing import Draft, DraftMedia
 from platforms.base import Platform
 from platforms.registry import PLATFORMS
-from platforms.tiktok.consents import CONSENTS, Consent
 from tests.contract.toy.perch import Perch
 
 # Heads that tell a picture of 1080 x 1080 and a film, and no more: nobody looks further into them.
@@ -24,13 +23,14 @@ FILES = {"p": JPEG, "f": FILM}
 @dataclass(frozen=True)
 class Case:
     """`window`: the sandbox's name of a rate window that every list counts in, `room`: a limit of it that a
-    single call fits in and a walk does not. `drafts`: one of each way of publishing. `heard`: an act in the
-    sandbox and what its webhook tells; None: nothing is pushed. `options_by_act`: an option of a draft -> the
-    act that makes what it names. `dialect`: of the sandbox's app, where the default hides what the token
-    model says. `consents`: capability -> the consent of its own that its token comes from. `maps`: where an
-    answer holds names of the platform's choice, so that every one of them has a meaning. `film_mib`:
-    a large film; where it goes out in one request, one that the sandbox takes; 0 where the platform fetches
-    films itself."""
+    single call fits in and a walk does not. `drafts`: one of each way of publishing. `film_mib`: a large film;
+    where it goes out in one request, one that the sandbox takes; 0 where the platform fetches films itself.
+    `heard`: an act in the sandbox and what its webhook tells; None: nothing is pushed. `options_by_act`: an
+    option of a draft -> the act that makes what it names. `dialect`: of the sandbox's app, where the default
+    hides what the token model says. `seed`: of an account that may do all there is. `consents_at`: capability
+    -> the platform whose login its own consent is, where it is another's. `shops`: a consent opens shops, and
+    calls are made for one of them. `maps`: where an answer holds names of the platform's choice, so that every
+    one of them has a meaning."""
 
     platform: Platform
     window: str
@@ -39,7 +39,9 @@ class Case:
     options_by_act: Mapping[str, str] = field(default_factory=dict)
     dialect: str | None = None
     room: int = 2
-    consents: Mapping[str, Consent] = field(default_factory=dict)
+    consents_at: Mapping[str, str] = field(default_factory=dict)
+    seed: str = "kiln"
+    shops: bool = False
     maps: frozenset[str] = frozenset()
     film_mib: int = 100
 
@@ -76,6 +78,8 @@ CASES = {
             (PHOTO, PHOTOS, REEL),
             heard=("comment", Happening.REMARKED),
             film_mib=0,
+            consents_at={"commerce": "facebook"},
+            seed="shop-0",
         ),
         Case(
             PLATFORMS["pinterest"],
@@ -91,7 +95,7 @@ CASES = {
             "/v2/video/list/",
             (replace(FILM_DRAFT, title=None), PHOTOS),
             heard=("revoke", Happening.ACCESS_REVOKED),
-            consents=CONSENTS,
+            shops=True,
         ),
         Case(
             PLATFORMS["twitter"],

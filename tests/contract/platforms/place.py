@@ -13,7 +13,7 @@ from domain.clock import ManualClock
 from domain.publishing import Draft
 from domain.secrets import Secret
 from platforms.base import AuthorizeRequest, Grant
-from platforms.capabilities import Access
+from platforms.capabilities import Access, AsksFurther, Consent
 from platforms.http import PlatformHttp, make_client
 from platforms.outcome import Outcome
 from platforms.spec import TokenModel
@@ -103,18 +103,33 @@ class Place(World):
     async def access_for(self, capability: str) -> Access:
         """With what a capability's calls are made: the account's token, beside it the one that came as its
         refresh token (a person's, where the account is a page), or what a consent of its own gave."""
-        consent = self.case.consents.get(capability)
-        if consent is None:
-            beside = self.told["refresh_token"] if self.case.platform.spec.token.model is LASTING else None
-            return replace(self.access, token_secret=Secret(beside) if beside else None)
-        app = app_of(self.told)
+        platform = self.case.platform
+        consent = platform.consents.get(capability) if isinstance(platform, AsksFurther) else None
+        if consent is not None:
+            return await self._consented(consent, self.case.consents_at.get(capability))
+        if capability == "ads" and self.told.get("oauth1_token"):
+            # Signed calls: the application's other pair of keys, and a token with its secret.
+            app = app_of(self.told)
+            signing = replace(app, client_secret=app.webhook_secrets[0])
+            token, with_it = Secret(self.told["oauth1_token"]), Secret(self.told["oauth1_secret"])
+            return replace(self.access, app=signing, token=token, token_secret=with_it)
+        beside = self.told["refresh_token"] if platform.spec.token.model is LASTING else None
+        return replace(self.access, token_secret=Secret(beside) if beside else None)
+
+    async def _consented(self, consent: Consent, elsewhere: str | None) -> Access:
+        """`elsewhere`: the platform whose login it is; there the account is known by its name."""
+        told = self.told
+        if elsewhere is not None:
+            wish = {"platform": elsewhere, "seed": "beside", "posts": 0, "username": told["username"]}
+            told = await self.ask("POST", "/accounts", wish)
+        app = app_of(told)
         await self.ask("PUT", f"/apps/{app.id}", {"redirect_uris": [CALLBACK]})
         address = consent.authorize_url(AuthorizeRequest(app, CALLBACK, "state-1", ()))
-        back = await self.approved(address, self.told["external_id"])
+        back = await self.approved(address, told["external_id"])
         grant = ok(await consent.exchange(self.http, app, back[consent.code_parameter], CALLBACK))
-        surface = "business" if capability == "insights" else None
+        external_id = grant.external_id or self.told["external_id"]
         return replace(
-            self.access, token=grant.access_token, external_id=grant.external_id or "", surface=surface
+            self.access, app=app, token=grant.access_token, external_id=external_id, surface=consent.surface
         )
 
     @property
@@ -153,7 +168,7 @@ async def opened(case: Case, posts: int = 6, seed: str = "contract") -> AsyncIte
             apps = (await place.ask("GET", "/apps"))["apps"]
             app = next(a for a in apps if a["platform"] == case.name)
             await place.ask("PUT", f"/apps/{app['id']}", {"dialect": case.dialect})
-        place.told = await place.account(case.name, posts=posts)
+        place.told = await place.account(case.name, posts=posts, seed=case.seed)
         receiver.platform, receiver.app = case.platform, app_of(place.told)
         yield place
         await sandbox.close()

@@ -151,7 +151,7 @@ async def test_connecting_again_keeps_everything_and_heals(place: Place) -> None
     await place.token("revoke")
     owner.send("sync")
     await owner.rest()
-    place.told |= await place.account(place.case.name)  # the person says yes once more
+    place.told |= await place.account(place.case.name, seed=place.case.seed)  # the person says yes once more
     owner.consented()
     await owner.rest()
     assert owner.known.status is Status.CONNECTED and shown(owner) == before
