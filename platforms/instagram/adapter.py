@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from domain.content import ContentItem, PlatformEvent, Profile
 from domain.secrets import Secret
+from platforms import oauth
 from platforms.base import (
     AuthorizeRequest,
     Connectable,
@@ -66,14 +67,7 @@ class Instagram(MetaCallbacks):
     # -- OAuth --------------------------------------------------------------------------------------
 
     def authorize_url(self, request: AuthorizeRequest) -> str:
-        query = {
-            "client_id": request.app.client_id,
-            "redirect_uri": request.redirect_uri,
-            "response_type": "code",
-            "scope": SPEC.scope_separator.join(request.scopes),
-            "state": request.state,
-        }
-        return f"{SPEC.authorize_url}?{urlencode(query, quote_via=quote)}"
+        return oauth.login_address(SPEC, request)
 
     async def exchange(
         self, http: PlatformHttp, app: PlatformApp, code: str, redirect_uri: str, verifier: str | None

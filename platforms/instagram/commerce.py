@@ -17,7 +17,7 @@ from platforms.meta.paging import cursor_query, next_cursor
 from platforms.outcome import Ok, Outcome, Rejected
 from platforms.wire import Json, count_at, id_at, objects, packed, words_at
 
-NO_LOGIN = Rejected("consent_needed", "Instagram's shops are opened by Facebook Login: give that consent.")
+NO_LOGIN = Rejected("unsupported", "Instagram's shops are opened by Facebook Login: give that consent.")
 NOT_ELIGIBLE = Rejected("not_eligible", "Instagram does not let this account tag products.")
 _LISTED = "100"
 

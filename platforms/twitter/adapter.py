@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from domain.content import PlatformEvent, Profile
 from domain.secrets import Secret
+from platforms import oauth
 from platforms.base import (
-    AuthorizeRequest,
-    Connectable,
     Grant,
     Handshake,
     ItemReads,
@@ -16,10 +15,9 @@ from platforms.base import (
     PageQuery,
     PlatformApp,
     RawEntry,
-    only_account,
 )
-from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
-from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected
+from platforms.http import Call, PlatformHttp
+from platforms.outcome import Ok, Outcome, Rejected
 from platforms.spec import PlatformSpec
 from platforms.twitter import events, subscriptions, webhooks
 from platforms.twitter.ads import TwitterAds
@@ -29,7 +27,7 @@ from platforms.twitter.insights import TwitterInsights
 from platforms.twitter.normalise import Includes, content_item, is_outdated, profile, remark
 from platforms.twitter.publish import TwitterPublishing
 from platforms.twitter.spec import API, SPEC
-from platforms.wire import Json, count_at, id_at, mapping, objects, secret_at, text_at
+from platforms.wire import Json, id_at, mapping, objects, text_at
 
 # Asked for in the dialect of the current API specification (2.167); answers in either dialect are read.
 _POST_FIELDS = "attachments,conversation_id,created_at,entities,id,lang,note_post,public_metrics,text"
@@ -47,7 +45,7 @@ _OTHERS = {
 _USER_FIELDS = "description,id,name,profile_image_url,public_metrics,username,verified"
 
 
-class Twitter:
+class Twitter(oauth.AuthorizationCode):
     """Stateless; one object serves every account and app."""
 
     spec: PlatformSpec = SPEC
@@ -59,67 +57,14 @@ class Twitter:
 
     # -- OAuth --------------------------------------------------------------------------------------
 
-    def authorize_url(self, request: AuthorizeRequest) -> str:
-        if request.code_verifier is None:
-            raise ValueError("X needs a PKCE code verifier")
-        query = {
-            "response_type": "code",
-            "client_id": request.app.client_id,
-            "redirect_uri": request.redirect_uri,
-            "scope": SPEC.scope_separator.join(request.scopes),
-            "state": request.state,
-            "code_challenge": SPEC.code_challenge(request.code_verifier),
-            "code_challenge_method": "S256",
-        }
-        return f"{SPEC.authorize_url}?{urlencode(query, quote_via=quote)}"
-
-    async def exchange(
-        self, http: PlatformHttp, app: PlatformApp, code: str, redirect_uri: str, verifier: str | None
-    ) -> Outcome[Grant]:
-        form: dict[str, str | Secret] = {
-            "grant_type": "authorization_code",
-            "code": Secret(code),
-            "redirect_uri": redirect_uri,
-            "code_verifier": Secret(verifier or ""),
-        }
-        return await self._token(http, app, form, WHOLE_TIMEOUT_S, refreshing=False)
-
-    async def refresh(
-        self, http: PlatformHttp, app: PlatformApp, grant: Grant, timeout_s: float
+    async def _token(
+        self, http: PlatformHttp, app: PlatformApp, form: oauth.Form, timeout_s: float, *, refreshing: bool
     ) -> Outcome[Grant]:
         """Every refresh spends the token (measured; X's pages do not say so)."""
-        if grant.refresh_token is None:
-            return ReauthRequired("no_refresh_token")
-        form: dict[str, str | Secret] = {"grant_type": "refresh_token", "refresh_token": grant.refresh_token}
-        return await self._token(http, app, form, timeout_s, refreshing=True)
-
-    async def _token(
-        self,
-        http: PlatformHttp,
-        app: PlatformApp,
-        form: Mapping[str, str | Secret],
-        timeout_s: float,
-        *,
-        refreshing: bool,
-    ) -> Outcome[Grant]:
-        call = Call(
-            "POST", f"{API}/2/oauth2/token", "oauth", form=form, basic=(app.client_id, app.client_secret)
-        )
+        basic = (app.client_id, app.client_secret)
+        call = Call("POST", f"{API}/2/oauth2/token", "oauth", form=form, basic=basic)
         answer = token_outcome_of(await http.send(SPEC, call, timeout_s), refreshing=refreshing)
-        if not isinstance(answer, Ok):
-            return answer
-        access_token = secret_at(answer.value, "access_token")
-        if access_token is None:
-            return Rejected("no_access_token", "X answered without an access token.")
-        scope = text_at(answer.value, "scope")
-        return Ok(
-            Grant(
-                access_token,
-                refresh_token=secret_at(answer.value, "refresh_token"),
-                expires_in_s=count_at(answer.value, "expires_in"),
-                scopes=None if scope is None else tuple(scope.split()),
-            )
-        )
+        return oauth.grant_of(answer, "X")
 
     async def revoke(self, http: PlatformHttp, app: PlatformApp, grant: Grant) -> Outcome[None]:
         """Both tokens, the lasting one first. A token that X no longer knows is revoked already."""
@@ -138,11 +83,6 @@ class Twitter:
             if not isinstance(outcome, Ok) and not gone:
                 return outcome
         return Ok(None)
-
-    async def connectables(
-        self, http: PlatformHttp, app: PlatformApp, grant: Grant
-    ) -> Outcome[tuple[Connectable, ...]]:
-        return await only_account(self, http, grant)
 
     # -- reading ------------------------------------------------------------------------------------
 

@@ -37,8 +37,8 @@ PARTS: Mapping[str, tuple[str, str, str]] = {
         "test_publishing",
     ),
     "insights": ("insights", "insights analytics metrics business", "test_numbers"),
-    "ads": ("ads", "ads ads_rows reports advertising business amounts", "test_numbers"),
-    "commerce": ("commerce", "commerce catalog catalogs shop", "test_answers"),
+    "ads": ("ads", "ads ads_rows ad_books reports advertising business amounts", "test_numbers"),
+    "commerce": ("commerce", "commerce catalog catalogs shop shopping no_commerce", "test_answers"),
     "live": ("live", "live", "test_answers"),
     "webhooks": (
         "subscribe handshake verify split parse",

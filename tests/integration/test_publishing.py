@@ -1,8 +1,11 @@
 """Publishing through the running service: out once, when promised, whatever the platform answers."""
 
 import asyncio
+import io
 import uuid
 from datetime import UTC, datetime, timedelta
+
+from PIL import Image
 
 from sandbox.picture import png
 from tests.support.accounts import connected
@@ -70,6 +73,30 @@ async def test_pain_01_a_post_that_was_never_answered_is_out_once(world: World) 
     assert "outcome_unknown" in [s["what"] for s in found["steps"]]
     assert await created(world, text) == [found["external_id"]]
     assert (await world.sandbox.ledger())["duplicates_refused"] == 0
+
+
+async def test_instagram_fetches_the_picture_and_it_is_out_once(world: World) -> None:
+    """The answer to the call that makes it public never comes: the container tells."""
+    caller = await world.org()
+    account, view = await connected(world, caller, "instagram")
+    sent = await caller.request("POST", "/v1/media?alt_text=Teal", content=jpeg(1080, 1080))
+    assert sent.status_code == 201, sent.text
+    path, external_id = "media_publish$", account["external_id"]
+    fault = {"platform": "instagram", "path": path, "external_id": external_id, "count": 1}
+    await world.sandbox.post("faults", fault | {"kind": "half_body"})
+    text = f"Fresh from the kiln {uuid.uuid4()}"
+    id_ = await publish(caller, view, text, kind="photo", media=[sent.json()["id"]])
+    found = await ends(caller, id_, "published")
+    steps = [step["what"] for step in found["steps"]]
+    assert steps[:4] == ["scheduled", "container", "status", "publish"] and "outcome_unknown" in steps
+    own = (await world.sandbox.ledger())["content"][f"instagram:{account['external_id']}"]
+    assert [row["id"] for row in own if row["text"] == text] == [found["external_id"]]
+
+
+def jpeg(width: int, height: int) -> bytes:
+    written = io.BytesIO()
+    Image.new("RGB", (width, height), (20, 128, 128)).save(written, "JPEG")
+    return written.getvalue()
 
 
 async def test_pain_05_a_scheduled_post_goes_out_at_its_time(world: World) -> None:
