@@ -15,12 +15,18 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey
 
+from actors.account.operations import begun
+from actors.account.task import OPERATIONS, What, operation_document
+from domain.budget import Priority
+from domain.clock import truncate_ms
 from domain.ids import EntityKey, Kind
 from ops.service import Service
 from sandbox.picture import png
 from storage.keys import Keys
 from storage.mongo.dead_letters import MongoDeadLetters
+from storage.mongo.side import MongoSideStore
 from storage.records import DeadLetter
+from tests.support.brought import bring
 from tests.support.client import Caller, Json, World, eventually
 
 PICTURE = png(8, 6)
@@ -96,6 +102,39 @@ GET    /v1/transactions                             amn
 POST   /v1/transactions                             am
 GET    /v1/transactions/{id}                        amn
 GET    /v1/events                                   amn
+POST   /v1/accounts/{id}/grants/{capability}/connect amc
+PUT    /v1/accounts/{id}/grants/{capability}        amc
+DELETE /v1/accounts/{id}/grants/{capability}        amc
+GET    /v1/operations                               amnc
+GET    /v1/operations/{operation_id}                amnc
+POST   /v1/operations/{operation_id}/cancel         amc
+GET    /v1/accounts/{id}/insights                   amnc
+POST   /v1/accounts/{id}/insights                   amc
+GET    /v1/content/{content_id}/insights            amnc
+POST   /v1/content/{content_id}/insights            amc
+POST   /v1/accounts/{id}/ads/read                   am
+POST   /v1/accounts/{id}/ad-campaigns               am
+GET    /v1/ad-accounts                              amn
+GET    /v1/ads                                      amn
+GET    /v1/ads/{ad_id}                              amn
+GET    /v1/ads/{ad_id}/days                         amn
+PATCH  /v1/ads/{ad_id}                              am
+PUT    /v1/campaigns/{id}/ad-campaigns              am
+POST   /v1/accounts/{id}/catalogs/read              am
+GET    /v1/catalogs                                 amn
+GET    /v1/catalogs/{catalog_id}/products           amn
+POST   /v1/catalogs/{catalog_id}/products           am
+POST   /v1/catalogs/{catalog_id}/products/read      am
+POST   /v1/accounts/{id}/orders/read                am
+GET    /v1/orders                                   amn
+POST   /v1/accounts/{id}/broadcasts/read            amc
+POST   /v1/accounts/{id}/broadcasts                 amc
+GET    /v1/broadcasts                               amnc
+GET    /v1/broadcasts/{broadcast_id}                amnc
+POST   /v1/broadcasts/{broadcast_id}/stream         amc
+GET    /v1/broadcasts/{broadcast_id}/stream         amc
+POST   /v1/broadcasts/{broadcast_id}/transition     amc
+POST   /v1/broadcasts/{broadcast_id}/chat           amc
 GET    /v1/ops/hosts                                o
 GET    /v1/ops/partitions                           o
 GET    /v1/ops/scale                                o
@@ -113,7 +152,28 @@ POST   /v1/ops/dead-letters/{letter_id}/replay      a
 POST   /v1/ops/keys/reseal                          o
 """
 
+NOT_AT_X = re.compile(r"/(insights|ads|ad-campaigns|catalogs|orders|broadcasts|grants)\b")
+"""What its platform does not offer is refused as such, to those who may ask."""
+
 BODIES: dict[tuple[str, str], Json] = {
+    ("POST", "/v1/accounts/{id}/grants/{capability}/connect"): {},
+    ("PUT", "/v1/accounts/{id}/grants/{capability}"): {"access_token": "brought"},
+    ("POST", "/v1/accounts/{id}/ad-campaigns"): {"ad_account_id": "x", "name": "x", "objective": "x"},
+    ("PATCH", "/v1/ads/{ad_id}"): {"status": "paused"},
+    ("PUT", "/v1/campaigns/{id}/ad-campaigns"): {"ad_campaigns": []},
+    ("POST", "/v1/catalogs/{catalog_id}/products"): {
+        "products": [
+            {
+                "retailer_id": "SKU-1",
+                "title": "Vase",
+                "price": {"amount_minor": 1, "currency": "EUR"},
+                "url": "https://shop.example/vase",
+                "image_url": "https://shop.example/vase.png",
+            }
+        ]
+    },
+    ("POST", "/v1/accounts/{id}/broadcasts"): {"title": "x", "scheduled_at": "2030-01-01T00:00:00Z"},
+    ("POST", "/v1/broadcasts/{broadcast_id}/transition"): {"to": "live"},
     ("POST", "/v1/auth/revoke"): {},
     ("POST", "/v1/users"): {"email": "sweep@people.example", "role": "analyst"},
     ("PATCH", "/v1/users/{user_id}"): {"role": "manager"},
@@ -177,7 +237,18 @@ async def one_of_everything(world: World, admin: Caller, creator: Caller) -> dic
         failed_at=datetime.now(UTC),
     )
     await MongoDeadLetters(world.database).put([letter])
+    sides, now = MongoSideStore(world.database), truncate_ms(datetime.now(UTC))
+    await bring(sides, world.keys.seal.seal, now, view["id"])
+    task = begun("op_sweep", What.CATALOGS, {}, Priority.PERSON, now)
+    org, seal = admin.org.org.id, world.keys.seal.seal
+    operation = operation_document(view["id"], org, "twitter", task, {}, "usr_sweep", now, seal)
+    await sides.upsert_many(OPERATIONS, [operation])
     return {
+        "operation_id": operation["_id"],
+        "ad_id": f"{view['id']}|77-campaign",
+        "catalog_id": f"{view['id']}|cat1",
+        "broadcast_id": f"{view['id']}|live0",
+        "capability": "ads",
         "account": view["id"],
         "campaign": campaign["id"],
         "link": link["code"],
@@ -275,7 +346,8 @@ async def test_every_route_with_every_role_and_with_the_ids_of_another_org(world
             elif method in ("GET", "HEAD"):
                 await expect(role, method, path, own, 200)
             else:  # 409: what an earlier role did stands in the way
-                await expect(role, method, path, own, 200, 201, 202, 204, 409)
+                absent = (422,) if NOT_AT_X.search(path) else ()
+                await expect(role, method, path, own, 200, 201, 202, 204, 409, *absent)
     assert not wrong, "\n".join(wrong)
 
 

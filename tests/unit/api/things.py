@@ -11,7 +11,7 @@ from domain.ids import EntityKey, Kind
 from storage.crypto import field_aad
 from storage.mongo.identity import ApiKey, User
 from storage.records import DeadLetter
-from tests.unit.api.brought import bring
+from tests.support.brought import bring
 from tests.unit.api.conftest import Company, World
 from tests.unit.api.doubles import PICTURE
 
@@ -59,7 +59,7 @@ async def make_things(world: World, company: Company, external_id: str) -> Thing
     await directory.api_keys.put(key, secret)
     content = await add_content(world, company, account, "900")
     await add_comment(world, company, account, "c1", content)
-    await bring(world, account)
+    await bring(world.sides, world.services.keys.seal.seal, now, account)
     letter = DeadLetter(
         id=f"mailbox:account:1:0:1-0:{account}",
         org=company.id,

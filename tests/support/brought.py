@@ -1,9 +1,10 @@
-"""Documents as tasks bring them: the real steps, on scripted capabilities, into the API's side store."""
+"""Documents as tasks bring them: the real steps, on scripted capabilities, into a side store."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
+from actors.account.documents import Seal
 from actors.account.performer import _STEPS
 from actors.account.steps.work import Work
 from actors.account.task import What
@@ -13,7 +14,6 @@ from platforms.base import Platform, PlatformApp
 from platforms.capabilities import Access
 from platforms.outcome import Ok
 from tests.fakes.capabilities import Advertising, Numbers, Shop, Studio, days
-from tests.unit.api.conftest import World
 
 APP = PlatformApp("app_x", "twitter", "client", Secret("app-secret"), ())
 
@@ -25,10 +25,10 @@ class Able:
         self.insights, self.ads, self.commerce, self.live = Numbers(), Advertising("77"), Shop(), Studio()
 
 
-async def bring(world: World, account: str) -> None:
+async def bring(sides: Any, seal: Seal, now: datetime, account: str) -> None:
     """One of everything that a platform tells beside content: an ad campaign with days, a catalogue with
     products, an order, a broadcast with its stream, numbers."""
-    able, now = Able(), world.clock.now()
+    able = Able()
     able.ads.spend = days((now - timedelta(days=2)).date(), 100, 250)
     at = now + timedelta(days=1)
     able.live.add("live0", "Kiln opening", at)
@@ -53,12 +53,12 @@ async def bring(world: World, account: str) -> None:
                 "op_x",
                 at_facts,
                 wish,
-                world.sides,
-                world.services.keys.seal.seal,
+                sides,
+                seal,
                 now,
             )
             outcome = await _STEPS[what](work)
             assert isinstance(outcome, Ok), outcome
             for collection, document in outcome.value.documents:
-                await world.sides.upsert_many(collection, [document])
+                await sides.upsert_many(collection, [document])
             at_facts = outcome.value.facts
