@@ -17,18 +17,18 @@ from actors.account import (
     hearing,
     operations,
     plans,
+    publications,
     publishing,
     sync,
     tasks,
+    wanted,
     wishes,
     work,
 )
 from actors.account.content import Changes
-from actors.account.documents import CONTENT, REMARKS, Seal, side_id
+from actors.account.documents import Seal
 from actors.account.effects import Recall, ReplayParked, Revoke
-from actors.account.publication import PUBLICATIONS
 from actors.account.state import AccountState, Config, Errand, Mode, Status, Wish, dump, load
-from actors.account.task import OPERATIONS
 from actors.account.view import view
 from actors.account.wishes import must_be_connected
 from actors.runtime.entity import Effect, Message, SideRef, SideView, Turn
@@ -101,37 +101,7 @@ class AccountEntity:
         return work.urgency(state, self._spec(state), due)
 
     def reads(self, key: EntityKey, state: State, message: Message) -> Sequence[SideRef]:
-        found = list(self._reads(key, state, message))
-        if state is not None:
-            late = publishing.shown(state, message.name)
-            found += [SideRef(PUBLICATIONS, side_id(key.id, p)) for p in late]
-            if state.tasks and message.name in ("tick", "connect", "disconnect"):
-                found += [SideRef(OPERATIONS, side_id(key.id, t)) for t in tasks.shown(state)]
-        return found
-
-    def _reads(self, key: EntityKey, state: State, message: Message) -> Sequence[SideRef]:
-        match message.name:
-            case "platform_event":
-                return hearing.reads(key.id, message.data["event"])
-            case "page_fetched" | "items_read" if isinstance(message.data["outcome"], Ok):
-                value = message.data["outcome"].value
-                items, remarks = getattr(value, "items", ()), getattr(value, "remarks", ())
-                ids = {i.external_id for i in items} | {r for i in items for r in i.replaces}
-                ids |= {r.content_id for r in remarks if r.content_id} | getattr(value, "gone", set())
-                refs = [SideRef(CONTENT, side_id(key.id, i)) for i in ids]
-                return refs + [SideRef(REMARKS, side_id(key.id, r.external_id)) for r in remarks]
-            case "publish" | "edit_content" | "delete_content" | "cancel_publication":
-                return [SideRef(PUBLICATIONS, side_id(key.id, str(message.data["publication_id"])))]
-            case name if name in wishes.ASKING:
-                return [SideRef(OPERATIONS, side_id(key.id, str(message.data["operation_id"])))]
-            case "task_stepped" if state is not None:
-                return tasks.reads(state, key.id, message.data)
-            case "publish_stepped" | "publication_looked":
-                return [SideRef(PUBLICATIONS, side_id(key.id, message.data["publication_id"]))]
-            case "disconnect" if state is not None:
-                return [SideRef(PUBLICATIONS, side_id(key.id, p.id)) for p in state.publications]
-            case _:
-                return ()
+        return wanted.reads(key.id, state, message)
 
     def apply(
         self, key: EntityKey, state: State, message: Message, now: datetime, side: SideView
@@ -342,7 +312,7 @@ class AccountEntity:
         if state.status is Status.DISCONNECTED:
             return state, []
         token = state.token
-        new = connection.disconnected(operations.abandon(publishing.abandon(state, changes), changes))
+        new = connection.disconnected(operations.abandon(publications.abandon(state, changes), changes))
         event = {"account_id": key.id, "platform": state.platform, "reason": new.reason}
         changes.events.append(Event(EventType.SOCIAL_ACCOUNT_DISCONNECTED, event))
         return new, [Revoke(state.app_id, token.access, token.refresh)]

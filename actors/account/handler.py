@@ -11,9 +11,9 @@ import structlog
 
 from actors.account import recheck
 from actors.account.calls import Calls, FindApp
+from actors.account.costs import NAMES, calls_of_effect, items_of
 from actors.account.effects import (
     ChooseRecheck,
-    DecisiveStep,
     FetchPage,
     FetchProfile,
     LookForPublication,
@@ -27,15 +27,12 @@ from actors.account.effects import (
     Subscribe,
     TaskStep,
 )
-from actors.account.errands import calls_of
 from actors.account.grant import field
 from actors.account.grants import consents_of
 from actors.account.parked import Parked
 from actors.account.performer import Performer
 from actors.account.publisher import Publisher
 from actors.account.runner import StepRunner
-from actors.account.state import Errand
-from actors.account.task import Step
 from actors.account.token import Call
 from actors.account.work import source_of
 from actors.budget.hand import Held, Paid
@@ -46,11 +43,10 @@ from domain.budget import Priority
 from domain.clock import Clock
 from domain.ids import AccountId, EntityKey
 from domain.secrets import Secret
-from platforms.base import Grant, ItemReads, Page, PageQuery, Platform
+from platforms.base import Grant, PageQuery, Platform
 from platforms.capabilities import Consent
 from platforms.http import PlatformHttp
 from platforms.outcome import LimitScope, Ok, Outcome, ReauthRequired, Rejected, RetryAfter, Unknown
-from platforms.spec import PlatformSpec
 from storage.crypto import Keyring
 from storage.ports import Mailboxes, Parking
 
@@ -62,15 +58,6 @@ MIN_CALL_S = 5.0
 CONCURRENT = 64
 """Effects in flight per process: bounds sockets and memory, not correctness. What waits for its turn in a
 shared quota is not in flight: a token is refreshed meanwhile."""
-NAMES: Mapping[type[PlatformCall], str] = {
-    FetchPage: "page_fetched",
-    ReadItems: "items_read",
-    FetchProfile: "profile_fetched",
-    Subscribe: "subscribed",
-    TaskStep: "task_stepped",
-    DecisiveStep: "task_stepped",
-}
-"""As which message the outcome of a call comes back."""
 
 
 class Quotas(Protocol):
@@ -177,7 +164,12 @@ class AccountHandler:
         if left <= 0:
             return []
         paid = await self._quotas.pay(
-            account, effect.app_id, _calls(platform.spec, effect), effect.priority, call.id, left - MIN_CALL_S
+            account,
+            effect.app_id,
+            calls_of_effect(platform.spec, effect),
+            effect.priority,
+            call.id,
+            left - MIN_CALL_S,
         )
         if isinstance(paid, Held):
             now = self._clock.now()
@@ -190,7 +182,7 @@ class AccountHandler:
                     items = 0
                     return []
                 messages = await self._run(account, platform, effect)
-            items = _items(messages[0].data["outcome"])
+            items = items_of(messages[0].data["outcome"])
             self._quotas.learn(account.platform, effect.app_id, messages[0].data["outcome"])
             return messages
         finally:
@@ -324,33 +316,3 @@ class AccountHandler:
         outcome = await platform.revoke(self._http, app, grant)
         if not isinstance(outcome, Ok | ReauthRequired):
             log.warning("grant.not_revoked", account=str(account), outcome=type(outcome).__name__)
-
-
-def _calls(spec: PlatformSpec, effect: PlatformCall) -> Mapping[str, int]:
-    """API family -> calls that the effect may need."""
-    match effect:
-        case FetchPage():
-            return {source_of(spec, effect.source).family: 1}
-        case ReadItems():
-            return {spec.batch_read_family: spec.batch_read_calls}
-        case Subscribe():
-            return calls_of(spec, Errand.SUBSCRIBE)
-        case TaskStep():
-            return effect.calls
-        case _:
-            return calls_of(spec, Errand.PROFILE)
-
-
-def _items(outcome: Outcome[Any]) -> int | None:
-    """How many things an answer brought; None when the call may have brought some that nobody saw."""
-    match outcome:
-        case Ok(value=Step() as step):
-            return step.items
-        case Ok(value=Page() | ItemReads() as found):
-            return len(found.items) + len(getattr(found, "remarks", ()))
-        case Ok() | Rejected() | ReauthRequired():
-            return 0
-        case RetryAfter(rate_limited=True):
-            return 0
-        case _:
-            return None

@@ -20,24 +20,19 @@ import orjson
 
 from actors.account import budgets
 from actors.account.content import Changes
-from actors.account.documents import side_id
 from actors.account.effects import LookForPublication, PublishStep
 from actors.account.publication import (
     PUBLICATIONS,
-    Action,
     Phase,
     Publication,
-    publication_document,
-    stepped,
 )
+from actors.account.publications import PENDING_LOOKS, changed, ended, find, kept, note, published
 from actors.account.state import AccountState, Status
 from actors.account.token import Call
-from actors.account.work import MakeId, reread
+from actors.account.work import MakeId
 from actors.runtime.entity import Effect
 from domain.budget import Priority
-from domain.errors import Conflict, NotFound
-from domain.events import Event, EventType
-from domain.publishing import Draft, Published, PublishState
+from domain.publishing import Published, PublishState
 from domain.tokens import UNRESOLVED_GRACE, backoff
 from platforms.outcome import Failure, Ok, Outcome, ReauthRequired, Rejected, RetryAfter, Unknown
 from platforms.spec import PlatformSpec
@@ -47,66 +42,11 @@ STEP_TIMEOUT = timedelta(seconds=120)
 UNDER_WAY = 3
 """Publications of one account in progress at once: a video that the platform still works on holds nobody
 up."""
-MAX_OPEN = 200
 FIRST_SHOWN = 5
 LATE_AFTER = timedelta(minutes=10)
 GIVE_UP_AFTER = timedelta(hours=24)
 LOOKS = tuple(timedelta(seconds=s) for s in (15, 60, 180, 600, 1800))
 """Pauses before each look after an unknown outcome: what was posted may take minutes to be listed."""
-PENDING_LOOKS = tuple(timedelta(seconds=s) for s in (30, 60, 300, 900, *(3600,) * 47))
-"""The same while an id is pending (TikTok's moderation takes up to days)."""
-
-
-# -- commands -----------------------------------------------------------------------------------------
-def ask(
-    state: AccountState,
-    changes: Changes,
-    publication_id: str,
-    action: Action,
-    draft: Draft | None,
-    target: str | None,
-    due_at: datetime,
-    group: str,
-    user_id: str,
-) -> AccountState:
-    """Take it on. The same id again changes nothing: a cross-post that was interrupted is sent once more."""
-    if changes.known(PUBLICATIONS, publication_id) is not None:
-        return state
-    if len(state.publications) >= MAX_OPEN:
-        raise Conflict("too_many_publications", f"At most {MAX_OPEN} publications of an account are open.")
-    record = Publication(publication_id, action, due_at, target=target)
-    document = publication_document(
-        changes.account_id,
-        state.org,
-        state.platform,
-        record,
-        group,
-        user_id,
-        draft,
-        changes.now,
-        changes.seal,
-    )
-    changes.put(PUBLICATIONS, document)
-    return replace(state, publications=(*state.publications, record))
-
-
-def cancel(state: AccountState, changes: Changes, publication_id: str) -> AccountState:
-    record = _open(state, publication_id)
-    if record is None and changes.known(PUBLICATIONS, publication_id) is not None:
-        raise Conflict("publication_ended", "It has ended already.")
-    if record is None:
-        raise NotFound("publication_unknown", "There is no such publication.")
-    if record.phase not in (Phase.SCHEDULED, Phase.RUNNING) or record.sent_at is not None or record.call:
-        raise Conflict("publication_under_way", "It may be out already: look again in a minute.")
-    return _ended(state, changes, record, Phase.CANCELLED, "cancelled")
-
-
-def abandon(state: AccountState, changes: Changes) -> AccountState:
-    """The account is being disconnected: nothing goes out any more, and what may be out is not known."""
-    for record in state.publications:
-        phase = Phase.CANCELLED if record.sent_at is None else Phase.UNCONFIRMED
-        state = _ended(state, changes, record, phase, "account_disconnected")
-    return state
 
 
 # -- going on -----------------------------------------------------------------------------------------
@@ -122,7 +62,7 @@ def drive(
     now = changes.now
     for record in sorted(state.publications, key=lambda p: p.due_at):
         state = _waited(state, changes, record, now)
-        found = _open(state, record.id)
+        found = find(state, record.id)
         if found is None or state.status is not Status.CONNECTED or not token_ok:
             continue
         if (
@@ -157,14 +97,14 @@ def answered(
     state: AccountState, spec: PlatformSpec, data: Mapping[str, Any], changes: Changes
 ) -> tuple[AccountState, ReauthRequired | None]:
     """The outcome of a step. `data`: publication_id, call_id, outcome, sealed, access."""
-    record = _open(state, data["publication_id"])
+    record = find(state, data["publication_id"])
     if record is None:
         return state, None
     outcome: Outcome[PublishState | Published] = data["outcome"]
     if isinstance(outcome, Ok) and isinstance(outcome.value, Published):
         # The truth, however late it is heard.
         state = budgets.believe(state, spec, outcome.readings)
-        return _published(state, changes, record, outcome.value), None
+        return published(state, changes, record, outcome.value), None
     if record.call is None or record.call[0] != data["call_id"]:
         return state, None
     if isinstance(outcome, Ok):
@@ -178,7 +118,7 @@ def looked(
     state: AccountState, spec: PlatformSpec, data: Mapping[str, Any], changes: Changes
 ) -> tuple[AccountState, ReauthRequired | None]:
     """The outcome of a look. `data`: publication_id, call_id, outcome, access."""
-    record = _open(state, data["publication_id"])
+    record = find(state, data["publication_id"])
     if record is None or record.call is None or record.call[0] != data["call_id"]:
         return state, None
     outcome: Outcome[Published | None] = data["outcome"]
@@ -188,18 +128,18 @@ def looked(
         seconds = outcome.seconds if isinstance(outcome, RetryAfter) else 0.0
         until = now + max(pause, timedelta(seconds=seconds))
         record = replace(record, call=None, failures=record.failures + 1, wait_until=until)
-        return _kept(state, record), outcome if isinstance(outcome, ReauthRequired) else None
+        return kept(state, record), outcome if isinstance(outcome, ReauthRequired) else None
     state = budgets.believe(state, spec, outcome.readings)
     if outcome.value is not None and (outcome.value.external_id is not None or record.phase is Phase.LOOKING):
-        return _published(state, changes, record, outcome.value), None
+        return published(state, changes, record, outcome.value), None
     pauses = PENDING_LOOKS if record.phase is Phase.PENDING else LOOKS
     looks = record.looks + 1
     if looks < len(pauses):
         after = replace(record, call=None, looks=looks, failures=0, wait_until=now + pauses[looks])
-        return _kept(state, after), None
+        return kept(state, after), None
     if record.phase is Phase.PENDING:
-        return _ended(state, changes, record, Phase.PUBLISHED, "published_without_id"), None
-    return _ended(state, changes, record, Phase.UNCONFIRMED, "outcome_unknown"), None
+        return ended(state, changes, record, Phase.PUBLISHED, "published_without_id"), None
+    return ended(state, changes, record, Phase.UNCONFIRMED, "outcome_unknown"), None
 
 
 def shown(state: AccountState, message: str) -> list[str]:
@@ -223,10 +163,10 @@ def _waited(state: AccountState, changes: Changes, record: Publication, now: dat
         record = replace(record, wait_until=None)
     if not record.late and now >= record.due_at + LATE_AFTER:
         record = replace(record, late=True)
-        changes.events.append(_changed(changes.account_id, state, record, "late", record.phase.value))
+        changes.events.append(changed(changes.account_id, state, record, "late", record.phase.value))
     if _hopeless(record, now) and changes.known(PUBLICATIONS, record.id) is not None:
-        return _ended(_kept(state, record), changes, record, Phase.FAILED, "gave_up_too_late")
-    return _kept(state, record)
+        return ended(kept(state, record), changes, record, Phase.FAILED, "gave_up_too_late")
+    return kept(state, record)
 
 
 def _hopeless(record: Publication, now: datetime) -> bool:
@@ -254,7 +194,7 @@ def _call(
 ) -> tuple[AccountState, list[Effect]]:
     reserved = budgets.reserve(state, spec, {spec.publish_family: 1}, Priority.PUBLISH, now)
     if isinstance(reserved, datetime):
-        return _kept(state, replace(record, wait_until=reserved)), []
+        return kept(state, replace(record, wait_until=reserved)), []
     call = Call(make_id("call"), now + STEP_TIMEOUT)
     looking = record.phase in (Phase.LOOKING, Phase.PENDING)
     phase = record.phase if looking else Phase.RUNNING
@@ -263,7 +203,7 @@ def _call(
         record = replace(record, sent_at=record.sent_at or now)
     kind = LookForPublication if looking else PublishStep
     effect = kind(call, record, state.app_id, state.token.access)
-    return _kept(reserved, record), [effect]
+    return kept(reserved, record), [effect]
 
 
 def _advanced(
@@ -282,8 +222,8 @@ def _advanced(
         wait_until=wait,
     )
     if reached.stage != record.stage:
-        _note(changes, after, reached.stage)
-    return _kept(state, after), None
+        note(changes, after, reached.stage)
+    return kept(state, after), None
 
 
 def _failed(
@@ -293,20 +233,20 @@ def _failed(
     match outcome:
         case Unknown():
             after = _look(record, now) if record.decisive else _again(record, now, 0.0)
-            _note(changes, after, "outcome_unknown")
-            return _kept(state, after), None
+            note(changes, after, "outcome_unknown")
+            return kept(state, after), None
         case Rejected(code=code):
             state = budgets.believe(state, spec, outcome.readings)
-            return _ended(state, changes, record, Phase.FAILED, f"rejected_{code}", outcome.message), None
+            return ended(state, changes, record, Phase.FAILED, f"rejected_{code}", outcome.message), None
         case ReauthRequired():
-            return _kept(state, replace(record, call=None)), outcome
+            return kept(state, replace(record, call=None)), outcome
         case RetryAfter(seconds=seconds, reason=reason):
             if now >= record.due_at + GIVE_UP_AFTER:
-                return _ended(state, changes, record, Phase.FAILED, f"gave_up_{reason}"[:100]), None
+                return ended(state, changes, record, Phase.FAILED, f"gave_up_{reason}"[:100]), None
             until = now + timedelta(seconds=seconds)
             state = budgets.limited(state, spec, outcome, spec.publish_family, until)
-            _note(changes, record, f"postponed: {reason}"[:100])
-            return _kept(state, _again(record, now, seconds)), None
+            note(changes, record, f"postponed: {reason}"[:100])
+            return kept(state, _again(record, now, seconds)), None
 
 
 def _again(record: Publication, now: datetime, at_least_s: float) -> Publication:
@@ -319,78 +259,3 @@ def _again(record: Publication, now: datetime, at_least_s: float) -> Publication
 
 def _look(record: Publication, now: datetime) -> Publication:
     return replace(record, phase=Phase.LOOKING, call=None, looks=0, failures=0, wait_until=now + LOOKS[0])
-
-
-# -- endings ------------------------------------------------------------------------------------------
-def _published(
-    state: AccountState, changes: Changes, record: Publication, published: Published
-) -> AccountState:
-    now = changes.now
-    external_id = published.external_id or record.target
-    if external_id is None:
-        after = replace(
-            record, phase=Phase.PENDING, call=None, looks=0, failures=0, wait_until=now + PENDING_LOOKS[0]
-        )
-        _note(changes, after, "published", publishedAt=published.published_at or now)
-        return _kept(state, after)
-    facts: dict[str, Any] = {"externalContentId": external_id, "permalink": published.permalink}
-    if published.refused:
-        facts["notTaken"] = list(published.refused)
-    at = published.published_at or now
-    _note(changes, replace(record, phase=Phase.PUBLISHED), "published", publishedAt=at, **facts)
-    data = {
-        "account_id": changes.account_id,
-        "platform": state.platform,
-        "publication_id": record.id,
-        "action": record.action.value,
-        "content_id": side_id(changes.account_id, external_id),
-        "external_content_id": external_id,
-    }
-    changes.events.append(Event(EventType.CONTENT_PUBLISHED, data))
-    state = replace(_without(state, record), counters=state.count("publications"))
-    return reread(state, [(external_id, now)])
-
-
-def _ended(
-    state: AccountState,
-    changes: Changes,
-    record: Publication,
-    phase: Phase,
-    reason: str,
-    message: str | None = None,
-) -> AccountState:
-    _note(changes, replace(record, phase=phase), reason, reason=message or reason)
-    changes.events.append(_changed(changes.account_id, state, record, phase.value, reason))
-    return _without(state, record)
-
-
-def _changed(account_id: str, state: AccountState, record: Publication, status: str, reason: str) -> Event:
-    data = {
-        "account_id": account_id,
-        "platform": state.platform,
-        "publication_id": record.id,
-        "action": record.action.value,
-        "status": status,
-        "reason": reason,
-    }
-    return Event(EventType.PUBLICATION_CHANGED, data)
-
-
-def _note(changes: Changes, record: Publication, what: str, **facts: Any) -> None:
-    """Tell it in the side document, where the turn was shown it."""
-    document = changes.known(PUBLICATIONS, record.id)
-    if document is not None:
-        changes.put(PUBLICATIONS, stepped(document, record.phase, what, changes.now, **facts))
-
-
-def _open(state: AccountState, publication_id: str) -> Publication | None:
-    return next((p for p in state.publications if p.id == publication_id), None)
-
-
-def _kept(state: AccountState, record: Publication) -> AccountState:
-    publications = tuple(record if p.id == record.id else p for p in state.publications)
-    return replace(state, publications=publications) if publications != state.publications else state
-
-
-def _without(state: AccountState, record: Publication) -> AccountState:
-    return replace(state, publications=tuple(p for p in state.publications if p.id != record.id))

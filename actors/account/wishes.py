@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from actors.account import grants, operations, plans, publishing
+from actors.account import grants, operations, plans, publications
 from actors.account.content import Changes
 from actors.account.publication import Action
 from actors.account.state import AccountState, Status
@@ -77,7 +77,7 @@ def _take_on(
     due_at: datetime,
 ) -> AccountState:
     group, user_id = data["group"], data["user_id"]
-    return publishing.ask(
+    return publications.ask(
         state, changes, data["publication_id"], action, draft, target, due_at, group, user_id
     )
 
@@ -85,7 +85,7 @@ def _take_on(
 def _cancel_publication(
     state: AccountState, platform: Platform, data: Data, changes: Changes, make_id: MakeId
 ) -> AccountState:
-    return publishing.cancel(state, changes, data["publication_id"])
+    return publications.cancel(state, changes, data["publication_id"])
 
 
 def _publishing(platform: Platform) -> Publishing:

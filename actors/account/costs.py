@@ -1,0 +1,61 @@
+"""What the effects of an account cost, and as which message their outcomes come back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from actors.account.effects import (
+    DecisiveStep,
+    FetchPage,
+    FetchProfile,
+    PlatformCall,
+    ReadItems,
+    Subscribe,
+    TaskStep,
+)
+from actors.account.errands import calls_of
+from actors.account.state import Errand
+from actors.account.task import Step
+from actors.account.work import source_of
+from platforms.base import ItemReads, Page
+from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected, RetryAfter
+from platforms.spec import PlatformSpec
+
+NAMES: Mapping[type[PlatformCall], str] = {
+    FetchPage: "page_fetched",
+    ReadItems: "items_read",
+    FetchProfile: "profile_fetched",
+    Subscribe: "subscribed",
+    TaskStep: "task_stepped",
+    DecisiveStep: "task_stepped",
+}
+"""As which message the outcome of a call comes back."""
+
+
+def calls_of_effect(spec: PlatformSpec, effect: PlatformCall) -> Mapping[str, int]:
+    """API family -> calls that the effect may need."""
+    match effect:
+        case FetchPage():
+            return {source_of(spec, effect.source).family: 1}
+        case ReadItems():
+            return {spec.batch_read_family: spec.batch_read_calls}
+        case Subscribe():
+            return calls_of(spec, Errand.SUBSCRIBE)
+        case TaskStep():
+            return effect.calls
+        case _:
+            return calls_of(spec, Errand.PROFILE)
+
+
+def items_of(outcome: Outcome[Any]) -> int | None:
+    """How many things an answer brought; None when the call may have brought some that nobody saw."""
+    match outcome:
+        case Ok(value=Step() as step):
+            return step.items
+        case Ok(value=Page() | ItemReads() as found):
+            return len(found.items) + len(getattr(found, "remarks", ()))
+        case Ok() | Rejected() | ReauthRequired():
+            return 0
+        case RetryAfter(rate_limited=True):
+            return 0
+        case _:
+            return None
