@@ -54,4 +54,14 @@ SPEC = PlatformSpec(
     subscribe_calls={"reading": 1},
     # A publication's calls count like any other; how many posts are left a day is asked at run time.
     publish_family="reading",
+    capability_calls={
+        "insights.content": {"reading": 2},  # a story's taps are a question of their own
+        "insights.account": {"reading": 3},
+        "commerce.catalogs": {"reading": 1},
+        "commerce.products": {"reading": 1},
+    },
+    not_offered={
+        "ads": "Instagram's advertising is that of the Facebook page it belongs to.",
+        "live": "Instagram's API has no way to start a live film.",
+    },
 )

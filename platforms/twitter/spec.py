@@ -99,4 +99,15 @@ SPEC = PlatformSpec(
     profile_family="users",
     # The address is looked for and registered or checked again; then one call for each event type.
     subscribe_calls={"webhooks": 2, "subscriptions": len(NEEDED_EVENTS) + len(WELCOME_EVENTS)},
+    capability_calls={
+        "insights.content": {"lookup": 1, "analytics": 1},
+        "insights.account": {"users": 1},
+        "ads.accounts": {"ads": 10},
+        "ads.objects": {"ads": 1},
+        "ads.report": {"ads": 1, "ads_stats": 1},
+        "ads.create": {"ads": 1, "ads_write": 1},
+        "ads.find": {"ads": 10},
+        "ads.change": {"ads_write": 1},
+    },
+    not_offered={"live": "X's API has no way to start a live film."},
 )

@@ -23,14 +23,14 @@ FILES = {"p": JPEG, "f": FILM}
 @dataclass(frozen=True)
 class Case:
     """`window`: the sandbox's name of a rate window that every list counts in, `room`: a limit of it that a
-    single call fits in and a walk does not. `drafts`: one of each way of publishing. `film_mib`: a large film;
-    where it goes out in one request, one that the sandbox takes; 0 where the platform fetches films itself.
+    single call fits in and a walk does not. `drafts`: one of each way of publishing. `film_mib`: a large
+    film; where it goes out in one request, one that the sandbox takes; 0 where the platform fetches them.
     `heard`: an act in the sandbox and what its webhook tells; None: nothing is pushed. `options_by_act`: an
     option of a draft -> the act that makes what it names. `dialect`: of the sandbox's app, where the default
     hides what the token model says. `seed`: of an account that may do all there is. `consents_at`: capability
     -> the platform whose login its own consent is, where it is another's. `shops`: a consent opens shops, and
-    calls are made for one of them. `maps`: where an answer holds names of the platform's choice, so that every
-    one of them has a meaning."""
+    calls are made for one of them. `maps`: where an answer holds names of the platform's choice, so that
+    every one of them has a meaning."""
 
     platform: Platform
     window: str

@@ -1,5 +1,6 @@
 """Driving a publication step by step, as its owner does, with files in memory."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -68,5 +69,6 @@ async def publish(world: World, platform: Platform, access: Access, job: Publish
             return outcome.value
         job = replace(job, state=outcome.value)
         if job.state.wait_s:
+            await asyncio.sleep(0.001)  # the platform's own work gets a turn
             await world.ask("POST", "/clock", {"advance_s": job.state.wait_s})
     raise AssertionError("it never came out")
