@@ -95,7 +95,7 @@ def credentials(
             capability,
             consent.surface if consent else None,
         )
-    if (consent is not None and consent.required) or not access.usable(state, now):
+    if missing(state, platform, capability) or not access.usable(state, now):
         return None
     # A lasting token goes with that of the person who gave it: a page's ads are the person's.
     secret = state.token.refresh if access.lasting(platform.spec) else None
@@ -105,7 +105,8 @@ def credentials(
 def missing(state: AccountState, platform: Platform, capability: str) -> bool:
     """Whether nothing can be called before a person gives the consent that the capability wants."""
     grant, consent = state.grants.get(capability), consents_of(platform).get(capability)
-    return consent is not None and consent.required and (grant is None or grant.lost is not None)
+    wanted = capability in platform.spec.brought or (consent is not None and consent.required)
+    return wanted and (grant is None or grant.lost is not None)
 
 
 def drive(state: AccountState, platform: Platform, now: datetime, make_id: MakeId) -> Changed:

@@ -46,11 +46,11 @@ def check(state: AccountState, platform: Platform, what: What) -> None:
     if (sentence := not_offered(platform, what)) is not None:
         raise Invalid("not_offered", f"Not offered by the platform: {sentence}", field="platform")
     if grants.missing(state, platform, what.capability):
-        raise Conflict(
-            "grant_missing",
-            f"{platform.spec.title} wants a consent of its own for this: connect the account's "
-            f"{what.capability} grant first.",
-        )
+        spec, name = platform.spec, what.capability
+        wants = spec.brought.get(name, "a consent of its own")
+        how = "bring" if name in spec.brought else "connect"
+        sentence = f"{spec.title} wants {wants} for this: {how} the account's {name} grant first."
+        raise Conflict("grant_missing", sentence)
 
 
 def drive(state: AccountState, platform: Platform, now: datetime, make_id: MakeId) -> AccountState:

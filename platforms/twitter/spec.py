@@ -110,4 +110,5 @@ SPEC = PlatformSpec(
         "ads.change": {"ads_write": 1},
     },
     not_offered={"live": "X's API has no way to start a live film."},
+    brought={"ads": "an OAuth 1.0a access token and its secret, of somebody with a role at the ad account"},
 )

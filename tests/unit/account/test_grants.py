@@ -58,6 +58,20 @@ def test_what_wants_a_consent_of_its_own_is_not_asked_without_it() -> None:
     assert account.take(TaskStep).grant is None
 
 
+def test_tokens_that_only_a_person_can_bring_are_asked_for_by_name() -> None:
+    account = Operator(PLATFORMS["twitter"].spec, Able())
+    with pytest.raises(Conflict, match=r"OAuth 1\.0a access token and its secret.*bring"):
+        account.ask(What.ADS)
+    give(account, "ads", refresh_token=None, secret=b"secret", expires_in_s=None)
+    account.ask(What.ADS)
+    effect = account.take(TaskStep)
+    assert (effect.access, effect.secret, effect.calls) == (b"ads-0", b"secret", {"ads": 1})
+    account.step(ReauthRequired("token_refused"), effect)
+    account.refreshed(Rejected("unsupported", "No."), refresh_of(account, "ads"), grant="ads")
+    assert account.known.grants["ads"].lost == "token_refused"
+    assert account.known.status is Status.CONNECTED
+
+
 def test_calls_of_a_capability_are_made_with_its_grant() -> None:
     account = operator()
     give(account, "commerce", secret=b"cipher")
