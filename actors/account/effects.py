@@ -107,6 +107,8 @@ class PublishStep(Effect):
     record: Publication
     app_id: str
     access: bytes
+    grant: str | None = None  # the token's, and the surface that it is for
+    surface: str | None = None
     once: ClassVar[bool] = True
 
 
@@ -118,6 +120,8 @@ class LookForPublication(Effect):
     record: Publication
     app_id: str
     access: bytes
+    grant: str | None = None
+    surface: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,10 @@ class AccountEntity:
         state, asked = errands.drive(state, spec, now, token_ok, self._make_id)
         state, calls = work.drive(state, spec, now, token_ok, self._make_id)
         if state.publications:
-            state, steps = publishing.drive(state, spec, changes, token_ok, self._make_id)
+            tagging = None
+            if any(p.tagged for p in state.publications):
+                tagging = grants.tagging(state, platform, now)
+            state, steps = publishing.drive(state, spec, changes, token_ok, self._make_id, tagging)
             calls += steps
         if state.tasks:
             state, steps = tasks.drive(state, platform, changes, self._make_id)
@@ -213,12 +216,6 @@ class AccountEntity:
                 state, refusal = publishing.looked(state, spec, data, changes)
             case "task_stepped":
                 state, refusal = tasks.answered(state, platform, data, changes)
-                if refusal is not None and data["grant"] is not None:
-                    state, events = grants.refused(
-                        state, platform, data["grant"], data["access"], refusal.reason, now
-                    )
-                    changes.events += [_named_id(e, changes.account_id) for e in events]
-                    return state, []
             case "replayed":
                 return (replace(state, replay_at=None) if data["again_at"] == state.replay_at else state), []
             case "reseal":
@@ -231,7 +228,10 @@ class AccountEntity:
                 raise Invalid("unknown_command", f"An account has no command {other!r}.", field="command")
         state = work.reread(state, changes.reread.items(), changes.settled)
         if refusal is not None:
-            state, events = access.refused(state, spec, data["access"], refusal.reason, now)
+            if (name := data.get("grant")) is None:
+                state, events = access.refused(state, spec, data["access"], refusal.reason, now)
+            else:
+                state, events = grants.refused(state, platform, name, data["access"], refusal.reason, now)
             changes.events += [_named_id(e, changes.account_id) for e in events]
         return state, []
 

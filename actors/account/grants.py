@@ -102,6 +102,15 @@ def credentials(
     return Credentials(state.app_id, state.token.access, secret, state.external_id)
 
 
+def tagging(state: AccountState, platform: Platform, now: datetime) -> Credentials | None:
+    """With what a publication that tags products is made: shops are a capability's, where it has a consent of
+    its own. None: as any other."""
+    commerce = platform.commerce
+    if "commerce" not in state.grants or commerce is None or "tags" in commerce.missing:
+        return None
+    return credentials(state, platform, "commerce", now)
+
+
 def missing(state: AccountState, platform: Platform, capability: str) -> bool:
     """Whether nothing can be called before a person gives the consent that the capability wants."""
     grant, consent = state.grants.get(capability), consents_of(platform).get(capability)

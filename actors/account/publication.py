@@ -55,6 +55,7 @@ class Publication:
     looks: int = 0
     sent_at: datetime | None = None  # when a decisive step was sent first
     late: bool = False  # said so
+    tagged: bool = False  # with products: made with what the account's commerce is reached with
 
 
 def record_out(p: Publication) -> Document:
@@ -74,6 +75,7 @@ def record_out(p: Publication) -> Document:
         "looks": p.looks,
         "sentAt": p.sent_at,
         "late": p.late,
+        "tagged": p.tagged,
     }
 
 
@@ -94,6 +96,7 @@ def record_in(d: Document) -> Publication:
         looks=d["looks"],
         sent_at=d["sentAt"],
         late=d["late"],
+        tagged=d.get("tagged", False),
     )
 
 

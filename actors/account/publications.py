@@ -41,7 +41,8 @@ def ask(
         return state
     if len(state.publications) >= MAX_OPEN:
         raise Conflict("too_many_publications", f"At most {MAX_OPEN} publications of an account are open.")
-    record = Publication(publication_id, action, due_at, target=target)
+    tagged = draft is not None and bool(draft.product_tags)
+    record = Publication(publication_id, action, due_at, target=target, tagged=tagged)
     document = publication_document(
         changes.account_id,
         state.org,

@@ -8,6 +8,7 @@ import orjson
 
 from actors.account.documents import side_id
 from actors.account.effects import LookForPublication, PublishStep
+from actors.account.grant import field
 from actors.account.publication import PUBLICATIONS, Action, Publication
 from domain.content import ContentKind
 from domain.ids import AccountId
@@ -41,7 +42,7 @@ class Publisher:
         record, publishing = effect.record, platform.publishing
         if publishing is None:
             return Rejected("unsupported", "Rookery does not publish there."), None
-        access = self._access(account, app, effect.access)
+        access = self._access(account, app, effect)
         if record.action is Action.DELETE:
             return _done(await publishing.delete(access, record.target or ""), record), None
         document = await self._document(account, record)
@@ -68,7 +69,7 @@ class Publisher:
         if publishing is None or document is None:
             return RetryAfter(2.0, LimitScope.ACCOUNT, "draft_not_readable")
         job = self._job(account, effect.record, self._draft(document), document, left_s)
-        return await publishing.find(self._access(account, app, effect.access), job)
+        return await publishing.find(self._access(account, app, effect), job)
 
     # -- reading ------------------------------------------------------------------------------------
     async def _document(self, account: AccountId, record: Publication) -> Document | None:
@@ -96,10 +97,12 @@ class Publisher:
         state = PublishState(record.stage, facts, sealed, record.decisive)
         return PublishJob(record.id, draft, self._media, state, began, left_s)
 
-    def _access(self, account: AccountId, app: PlatformApp, access: bytes) -> Access:
-        aad = field_aad("social_accounts", str(account), "accessToken")
-        token = Secret(self._keyring.open(access, aad).decode())
-        return Access(self._http, app, token, account.external_id)
+    def _access(
+        self, account: AccountId, app: PlatformApp, effect: PublishStep | LookForPublication
+    ) -> Access:
+        aad = field_aad("social_accounts", str(account), field("accessToken", effect.grant))
+        token = Secret(self._keyring.open(effect.access, aad).decode())
+        return Access(self._http, app, token, account.external_id, surface=effect.surface)
 
     def _sealed(self, account: AccountId, record: Publication, value: str | None) -> bytes | None:
         return None if value is None else self._keyring.seal(value.encode(), self._aad(account, record))

@@ -21,6 +21,7 @@ import orjson
 from actors.account import budgets
 from actors.account.content import Changes
 from actors.account.effects import LookForPublication, PublishStep
+from actors.account.grants import Credentials
 from actors.account.publication import (
     PUBLICATIONS,
     Phase,
@@ -56,6 +57,7 @@ def drive(
     changes: Changes,
     token_ok: bool,
     make_id: MakeId,
+    tagging: Credentials | None = None,
 ) -> tuple[AccountState, list[Effect]]:
     """Make the steps that are due, the earliest promised first."""
     effects: list[Effect] = []
@@ -71,7 +73,8 @@ def drive(
             and found.due_at <= now
             and _has_room(state, found)
         ):
-            state, calls = _call(state, spec, found, now, make_id)
+            used = tagging if found.tagged else None
+            state, calls = _call(state, spec, found, now, make_id, used)
             effects += calls
     return state, effects
 
@@ -190,7 +193,12 @@ def _has_room(state: AccountState, record: Publication) -> bool:
 
 
 def _call(
-    state: AccountState, spec: PlatformSpec, record: Publication, now: datetime, make_id: MakeId
+    state: AccountState,
+    spec: PlatformSpec,
+    record: Publication,
+    now: datetime,
+    make_id: MakeId,
+    used: Credentials | None,
 ) -> tuple[AccountState, list[Effect]]:
     reserved = budgets.reserve(state, spec, {spec.publish_family: 1}, Priority.PUBLISH, now)
     if isinstance(reserved, datetime):
@@ -202,7 +210,10 @@ def _call(
     if record.decisive and not looking:
         record = replace(record, sent_at=record.sent_at or now)
     kind = LookForPublication if looking else PublishStep
-    effect = kind(call, record, state.app_id, state.token.access)
+    if used is None:
+        effect = kind(call, record, state.app_id, state.token.access)
+    else:
+        effect = kind(call, record, used.app_id, used.access, used.grant, used.surface)
     return kept(reserved, record), [effect]
 
 

@@ -65,7 +65,7 @@ class StepRunner:
             self._calls.passed(Failpoint.INTENT_ANSWERED, decisive=record.decisive)
         self._calls.tally(account, platform.spec.publish_family, outcome)
         data = {"publication_id": record.id, "call_id": effect.call.id, "outcome": outcome, "sealed": sealed}
-        return Message("publish_stepped", data | {"access": effect.access})
+        return Message("publish_stepped", data | _used(effect))
 
     async def look(self, account: AccountId, platform: Platform, effect: LookForPublication) -> Message:
         app, left_s = await self._calls.app(effect.app_id), self._calls.left_s(effect.call)
@@ -80,4 +80,10 @@ class StepRunner:
                 outcome = _TIMEOUT
         self._calls.tally(account, platform.spec.publish_family, outcome)
         data = {"publication_id": effect.record.id, "call_id": effect.call.id, "outcome": outcome}
-        return Message("publication_looked", data | {"access": effect.access})
+        return Message("publication_looked", data | _used(effect))
+
+
+def _used(effect: PublishStep | LookForPublication) -> dict[str, Any]:
+    """The token that was sent, so that a refusal is believed of that one."""
+    used: dict[str, Any] = {"access": effect.access}
+    return used if effect.grant is None else used | {"grant": effect.grant}

@@ -4,19 +4,22 @@ from typing import Any
 
 import pytest
 
-from actors.account.effects import Refresh, TaskStep
+from actors.account.effects import PublishStep, Refresh, TaskStep
 from actors.account.state import Status
 from actors.account.task import Step, What
+from domain.content import ContentKind
 from domain.errors import Conflict, Invalid
 from domain.events import EventType
 from domain.ids import AccountId
+from domain.publishing import Draft, ProductTag, draft_json
 from domain.secrets import Secret
 from platforms.base import Grant
 from platforms.outcome import Ok, ReauthRequired, Rejected, Unknown
 from platforms.registry import PLATFORMS
-from platforms.tiktok.consents import CONSENTS
+from platforms.tiktok.consents import CONSENTS, Seller
 from storage.crypto import field_aad
 from tests.unit.account.asking import Able, Operator
+from tests.unit.account.driver import INSTAGRAM
 from tests.unit.account.surroundings import Surroundings
 
 TIKTOK = PLATFORMS["tiktok"].spec
@@ -222,3 +225,31 @@ async def test_tokens_of_a_grant_are_sealed_for_its_own_place() -> None:
     assert around.open("ads.accessToken", message.data["access"]) == "ads-new"
     assert around.open("ads.refreshToken", message.data["refresh"]) == "ads-refresh-new"
     assert "ads-new" not in repr(message)
+
+
+# -- publishing with product tags ---------------------------------------------------------------------
+def publish(account: Operator, id: str, *tags: str) -> PublishStep:
+    tagged = tuple(ProductTag(tag) for tag in tags)
+    draft = draft_json(Draft(ContentKind.PHOTO, "Bowls", product_tags=tagged))
+    data = {"publication_id": id, "group": "g", "user_id": "usr_1", "draft": draft}
+    account.send("publish", data | {"due_at": account.now.isoformat()})
+    return account.take(PublishStep)
+
+
+def test_products_are_tagged_with_what_the_shop_is_reached_with() -> None:
+    account = Operator(INSTAGRAM, Able(), {"commerce": Seller()})
+    plain = publish(account, "pub_0", "p1")
+    assert (plain.access, plain.grant) == (b"access-0", None), "the platform says what it wants for tags"
+    give(account, "commerce", external_id=None)
+    tagged = publish(account, "pub_1", "p1")
+    assert (tagged.access, tagged.grant, tagged.app_id) == (b"commerce-0", "commerce", "app_business")
+    assert publish(account, "pub_2").grant is None
+    data = {"publication_id": "pub_1", "call_id": tagged.call.id, "sealed": None}
+    refusal = {
+        "outcome": ReauthRequired("authorization_revoked"),
+        "access": tagged.access,
+        "grant": "commerce",
+    }
+    account.send("publish_stepped", data | refusal)
+    assert account.known.grants["commerce"].lost == "authorization_revoked"
+    assert account.known.status is Status.CONNECTED
