@@ -3,6 +3,8 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.support.accounts import idle
 from tests.support.client import Caller, Json, World, eventually
 
@@ -69,6 +71,35 @@ async def test_numbers_of_content_and_account_are_read_and_kept(world: World) ->
     (again,) = await done(caller, await caller.post(f"/v1/content/{content['id']}/insights"))
     assert again["items"] == 1
     assert len(await caller.all(f"/v1/content/{content['id']}/insights")) == 1, "one row a day"
+
+
+@pytest.mark.parametrize("platform", ["instagram", "pinterest", "tiktok", "twitter", "youtube"])
+async def test_every_platform_tells_its_numbers_or_why_not(world: World, platform: str) -> None:
+    caller = await world.org()
+    _, view = await joined(world, caller, platform)
+    await done(caller, await caller.post(f"/v1/accounts/{view['id']}/insights"))
+    rows = await caller.all(f"/v1/accounts/{view['id']}/insights")
+    for content in await caller.all(f"/v1/accounts/{view['id']}/content"):
+        rows += await caller.all(f"/v1/content/{content['id']}/insights")
+    told = [metric for row in rows for metric in row["metrics"]]
+    assert len(rows) > 1 and any(metric["value"] is not None for metric in told)
+    assert all((metric["value"] is None) == (metric["reason"] is not None) for metric in told)
+
+
+async def test_ads_at_x_are_reached_with_tokens_that_a_person_brings(world: World) -> None:
+    caller = await world.org()
+    account, view = await joined(world, caller, "twitter")
+    path = f"/v1/accounts/{view['id']}"
+    refused = await caller.request("POST", f"{path}/ads/read")
+    assert refused.status_code == 409 and "OAuth 1.0a" in refused.json()["detail"]
+    keys = {"client_id": account["app"]["client_id"], "client_secret": account["app"]["webhook_secret"]}
+    app = await caller.post("/v1/integrations/twitter/apps", keys | {"name": "API key pair"})
+    tokens = {"access_token": account["oauth1_token"], "token_secret": account["oauth1_secret"]}
+    brought = await caller.request("PUT", f"{path}/grants/ads", json=tokens | {"app_id": app["id"]})
+    assert brought.status_code == 200, brought.text
+    await done(caller, await caller.post(f"{path}/ads/read", {"levels": ["campaign"]}))
+    (ad, *_) = await caller.all(f"/v1/ads?account_id={view['id']}")
+    assert await caller.all(f"/v1/ads/{ad['id']}/days")
 
 
 async def test_what_ads_cost_becomes_a_campaigns_cost_once(world: World) -> None:
