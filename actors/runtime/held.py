@@ -22,6 +22,7 @@ class Queue:
     waiting: deque[Delivery]
     failures: int = 0  # of the first one waiting
     retry_at: float = 0.0  # monotonic seconds
+    alone: bool = False  # in a batch with others it may be what breaks the batch
 
 
 class Held:
@@ -53,9 +54,10 @@ class Held:
         failures: int = 0,
         wait_s: float | None = None,
         first: bool = False,
+        alone: bool = False,
     ) -> None:
         """`failures`: how often the first of `deliveries` has failed; without `wait_s` they say how long to
-        wait. `first`: before what is waiting, instead of behind it."""
+        wait. `first`: before what is waiting, instead of behind it. `alone`: not to be tried with others."""
         owed = [d for d in deliveries if self._owed.holds(d)]
         if not owed:
             return
@@ -64,6 +66,7 @@ class Held:
             queue = self._queues[key] = Queue(owed[0].partition, deque())
         if first or not queue.waiting:
             queue.failures = failures
+            queue.alone = alone or failures > 0
         if first:
             queue.waiting.extendleft(reversed(owed))
         else:
@@ -89,9 +92,10 @@ class Held:
         )
         self.hold(key, rest, failures=failures, first=True)
 
-    def due(self) -> list[EntityKey]:
+    def due(self, *, alone: bool) -> list[EntityKey]:
+        """Those to be tried alone, or those that may be tried together."""
         now = self._clock.monotonic()
-        return [key for key, queue in self._queues.items() if queue.retry_at <= now]
+        return [k for k, queue in self._queues.items() if queue.retry_at <= now and queue.alone == alone]
 
     def take(self, key: EntityKey) -> Queue | None:
         """None when its partition was lost meanwhile."""

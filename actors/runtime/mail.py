@@ -19,7 +19,7 @@ import structlog
 from actors.runtime.addressing import Addressing
 from actors.runtime.deliveries import REMEMBERED, Delivery, Owed, Place, Stopped
 from actors.runtime.failpoints import Failpoint
-from actors.runtime.held import Held
+from actors.runtime.held import Held, Queue
 from actors.runtime.intake import Intake
 from actors.runtime.lanes import Forward, Lanes
 from actors.runtime.owner import Parts
@@ -43,6 +43,8 @@ MAX_FAILURES = 5
 SOLO_FAILURES = 5  # starts of one message alone that ended with the process before it is set aside
 AWAY_S = 1.0
 BROKEN_S = 5.0
+AT_ONCE = 256
+"""Deliveries of one entity, and of all together, that are tried again in one turn."""
 
 
 @dataclass(slots=True)
@@ -193,8 +195,10 @@ class MailLoop:
         await self._run(local)
 
     # -- applying -----------------------------------------------------------------------------------
-    async def _run(self, local: Mapping[EntityKey, Sequence[Delivery]], failures: int = 0) -> None:
-        """`failures`: how often the first message has failed, when it is tried again."""
+    async def _run(
+        self, local: Mapping[EntityKey, Sequence[Delivery]], failures: int = 0, *, again: bool = False
+    ) -> None:
+        """`failures`: how often the first message has failed, when it is tried `again`."""
         work: dict[EntityKey, list[Delivery]] = {}
         for key, queue in local.items():
             # What is not owed any more may have had earlier mail of its entity before it, which is gone from
@@ -210,8 +214,11 @@ class MailLoop:
         try:
             verdicts = await self._turns.run({k: [d.item(k) for d in q] for k, q in work.items()})
         except (StoreUnavailable, NotOwner):
+            # Twice in a row: perhaps it is one entity that the store cannot take. One by one shows that, and
+            # after an outage it would be too slow to catch up: in turn with all together, then.
+            alone = again and len(work) > 1
             for key, queue in work.items():
-                self._held.hold(key, queue, failures=failures, wait_s=AWAY_S, first=True)
+                self._held.hold(key, queue, failures=failures, wait_s=AWAY_S, first=True, alone=alone)
             return
         except Exception as error:
             # No message's fault: those come back as verdicts. Something about one entity (a document that
@@ -219,7 +226,7 @@ class MailLoop:
             log.error("batch.failed", keys=len(work), error=type(error).__name__, exc_info=len(work) == 1)
             wait_s = BROKEN_S if len(work) == 1 else 0.0
             for key, queue in work.items():
-                self._held.hold(key, queue, failures=failures, wait_s=wait_s, first=True)
+                self._held.hold(key, queue, failures=failures, wait_s=wait_s, first=True, alone=True)
             return
         for key, queue in work.items():
             stopped = self._owed.settle(key, queue, verdicts[key])
@@ -237,20 +244,43 @@ class MailLoop:
                 self._held.failed(key, stopped.rest, failures + 1, stopped.error)
 
     async def _retry_held(self) -> None:
-        for key in self._held.due():
-            queue = self._held.take(key)
-            if queue is None:
-                continue  # the partition was lost meanwhile
-            if queue.failures >= MAX_FAILURES:
-                queue.waiting[0].set_aside([key], "applying it failed five times")
-                queue.failures = 0
-            if self._lanes.takes(key):
-                self._lanes.put(key, queue.waiting, queue.failures)
-                continue
-            # After a failure only the first is tried: its followers shall not count attempts for it.
-            count = 1 if queue.failures else len(queue.waiting)
-            head = [queue.waiting.popleft() for _ in range(min(count, len(queue.waiting)))]
-            await self._run({key: head}, queue.failures)
+        """What only waited for a store goes on together, as it came: after an outage that is everything."""
+        batch: dict[EntityKey, Queue] = {}
+        size = 0
+        for key in self._held.due(alone=False):
+            if queue := self._take(key):
+                batch[key] = queue
+                size += min(len(queue.waiting), AT_ONCE)
+            if size >= AT_ONCE:
+                await self._retry(batch)
+                batch, size = {}, 0
+        await self._retry(batch)
+        for key in self._held.due(alone=True):
+            if queue := self._take(key):
+                await self._retry({key: queue}, queue.failures)
+
+    def _take(self, key: EntityKey) -> Queue | None:
+        """What is held of the entity, to be tried here and now; None if it is not to be."""
+        queue = self._held.take(key)
+        if queue is None:
+            return None  # the partition was lost meanwhile
+        if queue.failures >= MAX_FAILURES:
+            queue.waiting[0].set_aside([key], "applying it failed five times")
+            queue.failures = 0
+        if self._lanes.takes(key):
+            self._lanes.put(key, queue.waiting, queue.failures)
+            return None
+        return queue
+
+    async def _retry(self, batch: Mapping[EntityKey, Queue], failures: int = 0) -> None:
+        # After a failure only the first is tried: its followers shall not count attempts for it.
+        most = 1 if failures else AT_ONCE
+        heads = {
+            key: [queue.waiting.popleft() for _ in range(min(most, len(queue.waiting)))]
+            for key, queue in batch.items()
+        }
+        await self._run(heads, failures, again=True)
+        for key, queue in batch.items():
             if key in self._held:
                 self._held.follow(key, queue.waiting)
             elif self._lanes.takes(key):

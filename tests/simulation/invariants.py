@@ -210,10 +210,12 @@ class Judge:
 
     # -- mailboxes ----------------------------------------------------------------------------------
     def redis_lost(self, since: datetime) -> None:
-        """Everything that Redis was told since then is gone, deletions and marks as well as mail."""
+        """Everything that Redis was told since then is gone, deletions and marks as well as mail. Mail that
+        had been read may still take effect, and nobody marks it any more: its stream has begun anew."""
         self.losses += 1
-        self.may_be_lost |= {id_ for id_, at in self._told_at.items() if at >= since}
-        self._unmarked |= {id_ for id_, at in self._marked_at.items() if at >= since}
+        told = {id_ for id_, at in self._told_at.items() if at >= since}
+        self.may_be_lost |= told
+        self._unmarked |= told | {id_ for id_, at in self._marked_at.items() if at >= since}
 
     def _marked(self, request: Request, args: tuple[Any, ...], result: Any) -> None:
         for marks in args[0].values():

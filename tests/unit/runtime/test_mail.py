@@ -81,6 +81,49 @@ async def test_a_partition_lost_in_the_middle_of_a_batch_leaves_nothing_behind(
     assert host.status()["partitions"] == []
 
 
+async def test_after_an_outage_what_is_held_goes_on_together(
+    colony: Colony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One turn for each entity was slower than mail arrived: held for minutes (chaos, seed 13)."""
+    host = await ready(colony)
+    run, away, together = host.owner.turns.run, True, []
+
+    async def counted(work: Any) -> Any:
+        if away:
+            raise StoreUnavailable("away")
+        together.append(len(work))
+        return await run(work)
+
+    monkeypatch.setattr(host.owner.turns, "run", counted)
+    keys = (KEY, OTHER, ORG_A)
+    await colony.mailboxes.tell([colony.envelope.mail(key, add(n)) for key in keys for n in (1, 2)])
+    await until(lambda: host.status()["held"] == {str(key): 2 for key in keys})
+    away = False
+    await colony.quiet()
+    assert together == [3]
+    for key in keys:
+        assert await applied(colony, key) == ["e1", "e2"]
+
+
+async def test_of_what_is_held_together_one_that_breaks_the_turn_is_found(
+    colony: Colony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = await ready(colony)
+    run, away = host.owner.turns.run, True
+
+    async def broken(work: Any) -> Any:
+        if away or OTHER in work:
+            raise StoreUnavailable("away" if away else "not with this one")
+        return await run(work)
+
+    monkeypatch.setattr(host.owner.turns, "run", broken)
+    await colony.mailboxes.tell([colony.envelope.mail(key, add(1)) for key in (OTHER, KEY, ORG_A)])
+    await until(lambda: len(host.status()["held"]) == 3)
+    away = False
+    await until(lambda: list(host.status()["held"]) == [str(OTHER)])
+    assert await applied(colony) == ["e1"]
+
+
 # -- suspects ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("deaths", [0, 1])
 async def test_an_outage_does_not_count_as_the_death_of_a_process(
