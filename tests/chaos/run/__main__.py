@@ -144,6 +144,7 @@ class Run:
             endured = await endure(self._deployment, fault, caller, traffic, PATIENCE_S)
         except NoVictim:
             _say("  nothing of the kind is there")
+            self._report.skipped[fault.kind] = "at times there was nothing of the kind"
             self._report.note(fault=fault.view(), victim=None)
             return
         after = "never" if endured.recovery_s is None else f"after {endured.recovery_s:.1f} s"

@@ -23,7 +23,7 @@ from ops.embedded import DataPlane
 from ops.processes import ProcessId, leashed
 from ops.ray_settings import CLUSTER_ENV
 from ops.service import free_port
-from storage.settings import Settings
+from storage.settings import Settings, variable
 from tests.chaos.run.kept import Kept
 from tests.chaos.run.network import Network, NoNamespaces
 from tests.chaos.run.processes import HEAD, Seen, descendants, seen_at
@@ -56,6 +56,8 @@ class Deployment:
 
     async def start(self) -> None:
         """Up to where the processes are started; readiness is seen from outside."""
+        for field in Settings.model_fields:  # a deployment of its own, whatever the shell's is
+            os.environ.pop(variable(field), None)
         self._open_network()
         sandbox_host = self._network.machine if self._network else "127.0.0.1"
         self.settings = Settings.load(
@@ -67,8 +69,7 @@ class Deployment:
             hosts=1 + len(self.nodes),
             dedicated=1,
         )
-        own = {name: value for name, value in os.environ.items() if name not in ("MONGODB_URL", "REDIS_URL")}
-        environment = own | CLUSTER_ENV | self.settings.env()
+        environment = os.environ | CLUSTER_ENV | self.settings.env()
 
         async def up() -> list[str]:
             return [str(_BIN / "rookery"), "up"]

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Self
@@ -113,11 +114,16 @@ class Traffic:
             kind = _KINDS[n % len(_KINDS)]
             of_post = kind in ("comment", "like", "repost")
             more = {"content_id": one.posts[n % len(one.posts)]} if of_post else {}
+            n += 1
             before = time.monotonic()
-            done = await self._world.sandbox.act(one.account, kind, **more)
+            try:
+                done = await self._world.sandbox.act(one.account, kind, **more)
+            except (
+                httpx.TransportError
+            ):  # the sandbox closes idle connections: the ledger knows what happened
+                continue
             if kind in ("comment", "mention"):
                 one.said.append((before, done["id"]))
-            n += 1
 
     async def _read(self) -> None:
         while True:
@@ -157,7 +163,8 @@ class Traffic:
         one = self._rng.choice(ready)
         one.expired_at = time.monotonic()
         path = f"accounts/{one.account['platform']}/{one.account['external_id']}/token"
-        await self._world.sandbox.post(path, {"action": "expire"})
+        with suppress(httpx.TransportError):
+            await self._world.sandbox.post(path, {"action": "expire"})
         asking = self._sync(one)
         self._tasks.append(asyncio.get_running_loop().create_task(asking))
 
