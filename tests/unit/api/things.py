@@ -50,6 +50,9 @@ async def make_things(world: World, company: Company, external_id: str) -> Thing
     later = {"publish_at": "2026-06-01T00:00:00Z", "accounts": [account], "text": "Soon"}
     piece = await post("POST", "/v1/publications", company.admin, json=later)
     assert piece.status_code == 202, piece.text
+    tokens = {"access_token": "BROUGHT", "token_secret": "BROUGHT"}
+    brought = await post("PUT", f"/v1/accounts/{account}/grants/ads", company.admin, json=tokens)
+    assert brought.status_code == 200, brought.text
     asked = await post("POST", f"/v1/accounts/{account}/broadcasts/read", company.admin)
     assert asked.status_code == 202, asked.text
     directory, now = world.services.directory, world.clock.now()
