@@ -68,7 +68,7 @@ def test_tokens_that_only_a_person_can_bring_are_asked_for_by_name() -> None:
     give(account, "ads", refresh_token=None, secret=b"secret", expires_in_s=None)
     account.ask(What.ADS)
     effect = account.take(TaskStep)
-    assert (effect.access, effect.secret, effect.calls) == (b"ads-0", b"secret", {"ads": 1})
+    assert (effect.access, effect.secret, effect.calls) == (b"ads-0", b"secret", {"ads": 10})
     account.step(ReauthRequired("token_refused"), effect)
     account.refreshed(Rejected("unsupported", "No."), refresh_of(account, "ads"), grant="ads")
     assert account.known.grants["ads"].lost == "token_refused"
