@@ -98,7 +98,7 @@ async def test_ads_at_x_are_reached_with_tokens_that_a_person_brings(world: Worl
     brought = await caller.request("PUT", f"{path}/grants/ads", json=tokens | {"app_id": app["id"]})
     assert brought.status_code == 200, brought.text
     await done(caller, await caller.post(f"{path}/ads/read", {"levels": ["campaign"]}))
-    (ad, *_) = await caller.all(f"/v1/ads?account_id={view['id']}")
+    (ad, *_) = await caller.all(f"/v1/ads?account_id={view['id']}&level=campaign")
     assert await caller.all(f"/v1/ads/{ad['id']}/days")
 
 
