@@ -35,9 +35,9 @@ def test_publishing_again_is_the_same_event_and_another_is_not() -> None:
 @pytest.mark.parametrize("event_type", list(EventType))
 def test_every_event_is_on_the_topic_of_its_subject(event_type: EventType) -> None:
     prefixes = {
-        Topic.SOCIAL: ("SocialAccount",),
-        Topic.CONTENT: ("Content", "Remark", "Publication"),
+        Topic.SOCIAL: ("SocialAccount", "Operation"),
+        Topic.CONTENT: ("Content", "Remark", "Publication", "Broadcast"),
         Topic.CAMPAIGN: ("Campaign",),
-        Topic.COMMERCE: ("Link", "Transaction"),
+        Topic.COMMERCE: ("Link", "Transaction", "AdSpend", "SocialOrder"),
     }
     assert event_type.value.startswith(prefixes[topic_of(event_type)])
