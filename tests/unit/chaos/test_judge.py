@@ -51,7 +51,7 @@ class Case:
     def __init__(self) -> None:
         self.ledger, self.view = deepcopy(LEDGER), deepcopy(VIEW)
         self.remarks = Counter(["s1"])
-        self.publication: Json | None = {"status": "published"}
+        self.publication: Json | None = {"status": "published", "steps": []}
         self.letters = 0
 
     def judged(self) -> Verdict:
@@ -97,7 +97,7 @@ def test_what_nobody_can_know_is_counted_and_is_no_violation() -> None:
     case = Case()
     case.ledger["refreshes"].append(refresh("reuse", repeated=True))
     case.view["token"]["refresh_in_doubt"] = 1
-    case.publication = {"status": "looking"}
+    case.publication = {"status": "running", "steps": [{"what": "scheduled"}, {"what": "post"}]}
     verdict = case.judged()
     assert verdict.holds
     assert (verdict.refresh_in_doubt, verdict.publishes_in_doubt) == (1, 1)
