@@ -352,7 +352,7 @@ SABOTAGES = [
     Sabotage(
         "outbox again", "no look at events that a crash left", 200, _outbox_not_looked_at_again, first=65
     ),
-    Sabotage("reminders", "nobody asks the store what is due", 10, _no_reminders),
+    Sabotage("reminders", "nobody asks the store what is due", 20, _no_reminders),
     Sabotage("letter order", "dead letters after the deletion", 100, _letters_after_the_deletion, first=15),
     Sabotage("letter write", "set aside without a write", 200, _letters_without_the_write, first=79),
     Sabotage("set aside", "nothing is ever set aside", 20, _never_set_aside),
