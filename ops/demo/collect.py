@@ -10,6 +10,7 @@ from ops.demo.wire import Json, Sandbox
 async def collect(
     parties: list[Party],
     connections: list[Connection],
+    others: list[Connection],
     shops: list[Shop],
     sandbox: Sandbox,
     launched: Json,
@@ -18,7 +19,7 @@ async def collect(
     """Asked of the owners themselves, through each org's own API."""
     by_org = {party.id: party for party in parties}
     accounts, remarks, content = {}, {}, {}
-    for connection in connections:
+    for connection in (*connections, *others):
         api, id_ = by_org[connection.org].admin, connection.account_id
         accounts[id_] = await api.get(f"/v1/accounts/{id_}")
         remarks[id_] = [c["external_id"] for c in await api.all("/v1/comments", account_id=id_)]
@@ -27,10 +28,8 @@ async def collect(
     return Evidence(
         launched=launched,
         ledger=await sandbox.get("/ledger"),
-        heard=[
-            Heard(c.account_id, c.key, c.app.platform_id, f"@{c.username} of {by_org[c.org].name}")
-            for c in connections
-        ],
+        heard=[_heard(c, by_org[c.org]) for c in connections],
+        read=[_heard(c, by_org[c.org]) for c in others],
         accounts=accounts,
         remarks=remarks,
         content=content,
@@ -38,6 +37,11 @@ async def collect(
         dead_letters=sum(len(page["items"]) for page in letters),
         killed_with_pending=kill.pending,
     )
+
+
+def _heard(connection: Connection, party: Party) -> Heard:
+    name = f"@{connection.username} of {party.name}"
+    return Heard(connection.account_id, connection.key, connection.app.platform_id, name)
 
 
 async def _shop_side(shop: Shop) -> ShopSide:

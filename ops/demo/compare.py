@@ -71,11 +71,13 @@ class ShopSide:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """`launched`: the ledger as it was when the campaigns went live. `remarks`: account id -> external ids
-    as `/v1/comments` lists them; `content`: account id -> active items of `/v1/content`."""
+    as `/v1/comments` lists them; `content`: account id -> active items of `/v1/content`. `read`: accounts
+    whose content is compared and nothing else."""
 
     launched: Json
     ledger: Json
     heard: Sequence[Heard]
+    read: Sequence[Heard]
     accounts: Mapping[str, Json]
     remarks: Mapping[str, Sequence[str]]
     content: Mapping[str, Sequence[Json]]
@@ -120,6 +122,9 @@ def compare(evidence: Evidence) -> list[Check]:
         published = evidence.ledger["content"][heard.key]
         checks.append(_content_held(heard, published, evidence.content[heard.account_id]))
         checks.append(_engagement(heard, published, evidence.content[heard.account_id]))
+    for one in evidence.read:
+        published = evidence.ledger["content"][one.key]
+        checks.append(_content_held(one, published, evidence.content[one.account_id]))
     for shop in evidence.shops:
         checks += _campaign_engagement(evidence, shop)
         checks += _sales(shop)

@@ -110,8 +110,9 @@ async def connect(party: Party, sandbox: Sandbox, account: Json, app: App) -> Co
     begun = await party.admin.post(f"/v1/integrations/{platform}/connect", {"app_id": app.id})
     page_url = "/" + begun["authorize_url"].removeprefix("https://")
     page = await sandbox.http.get(page_url)
-    form = _hidden_fields(page.text) | {"user": account["external_id"], "decision": "approve"}
-    consent = await sandbox.http.post(page_url, data=form)
+    form, target = _consent_form(page.text)
+    form |= {"user": account["external_id"], "decision": "approve"}
+    consent = await sandbox.http.post(target or page_url, data=form)
     back = consent.headers.get("location")
     if back is None:
         raise Refused(f"The consent page of {platform} led nowhere ({consent.status_code}).")
@@ -149,14 +150,19 @@ def _secret(value: str | None) -> Secret | None:
     return Secret(value) if value else None
 
 
-def _hidden_fields(page: str) -> dict[str, str]:
+def _consent_form(page: str) -> tuple[dict[str, str], str | None]:
+    """Its hidden fields, and where it is sent; None: where it came from."""
     fields: dict[str, str] = {}
+    target: str | None = None
 
     class Form(HTMLParser):
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            nonlocal target
             found = dict(attrs)
+            if tag == "form":
+                target = found.get("action")
             if tag == "input" and found.get("type") == "hidden":
                 fields[found.get("name") or ""] = found.get("value") or ""
 
     Form().feed(page)
-    return fields
+    return fields, target

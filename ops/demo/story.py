@@ -33,11 +33,13 @@ TRAFFIC_PER_S = 20
 DELIVERY = {"duplicate": 0.15, "reorder": 0.15, "delay_ms": [0, 150], "batch": 3}
 _OLD = 45  # the post of this age is one that traffic, which keeps to the newest 20, has never touched
 _SETTLE_S = 120.0
+_OTHERS = ("facebook", "tiktok", "youtube", "pinterest")
 
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who takes part: Kiln runs the deployment; both orgs connect `shared`."""
+    """Who takes part: Kiln runs the deployment; both orgs connect `shared`. `others` are read, one of each
+    further platform, and belong to no campaign."""
 
     kiln: Party
     moon: Party
@@ -45,13 +47,18 @@ class Cast:
     shared: Connection
     alone: Connection
     picture: Connection
+    others: list[Connection]
 
     @property
     def parties(self) -> list[Party]:
         return [self.kiln, self.moon]
 
     def of(self, party: Party) -> list[Connection]:
+        """Those of its campaign."""
         return [c for c in self.connections if c.org == party.id]
+
+    def all_of(self, party: Party) -> list[Connection]:
+        return [c for c in (*self.connections, *self.others) if c.org == party.id]
 
 
 class Story:
@@ -101,14 +108,15 @@ class Story:
             await connect(moon, sandbox, x1, apps["twitter"]),
             await connect(moon, sandbox, ig2, moons_own),
         ]
-        for connection in connections:
+        others = [await connect(kiln, sandbox, _first(accounts, p), apps[p]) for p in _OTHERS]
+        for connection in (*connections, *others):
             name = self._screen.picture.names[connection.org]
             self._screen.say(f"{name} connected {connection.platform} @{connection.username}")
         self._screen.step("reading the accounts' history")
-        await await_backfill([kiln, moon], connections, self._clock)
+        await await_backfill([kiln, moon], [*connections, *others], self._clock)
         held = sum([len(await p.admin.all("/v1/content")) for p in (kiln, moon)])
         self._screen.say(f"{held} posts of the past are held")
-        return Cast(kiln, moon, connections, connections[0], connections[1], connections[2])
+        return Cast(kiln, moon, connections, connections[0], connections[1], connections[2], others)
 
     async def _play(self, cast: Cast, sandbox: Sandbox, visitors: httpx.AsyncClient) -> Evidence:
         self._screen.step("launching the campaigns")
@@ -125,7 +133,9 @@ class Story:
         kill = await self._week(cast, sandbox, [kiln, moon])
         await self._settle(cast, sandbox)
         self._screen.step("comparing the service with the ledger")
-        return await collect(cast.parties, cast.connections, [kiln, moon], sandbox, launched, kill)
+        return await collect(
+            cast.parties, cast.connections, cast.others, [kiln, moon], sandbox, launched, kill
+        )
 
     async def _week(self, cast: Cast, sandbox: Sandbox, shops: list[Shop]) -> Kill:
         """Traffic, visitors and orders, with what goes wrong in between."""
@@ -164,7 +174,7 @@ class Story:
             await sandbox.post(path, {"kind": kind, "content_id": plain[-_OLD]["id"]})
         for command in ("sync", "backfill"):  # what is new; then all there is, for totals no webhook tells
             for party in cast.parties:
-                for connection in cast.of(party):
+                for connection in cast.all_of(party):
                     await party.admin.post(f"/v1/accounts/{connection.account_id}/{command}")
             await self._wait("the accounts to finish reading", lambda: _idle(cast))
         await self._quiet(cast, sandbox)
@@ -195,9 +205,13 @@ class Story:
             await asyncio.sleep(0.5)
 
 
+def _first(accounts: list[Json], platform: str) -> Json:
+    return next(a for a in accounts if a["platform"] == platform)
+
+
 async def _idle(cast: Cast) -> bool:
     for party in cast.parties:
-        for connection in cast.of(party):
+        for connection in cast.all_of(party):
             view = await party.admin.get(f"/v1/accounts/{connection.account_id}")
             if view["job"] is not None or view["waiting_work"] or view["waiting_reads"]:
                 return False

@@ -6,6 +6,7 @@ from tests.simulation.run import run
 from tests.simulation.sabotage import SABOTAGES, UNPROVEN, Sabotage
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.name)
 def test_a_protection_that_is_switched_off_is_missed(sabotage: Sabotage) -> None:
     with sabotage.at_work():

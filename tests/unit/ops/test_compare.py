@@ -99,6 +99,7 @@ def evidence() -> Evidence:
         launched=launched,
         ledger=ledger,
         heard=[Heard(X, KEY, "app-1", "@a of Kiln"), Heard(Y, KEY, "app-2", "@a of Moon")],
+        read=(),
         accounts={X: account(webhooks=4, remarked=2, liked=1, content_created=1), Y: account(followed=1)},
         remarks={X: ["s4", "s1", "from-the-past"], Y: []},
         content={X: items, Y: deepcopy(items)},
@@ -115,6 +116,16 @@ def broken(evidence: Evidence) -> list[Check]:
 def test_a_truthful_service_passes(evidence: Evidence) -> None:
     assert broken(evidence) == []
     assert passed(compare(evidence), conditions(evidence))
+
+
+def test_of_accounts_that_are_only_read_the_content_is_compared(evidence: Evidence) -> None:
+    page = Heard("facebook:5:org_a", "facebook:5", "app-3", "@page of Kiln")
+    there = {"content": {**evidence.ledger["content"], "facebook:5": [post("f1"), post("f2")]}}
+    read = replace(evidence, read=[page], ledger={**evidence.ledger, **there})
+    whole = replace(read, content={**evidence.content, page.account_id: [held("f1"), held("f2")]})
+    assert broken(whole) == []
+    half = replace(read, content={**evidence.content, page.account_id: [held("f1")]})
+    assert [(c.what, c.lost) for c in broken(half)] == [("@page of Kiln: content held", 1)]
 
 
 def _lost_like(e: Evidence) -> Evidence:

@@ -4,6 +4,8 @@ import gc
 import tracemalloc
 from datetime import timedelta
 
+import pytest
+
 from actors.runtime.activations import REST_S
 from bench.colony import FOREVER, Colony, account
 
@@ -12,6 +14,7 @@ ACCOUNTS = 40
 BATCH = 20
 
 
+@pytest.mark.heavy
 async def test_pain_20_a_live_account_at_rest_takes_less_than_4_kb_and_wakes_up_as_it_was() -> None:
     colony = Colony()
     await colony.begin()
