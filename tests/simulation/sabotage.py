@@ -342,7 +342,7 @@ SABOTAGES = [
     Sabotage("recent", "a process forgets what it has just applied", 20, _repeats_in_one_batch),
     Sabotage("ack", "mail leaves its stream when it is read", 10, _deleted_when_read),
     Sabotage("rev", "side documents take any revision", 100, _any_rev),
-    Sabotage("fence", "any reader deletes mail", 200, _unfenced, first=40),
+    Sabotage("fence", "any reader deletes mail", 200, _unfenced, first=150),
     Sabotage("epochs", "a claim has no epoch of its own", 200, _one_epoch, first=40),
     Sabotage("answers", "answers to commands are not kept", 10, _no_answers),
     Sabotage("turn lock", "turns of one entity at once", 100, _no_locks),
@@ -353,8 +353,8 @@ SABOTAGES = [
         "outbox again", "no look at events that a crash left", 200, _outbox_not_looked_at_again, first=65
     ),
     Sabotage("reminders", "nobody asks the store what is due", 20, _no_reminders),
-    Sabotage("letter order", "dead letters after the deletion", 100, _letters_after_the_deletion, first=15),
-    Sabotage("letter write", "set aside without a write", 200, _letters_without_the_write, first=79),
+    Sabotage("letter order", "dead letters after the deletion", 100, _letters_after_the_deletion, first=90),
+    Sabotage("letter write", "set aside without a write", 200, _letters_without_the_write, first=125),
     Sabotage("set aside", "nothing is ever set aside", 20, _never_set_aside),
 ]
 
