@@ -16,9 +16,7 @@ FAULTS = [
     Fault("stop_host", pick=0.9, seconds=4.0, pause=1.0, lead=0.1),
     Fault("kill_valkey", pick=0.0, seconds=0.0, pause=1.0, lead=0.0),
     Fault("kill_webhook_replica", pick=0.0, seconds=0.0, pause=1.0, lead=0.0),
-    Fault("kill_haproxy", pick=0.0, seconds=0.0, pause=1.0, lead=0.0),
     Fault("kill_documents", pick=0.0, seconds=0.0, pause=1.0, lead=0.1),
-    Fault("kill_api_replica", pick=0.0, seconds=0.0, pause=1.0, lead=0.0),
     Fault("kill_host", pick=0.0, seconds=0.0, pause=1.0, lead=0.2),
 ]
 ACCOUNTS = 4

@@ -13,10 +13,11 @@ META_ADS = ("ads_read", "ads_management", "catalog_management", "business_manage
 
 
 async def joined(
-    world: World, caller: Caller, platform: str, more: tuple[str, ...] = ()
+    world: World, caller: Caller, platform: str, more: tuple[str, ...] = (), posts: int = 3
 ) -> tuple[Json, Json]:
-    """An account at the platform and its view here, connected with further scopes, its history read."""
-    account = await world.account(platform, f"able-{uuid.uuid4()}", posts=3)
+    """An account at the platform and its view here, connected with further scopes, its history read. The
+    past of a sandbox's account is 90 days long: of three posts none may be recent."""
+    account = await world.account(platform, f"able-{uuid.uuid4()}", posts=posts)
     listed = (await caller.get("/v1/integrations"))["items"]
     scopes = next(p["scopes"] for p in listed if p["platform"] == platform)
     body = {"scopes": [*scopes, *more]} if more else {}
@@ -57,7 +58,7 @@ async def granted(world: World, caller: Caller, account: Json, view: Json, capab
 
 async def test_numbers_of_content_and_account_are_read_and_kept(world: World) -> None:
     caller = await world.org()
-    _, view = await joined(world, caller, "facebook")
+    _, view = await joined(world, caller, "facebook", posts=30)
     first, second = await done(caller, await caller.post(f"/v1/accounts/{view['id']}/insights"))
     assert (first["what"], second["what"]) == ("account_insights", "content_insights")
     (row,) = await caller.all(f"/v1/accounts/{view['id']}/insights")
@@ -76,7 +77,7 @@ async def test_numbers_of_content_and_account_are_read_and_kept(world: World) ->
 @pytest.mark.parametrize("platform", ["instagram", "pinterest", "tiktok", "twitter", "youtube"])
 async def test_every_platform_tells_its_numbers_or_why_not(world: World, platform: str) -> None:
     caller = await world.org()
-    _, view = await joined(world, caller, platform)
+    _, view = await joined(world, caller, platform, posts=30)
     await done(caller, await caller.post(f"/v1/accounts/{view['id']}/insights"))
     rows = await caller.all(f"/v1/accounts/{view['id']}/insights")
     for content in await caller.all(f"/v1/accounts/{view['id']}/content"):
