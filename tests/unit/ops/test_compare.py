@@ -37,7 +37,7 @@ def post(
 
 def held(id_: str, **engagement: int) -> dict[str, Any]:
     known = dict.fromkeys(("likes", "comments", "shares", "views"), 0) | engagement
-    return {"external_id": id_, "engagement": known}
+    return {"external_id": id_, "kind": "post", "engagement": known}
 
 
 def account(**counters: int) -> dict[str, Any]:
