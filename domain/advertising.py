@@ -1,7 +1,7 @@
 """Advertisements as every platform has them: accounts, three levels of objects, and numbers by day."""
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from domain.money import Money
@@ -84,6 +84,16 @@ class ReportState:
     percent: int = 0
     wait_s: float = 0.0
     rest: tuple[ReportRequest, ...] = ()  # parts not begun yet
+
+
+def in_parts(request: ReportRequest, days: int) -> ReportState:
+    """The state before the first step where one report spans at most so many days: the oldest part first."""
+    parts, since = [], request.since
+    while since <= request.until:
+        until = min(since + timedelta(days=days - 1), request.until)
+        parts.append(ReportRequest(request.level, since, until))
+        since = until + timedelta(days=1)
+    return ReportState(parts[0] if parts else request, rest=tuple(parts[1:]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Source: TB/ ids 1739315828649986 (campaigns), 1740302848100353 (reports), and Ti
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
 from domain.advertising import (
     AdAccount,
@@ -20,6 +20,7 @@ from domain.advertising import (
     ReportRequest,
     ReportState,
     ReportStep,
+    in_parts,
 )
 from domain.money import Money, from_decimal, to_decimal
 from platforms.capabilities import Access
@@ -95,13 +96,7 @@ class TiktokAds:
         return Ok(AdPage(tuple(i for i in items if i is not None), _next_page(answer.value, page)))
 
     def report(self, request: ReportRequest) -> ReportState:
-        """In parts of 30 days, the oldest first."""
-        parts, since = [], request.since
-        while since <= request.until:
-            until = min(since + timedelta(days=DAYS_A_REPORT - 1), request.until)
-            parts.append(ReportRequest(request.level, since, until))
-            since = until + timedelta(days=1)
-        return ReportState(parts[0] if parts else request, rest=tuple(parts[1:]))
+        return in_parts(request, DAYS_A_REPORT)
 
     async def report_step(
         self, access: Access, account: AdAccount, state: ReportState

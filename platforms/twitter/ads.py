@@ -25,6 +25,7 @@ from domain.advertising import (
     ReportRequest,
     ReportState,
     ReportStep,
+    in_parts,
 )
 from domain.money import Money
 from platforms.capabilities import Access
@@ -71,13 +72,7 @@ class TwitterAds:
         return await self._page(access, account, level, cursor, _PAGE)
 
     def report(self, request: ReportRequest) -> ReportState:
-        """In parts of seven days, the oldest first."""
-        parts, since = [], request.since
-        while since <= request.until:
-            until = min(since + timedelta(days=DAYS_A_REPORT - 1), request.until)
-            parts.append(ReportRequest(request.level, since, until))
-            since = until + timedelta(days=1)
-        return ReportState(parts[0] if parts else request, rest=tuple(parts[1:]))
+        return in_parts(request, DAYS_A_REPORT)
 
     async def report_step(
         self, access: Access, account: AdAccount, state: ReportState
