@@ -10,7 +10,7 @@ from actors.runtime.activations import REST_S
 from bench.colony import FOREVER, Colony, account
 
 PER_ACCOUNT = 4096
-ACCOUNTS = 40
+ACCOUNTS = 200  # with forty, what all of them share weighs a quarter of the whole
 BATCH = 20
 
 
