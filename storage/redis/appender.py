@@ -120,15 +120,19 @@ class Appender:
     async def append(self, mails: Sequence[tuple[str, Mail]]) -> None:
         if not mails:
             return
-        if self._flooding and any(_overflow(stream, mail) in self._flooding for stream, mail in mails):
+        if self._floods(mails):
             await self._look_at_memory()
-            if self._flooding:
+            if self._floods(mails):  # it may have ended meanwhile, while others go on
                 raise StoreUnavailable("redis: the memory for mailboxes is scarce, and this target floods")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(mails, sum(len(mail.body) for _, mail in mails), done))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
         await done
+
+    def _floods(self, mails: Sequence[tuple[str, Mail]]) -> bool:
+        flooding = self._flooding
+        return bool(flooding) and any(_overflow(stream, mail) in flooding for stream, mail in mails)
 
     async def close_if_empty(self, stream: str, overflow: str) -> None:
         """Let a target that has stopped flooding go back to its stream."""

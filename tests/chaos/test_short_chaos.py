@@ -33,10 +33,10 @@ class Tier:
         return [seen for pid in descendants(os.getpid()) if (seen := seen_at(pid, HEAD))]
 
     def cut(self, node: str, *, from_all: bool) -> None:
-        raise NotImplementedError
+        raise AssertionError("the tier has no nodes")
 
     def heal(self, node: str) -> None:
-        raise NotImplementedError
+        raise AssertionError("the tier has no nodes")
 
     def node_ids(self) -> list[str | None]:
         return []

@@ -207,9 +207,16 @@ async def test_when_memory_is_scarce_a_target_that_floods_is_refused_and_its_nei
     with pytest.raises(StoreUnavailable, match="floods"):
         await mailboxes.tell([(STREAM, Mail("twitter:loud:org_a", "late", b"x"))])
     await mailboxes.tell([(STREAM, Mail("twitter:quiet", "q2", b"x"))])
+    other = f"{STREAM}:overflow:twitter:other"
+    await redis.hdel(INDEX, f"{STREAM}:overflow:twitter:loud")
+    await redis.hset(INDEX, other, "1-1")
+    clock.advance(2)  # it has ended, and another has begun: only that one is refused
+    await mailboxes.tell([(STREAM, Mail("twitter:loud", "again", b"x"))])
+    with pytest.raises(StoreUnavailable, match="floods"):
+        await mailboxes.tell([(STREAM, Mail("twitter:other", "late", b"x"))])
     await redis.delete("ballast")
     clock.advance(2)
-    await mailboxes.tell([(STREAM, Mail("twitter:loud", "welcome", b"x"))])
+    await mailboxes.tell([(STREAM, Mail("twitter:other", "welcome", b"x"))])
 
 
 async def test_cancelled_tellers_leave_the_others_alone(own: Servers, redis: Redis) -> None:
