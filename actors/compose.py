@@ -7,8 +7,8 @@ from typing import Any
 
 from actors.account.entity import AccountEntity
 from actors.account.handler import AccountHandler
-from actors.account.performer import Performer
-from actors.account.publisher import Publisher
+from actors.account.operations.performer import Performer
+from actors.account.publishing.publisher import Publisher
 from actors.budget.entity import BudgetEntity
 from actors.budget.leases import Leases
 from actors.campaign.entity import CampaignEntity

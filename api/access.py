@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
-from actors.account.publication import PUBLICATIONS
-from actors.account.task import OPERATIONS
-from actors.account.told import ADS, BROADCASTS, CATALOGS
+from actors.account.operations.task import OPERATIONS
+from actors.account.operations.told import ADS, BROADCASTS, CATALOGS
+from actors.account.publishing.publication import PUBLICATIONS
 from api.auth import Principal, bearer_token
 from api.policy import POLICY, Access, Thing
 from api.services import Services

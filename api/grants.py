@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from actors.account.grant import field
-from actors.account.grants import consents_of
+from actors.account.tokens.grant import field
+from actors.account.tokens.grants import consents_of
 from actors.compose import platform_app
 from actors.runtime.entity import Message
 from api.auth import Principal

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from actors.account.documents import side_id
-from actors.account.task import What
+from actors.account.operations.task import What
 from actors.runtime.entity import Message
 from api.access import account_within_reach, own_view
 from api.auth import Principal

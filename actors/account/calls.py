@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from actors.account.token import Call
+from actors.account.tokens.token import Call
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.metrics import Counter
 from domain.clock import Clock

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from sys import intern
 from typing import Any
 
-from actors.account import access, errands, work
+from actors.account.content import errands, work
 from actors.account.state import AccountState, Errand, Status, shared
-from actors.account.token import Token
+from actors.account.tokens import access
+from actors.account.tokens.token import Token
 from domain.budget import Priority
 from domain.ids import AccountId
 from platforms.spec import PlatformSpec

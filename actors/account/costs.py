@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from actors.account.content.errands import calls_of
+from actors.account.content.work import source_of
 from actors.account.effects import (
     DecisiveStep,
     FetchPage,
@@ -12,10 +14,8 @@ from actors.account.effects import (
     Subscribe,
     TaskStep,
 )
-from actors.account.errands import calls_of
+from actors.account.operations.task import Step
 from actors.account.state import Errand
-from actors.account.task import Step
-from actors.account.work import source_of
 from platforms.base import ItemReads, Page
 from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected, RetryAfter
 from platforms.spec import PlatformSpec

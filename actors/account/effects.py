@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from actors.account.publication import Publication
-from actors.account.task import Task
-from actors.account.token import Call
+from actors.account.operations.task import Task
+from actors.account.publishing.publication import Publication
+from actors.account.tokens.token import Call
 from actors.runtime.entity import Effect
 from domain.budget import Priority
 

@@ -9,26 +9,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from actors.account import (
-    access,
-    connection,
-    errands,
-    grants,
-    hearing,
-    operations,
-    plans,
-    publications,
-    publishing,
-    sync,
-    tasks,
-    wanted,
-    wishes,
-    work,
-)
-from actors.account.content import Changes
+from actors.account import connection, wanted, wishes
+from actors.account.content import errands, hearing, sync, work
+from actors.account.content.content import Changes
 from actors.account.documents import Seal
 from actors.account.effects import Recall, ReplayParked, Revoke
+from actors.account.operations import operations, plans, tasks
+from actors.account.publishing import publications, publishing
 from actors.account.state import AccountState, Config, Errand, Mode, Status, Wish, dump, load
+from actors.account.tokens import access, grants
 from actors.account.view import view
 from actors.account.wishes import must_be_connected
 from actors.runtime.entity import Effect, Message, SideRef, SideView, Turn

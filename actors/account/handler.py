@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 import structlog
 
-from actors.account import recheck
 from actors.account.calls import Calls, FindApp
+from actors.account.content import recheck
+from actors.account.content.parked import Parked
+from actors.account.content.work import source_of
 from actors.account.costs import NAMES, calls_of_effect, items_of
 from actors.account.effects import (
     ChooseRecheck,
@@ -27,14 +29,12 @@ from actors.account.effects import (
     Subscribe,
     TaskStep,
 )
-from actors.account.grant import field
-from actors.account.grants import consents_of
-from actors.account.parked import Parked
-from actors.account.performer import Performer
-from actors.account.publisher import Publisher
+from actors.account.operations.performer import Performer
+from actors.account.publishing.publisher import Publisher
 from actors.account.runner import StepRunner
-from actors.account.token import Call
-from actors.account.work import source_of
+from actors.account.tokens.grant import field
+from actors.account.tokens.grants import consents_of
+from actors.account.tokens.token import Call
 from actors.budget.hand import Held, Paid
 from actors.runtime.entity import Effect, Message
 from actors.runtime.failpoints import Failpoint, Failpoints

@@ -6,8 +6,8 @@ from typing import Any
 
 from actors.account.calls import Calls
 from actors.account.effects import DecisiveStep, LookForPublication, PublishStep, TaskStep
-from actors.account.performer import Performer
-from actors.account.publisher import Publisher
+from actors.account.operations.performer import Performer
+from actors.account.publishing.publisher import Publisher
 from actors.runtime.entity import Message
 from actors.runtime.failpoints import Failpoint
 from domain.ids import AccountId

@@ -8,10 +8,10 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, TypeVar
 
-from actors.account.grant import FurtherGrant, grant_in, grant_out
-from actors.account.publication import Publication, record_in, record_out
-from actors.account.task import Plan, Task, plan_in, plan_out, task_in, task_out
-from actors.account.token import Call, Intent, Token, intent_in, intent_out, token_in, token_out
+from actors.account.operations.task import Plan, Task, plan_in, plan_out, task_in, task_out
+from actors.account.publishing.publication import Publication, record_in, record_out
+from actors.account.tokens.grant import FurtherGrant, grant_in, grant_out
+from actors.account.tokens.token import Call, Intent, Token, intent_in, intent_out, token_in, token_out
 from domain.budget import Priority, Window
 from storage.records import Document
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
-from actors.account import hearing, publishing, tasks, wishes
+from actors.account import wishes
+from actors.account.content import hearing
 from actors.account.documents import CONTENT, REMARKS, side_id
-from actors.account.publication import PUBLICATIONS
+from actors.account.operations import tasks
+from actors.account.operations.task import OPERATIONS
+from actors.account.publishing import publishing
+from actors.account.publishing.publication import PUBLICATIONS
 from actors.account.state import AccountState
-from actors.account.task import OPERATIONS
 from actors.runtime.entity import Message, SideRef
 from platforms.outcome import Ok
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from actors.account import grants, operations, plans, publications
-from actors.account.content import Changes
-from actors.account.publication import Action
+from actors.account.content.content import Changes
+from actors.account.content.work import MakeId
+from actors.account.operations import operations, plans
+from actors.account.operations.task import What
+from actors.account.publishing import publications
+from actors.account.publishing.publication import Action
 from actors.account.state import AccountState, Status
-from actors.account.task import What
-from actors.account.work import MakeId
+from actors.account.tokens import grants
 from domain.errors import Conflict, Invalid
 from domain.events import Event, EventType
 from domain.publishing import Draft, draft_of

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from actors.account.task import What
-from actors.account.told import AD_ACCOUNTS, AD_DAYS, ADS
+from actors.account.operations.task import What
+from actors.account.operations.told import AD_ACCOUNTS, AD_DAYS, ADS
 from api.access import Caller, Svc, entity_key, own_document, own_view
 from api.auth import Principal
 from api.capability_views import ad_account_json, ad_day_json, ad_json

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from actors.account.task import What
-from actors.account.told import BROADCASTS, STREAMS
+from actors.account.operations.task import What
+from actors.account.operations.told import BROADCASTS, STREAMS
 from api.access import Caller, Svc, account_within_reach, own_document, own_view
 from api.capability_views import broadcast_json
 from api.commands import Command

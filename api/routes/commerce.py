@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from actors.account.task import What
-from actors.account.told import CATALOGS, ORDERS, PRODUCTS
+from actors.account.operations.task import What
+from actors.account.operations.told import CATALOGS, ORDERS, PRODUCTS
 from api.access import Caller, Svc, own_document
 from api.capability_views import catalog_json, order_json, product_json
 from api.commands import Command

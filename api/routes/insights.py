@@ -4,8 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from actors.account.task import What
-from actors.account.told import INSIGHTS
+from actors.account.operations.task import What
+from actors.account.operations.told import INSIGHTS
 from api.access import Caller, Svc, account_within_reach, own_content, own_view
 from api.capability_views import insights_json
 from api.commands import Command

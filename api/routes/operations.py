@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from actors.account.task import OPERATIONS
+from actors.account.operations.task import OPERATIONS
 from api.access import Caller, Svc, account_within_reach, own_document, own_view
 from api.capability_views import operation_json
 from api.commands import Command

@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from actors.account.publication import PUBLICATIONS
+from actors.account.publishing.publication import PUBLICATIONS
 from api.access import Caller, Svc, account_within_reach, own_content, own_publication, own_view
 from api.auth import Principal
 from api.commands import Command, CommandContext, short_hash

@@ -14,8 +14,8 @@ from typing import Any
 import bson
 
 from actors.account.handler import AccountHandler
-from actors.account.performer import Performer
-from actors.account.publisher import Publisher
+from actors.account.operations.performer import Performer
+from actors.account.publishing.publisher import Publisher
 from actors.compose import Handlers, build, entities, platform_app
 from actors.runtime.addressing import Addressing
 from actors.runtime.entity import Message

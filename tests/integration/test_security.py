@@ -15,8 +15,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey
 
-from actors.account.operations import begun
-from actors.account.task import OPERATIONS, What, operation_document
+from actors.account.operations.operations import begun
+from actors.account.operations.task import OPERATIONS, What, operation_document
 from domain.budget import Priority
 from domain.clock import truncate_ms
 from domain.ids import EntityKey, Kind

@@ -12,8 +12,9 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
-from actors.account import access, budgets
+from actors.account import budgets
 from actors.account.handler import AccountHandler
+from actors.account.tokens import access
 from actors.runtime import activations, drafts, effects, mail
 from actors.runtime.activation import Runtime
 from actors.runtime.deliveries import Delivery, Owed

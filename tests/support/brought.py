@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from actors.account.documents import Seal
-from actors.account.performer import _STEPS
-from actors.account.steps.work import Work
-from actors.account.task import What
+from actors.account.operations.performer import _STEPS
+from actors.account.operations.steps.work import Work
+from actors.account.operations.task import What
 from domain.ids import AccountId
 from domain.secrets import Secret
 from platforms.base import Platform, PlatformApp

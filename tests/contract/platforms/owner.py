@@ -8,9 +8,9 @@ from typing import Any
 from actors.account.documents import side_id
 from actors.account.entity import AccountEntity
 from actors.account.handler import AccountHandler
-from actors.account.performer import Performer
-from actors.account.publication import PUBLICATIONS
-from actors.account.publisher import Publisher
+from actors.account.operations.performer import Performer
+from actors.account.publishing.publication import PUBLICATIONS
+from actors.account.publishing.publisher import Publisher
 from actors.runtime.entity import Effect, SideRef
 from actors.runtime.failpoints import Failpoints
 from domain.publishing import Draft, draft_json

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.account.effects import DecisiveStep, Refresh, TaskStep
-from actors.account.task import OPERATIONS, Step, Task, What
+from actors.account.operations.task import OPERATIONS, Step, Task, What
 from actors.runtime.entity import SideRef, Turn
 from platforms.capabilities import Consent
 from platforms.outcome import Ok, Outcome

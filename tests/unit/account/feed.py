@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
-from actors.account import recheck
+from actors.account.content import recheck
 from actors.account.documents import CONTENT
 from actors.account.effects import ChooseRecheck, FetchPage, ReadItems, Refresh
 from actors.runtime.entity import Effect, Message

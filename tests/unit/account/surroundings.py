@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from actors.account.content.work import CALL_TIMEOUT
 from actors.account.effects import FetchPage, Refresh
 from actors.account.handler import AccountHandler, Quotas
-from actors.account.performer import Performer
-from actors.account.publisher import Publisher
-from actors.account.token import Call
-from actors.account.work import CALL_TIMEOUT
+from actors.account.operations.performer import Performer
+from actors.account.publishing.publisher import Publisher
+from actors.account.tokens.token import Call
 from actors.runtime.entity import Effect, Message
 from actors.runtime.failpoints import Failpoints
 from domain.budget import Priority

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from actors.account.access import REFRESH_TIMEOUT
 from actors.account.effects import FetchPage, Refresh
 from actors.account.state import Status
+from actors.account.tokens.access import REFRESH_TIMEOUT
 from domain.content import Happening
 from domain.events import EventType
 from domain.tokens import BACKOFF_S, UNRESOLVED_GRACE

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from actors.account.content.work import CALL_TIMEOUT
 from actors.account.effects import FetchPage, FetchProfile, Refresh, Subscribe
 from actors.account.state import Errand, Status
-from actors.account.work import CALL_TIMEOUT
 from domain.budget import SHARES, Priority
 from domain.content import Happening
 from domain.tokens import BACKOFF_S

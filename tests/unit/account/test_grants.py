@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from actors.account.effects import PublishStep, Refresh, TaskStep
+from actors.account.operations.task import Step, What
 from actors.account.state import Status
-from actors.account.task import Step, What
 from domain.content import ContentKind
 from domain.errors import Conflict, Invalid
 from domain.events import EventType

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from actors.account.calls import CALL_MARGIN_S
+from actors.account.content.work import CALL_TIMEOUT
 from actors.account.effects import (
     FetchProfile,
     ReadItems,
     Revoke,
     Subscribe,
 )
-from actors.account.token import Call
-from actors.account.work import CALL_TIMEOUT
+from actors.account.tokens.token import Call
 from actors.budget.hand import Held
 from actors.runtime.entity import Effect
 from actors.runtime.failpoints import Failpoint

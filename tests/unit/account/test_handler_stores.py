@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from actors.account.content.parked import REPLAY_BATCH
 from actors.account.effects import (
     ChooseRecheck,
     ReplayParked,
 )
-from actors.account.parked import REPLAY_BATCH
 from actors.runtime.entity import Effect, Message
 from domain.clock import ManualClock
 from storage.records import ZERO, Document, Mail, StoreUnavailable

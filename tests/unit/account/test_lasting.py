@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from actors.account.access import DATA_ACCESS_WARNING
 from actors.account.effects import Refresh
 from actors.account.state import Status, dump, load
+from actors.account.tokens.access import DATA_ACCESS_WARNING
 from domain.events import EventType
 from platforms.facebook.spec import SPEC as FACEBOOK
 from platforms.outcome import LimitScope, Ok, ReauthRequired, Rejected, RetryAfter, Unknown

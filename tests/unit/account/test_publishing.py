@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.account.effects import LookForPublication, PublishStep, Refresh
-from actors.account.publication import PUBLICATIONS, Phase, Publication
-from actors.account.publications import MAX_OPEN
-from actors.account.publishing import GIVE_UP_AFTER, LATE_AFTER, LOOKS, STEP_TIMEOUT, UNDER_WAY
+from actors.account.publishing.publication import PUBLICATIONS, Phase, Publication
+from actors.account.publishing.publications import MAX_OPEN
+from actors.account.publishing.publishing import GIVE_UP_AFTER, LATE_AFTER, LOOKS, STEP_TIMEOUT, UNDER_WAY
 from actors.account.state import Status
 from actors.runtime.entity import SideRef
 from domain.content import ContentKind

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from actors.account.access import repeatable
 from actors.account.effects import Refresh
 from actors.account.state import Status
+from actors.account.tokens.access import repeatable
 from domain.events import EventType
 from domain.tokens import BACKOFF_S, UNRESOLVED_GRACE
 from platforms.outcome import Ok, Outcome, ReauthRequired, Unknown

@@ -9,11 +9,11 @@ import pytest
 
 from actors.account.documents import CONTENT
 from actors.account.effects import DecisiveStep, TaskStep
-from actors.account.operations import begun
-from actors.account.performer import Performer
-from actors.account.task import OPERATIONS, Phase, Step, What, operation_document
-from actors.account.token import Call
-from actors.account.told import AD_ACCOUNTS, AD_DAYS, ADS, INSIGHTS, ORDERS, PRODUCTS, STREAMS
+from actors.account.operations.operations import begun
+from actors.account.operations.performer import Performer
+from actors.account.operations.task import OPERATIONS, Phase, Step, What, operation_document
+from actors.account.operations.told import AD_ACCOUNTS, AD_DAYS, ADS, INSIGHTS, ORDERS, PRODUCTS, STREAMS
+from actors.account.tokens.token import Call
 from actors.runtime.failpoints import Failpoint
 from domain.advertising import AdLevel
 from domain.budget import Priority

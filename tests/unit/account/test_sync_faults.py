@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from actors.account.content.work import CALL_TIMEOUT, MAX_FAILURES
 from actors.account.effects import FetchPage
 from actors.account.state import Status
-from actors.account.work import CALL_TIMEOUT, MAX_FAILURES
 from domain.budget import SHARES, Priority
 from domain.events import EventType
 from domain.tokens import BACKOFF_S

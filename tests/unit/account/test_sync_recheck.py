@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from actors.account.content.work import OVERLAP
 from actors.account.effects import ChooseRecheck, ReadItems
-from actors.account.work import OVERLAP
 from domain.content import Engagement, Happening
 from domain.events import EventType
 from platforms.base import ItemReads, Page

@@ -5,10 +5,10 @@ from datetime import timedelta
 import bson
 import pytest
 
+from actors.account.content.sync import MAX_STALE_PAGES
+from actors.account.content.work import OVERLAP
 from actors.account.effects import FetchPage
 from actors.account.state import Mode
-from actors.account.sync import MAX_STALE_PAGES
-from actors.account.work import OVERLAP
 from domain.content import ContentKind, Engagement
 from domain.errors import Conflict
 from domain.events import EventType

@@ -9,13 +9,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from actors.account.content.work import CALL_TIMEOUT
 from actors.account.effects import DecisiveStep, Refresh, TaskStep
-from actors.account.operations import MAX_OPEN
-from actors.account.plans import EVERY, FIRST_AFTER, not_offered
+from actors.account.operations.operations import MAX_OPEN
+from actors.account.operations.plans import EVERY, FIRST_AFTER, not_offered
+from actors.account.operations.task import FIRST_CALL, ONCE, Phase, Step, What
+from actors.account.operations.tasks import GIVE_UP_AFTER, LOOKS, MAX_FAILURES, UNDER_WAY
 from actors.account.state import Status
-from actors.account.task import FIRST_CALL, ONCE, Phase, Step, What
-from actors.account.tasks import GIVE_UP_AFTER, LOOKS, MAX_FAILURES, UNDER_WAY
-from actors.account.work import CALL_TIMEOUT
 from actors.runtime.entity import SideRef
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import EventType

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from actors.account.content.work import CALL_TIMEOUT, OVERLAP
 from actors.account.effects import FetchPage, ReadItems
 from actors.account.state import Job, Mode
-from actors.account.work import CALL_TIMEOUT, OVERLAP
 from domain.budget import SHARES, Priority
 from domain.content import Happening
 from platforms.base import ItemReads, Page

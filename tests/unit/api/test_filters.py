@@ -3,7 +3,7 @@
 from typing import Any
 
 from actors.account.documents import content_document, remark_document
-from actors.account.publication import Action, Publication, publication_document
+from actors.account.publishing.publication import Action, Publication, publication_document
 from actors.consumers import EventLog
 from domain.content import ContentItem, ContentKind, Person, Remark, RemarkKind, Text
 from domain.engagement import Tally

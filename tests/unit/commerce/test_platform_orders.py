@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actors.account.told import ORDERS, events
+from actors.account.operations.told import ORDERS, events
 from actors.routing import campaign_messages, order_messages
 from actors.runtime.entity import SideRef
 from domain.events import cloud_events

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.account.told import AD_DAYS, events
+from actors.account.operations.told import AD_DAYS, events
 from actors.routing import campaign_messages, refs_of
 from domain.errors import Conflict, Invalid
 from domain.events import cloud_events

@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from actors.account import grants
-from actors.account.operations import begun
+from actors.account.content.work import MakeId, interval
+from actors.account.operations.operations import begun
+from actors.account.operations.task import Plan, What
 from actors.account.state import AccountState, Status
-from actors.account.task import Plan, What
-from actors.account.work import MakeId, interval
+from actors.account.tokens import grants
 from domain.budget import Priority
 from domain.errors import Conflict, Invalid
 from platforms.base import Platform

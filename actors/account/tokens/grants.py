@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from actors.account import access
+from actors.account.content.work import MakeId
 from actors.account.effects import Refresh
-from actors.account.grant import FurtherGrant
 from actors.account.state import AccountState, Status
-from actors.account.token import Token
-from actors.account.work import MakeId
+from actors.account.tokens import access
+from actors.account.tokens.grant import FurtherGrant
+from actors.account.tokens.token import Token
 from actors.runtime.entity import Effect
 from domain.errors import Conflict
 from domain.events import Event, EventType

@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from actors.account.content import Changes
+from actors.account.content.content import Changes
+from actors.account.content.work import reread
 from actors.account.documents import side_id
-from actors.account.publication import (
+from actors.account.publishing.publication import (
     PUBLICATIONS,
     Action,
     Phase,
@@ -15,7 +16,6 @@ from actors.account.publication import (
     stepped,
 )
 from actors.account.state import AccountState
-from actors.account.work import reread
 from domain.errors import Conflict, NotFound
 from domain.events import Event, EventType
 from domain.publishing import Draft, Published

@@ -18,22 +18,24 @@ from typing import Any
 
 import orjson
 
-from actors.account import budgets, grants, told
-from actors.account.content import Changes
+from actors.account import budgets
+from actors.account.content.content import Changes
+from actors.account.content.work import CALL_TIMEOUT, MakeId
 from actors.account.documents import REMARKS, side_id
 from actors.account.effects import DecisiveStep, TaskStep
-from actors.account.grants import Credentials
-from actors.account.operations import ended, find, kept, tell
-from actors.account.state import AccountState, Status
-from actors.account.task import (
+from actors.account.operations import told
+from actors.account.operations.operations import ended, find, kept, tell
+from actors.account.operations.task import (
     ONCE,
     OPERATIONS,
     Phase,
     Step,
     Task,
 )
-from actors.account.token import Call
-from actors.account.work import CALL_TIMEOUT, MakeId
+from actors.account.state import AccountState, Status
+from actors.account.tokens import grants
+from actors.account.tokens.grants import Credentials
+from actors.account.tokens.token import Call
 from actors.runtime.entity import Effect, SideRef
 from domain.tokens import UNRESOLVED_GRACE, backoff
 from platforms.base import Platform

@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from actors.account import budgets
+from actors.account.content.work import CALL_TIMEOUT, MakeId
 from actors.account.effects import FetchProfile, Subscribe
 from actors.account.state import AccountState, Errand, Owed, Status
-from actors.account.token import Call
-from actors.account.work import CALL_TIMEOUT, MakeId
+from actors.account.tokens.token import Call
 from actors.runtime.entity import Effect
 from domain.budget import Priority
 from domain.tokens import backoff

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from actors.account.token import Intent, Token, intent_in, intent_out, token_in, token_out
+from actors.account.tokens.token import Intent, Token, intent_in, intent_out, token_in, token_out
 from storage.records import Document
 
 

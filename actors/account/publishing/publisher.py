@@ -8,8 +8,8 @@ import orjson
 
 from actors.account.documents import side_id
 from actors.account.effects import LookForPublication, PublishStep
-from actors.account.grant import field
-from actors.account.publication import PUBLICATIONS, Action, Publication
+from actors.account.publishing.publication import PUBLICATIONS, Action, Publication
+from actors.account.tokens.grant import field
 from domain.content import ContentKind
 from domain.ids import AccountId
 from domain.publishing import Draft, Published, PublishState, draft_of

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from isal import isal_zlib
 
 from actors.account.documents import Seal, side_id
-from actors.account.task import Step
+from actors.account.operations.task import Step
 from domain.ids import AccountId
 from domain.money import Money
 from platforms.base import Platform

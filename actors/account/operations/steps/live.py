@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import datetime
 
-from actors.account.steps.work import Work
-from actors.account.task import Step
-from actors.account.told import BROADCASTS, STREAMS
+from actors.account.operations.steps.work import Work
+from actors.account.operations.task import Step
+from actors.account.operations.told import BROADCASTS, STREAMS
 from domain.live import Broadcast, BroadcastStatus
 from platforms.capabilities import Live
 from platforms.outcome import LimitReading, Ok, Outcome

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from actors.account.documents import CONTENT
-from actors.account.steps.work import Work, cursor_in, cursor_out
-from actors.account.task import Step
-from actors.account.told import INSIGHTS
+from actors.account.operations.steps.work import Work, cursor_in, cursor_out
+from actors.account.operations.task import Step
+from actors.account.operations.told import INSIGHTS
 from domain.content import ContentKind
 from domain.insights import Metric
 from platforms.outcome import Ok, Outcome, Rejected

@@ -19,18 +19,18 @@ from typing import Any
 import orjson
 
 from actors.account import budgets
-from actors.account.content import Changes
+from actors.account.content.content import Changes
+from actors.account.content.work import MakeId
 from actors.account.effects import LookForPublication, PublishStep
-from actors.account.grants import Credentials
-from actors.account.publication import (
+from actors.account.publishing.publication import (
     PUBLICATIONS,
     Phase,
     Publication,
 )
-from actors.account.publications import PENDING_LOOKS, changed, ended, find, kept, note, published
+from actors.account.publishing.publications import PENDING_LOOKS, changed, ended, find, kept, note, published
 from actors.account.state import AccountState, Status
-from actors.account.token import Call
-from actors.account.work import MakeId
+from actors.account.tokens.grants import Credentials
+from actors.account.tokens.token import Call
 from actors.runtime.entity import Effect
 from domain.budget import Priority
 from domain.publishing import Published, PublishState

@@ -7,9 +7,18 @@ from typing import Any
 
 import orjson
 
-from actors.account.content import Changes
+from actors.account.content.content import Changes
+from actors.account.operations.task import (
+    FIRST_CALL,
+    ONCE,
+    OPERATIONS,
+    Phase,
+    Task,
+    What,
+    moved,
+    operation_document,
+)
 from actors.account.state import AccountState
-from actors.account.task import FIRST_CALL, ONCE, OPERATIONS, Phase, Task, What, moved, operation_document
 from domain.budget import Priority
 from domain.errors import Conflict, NotFound
 from domain.events import Event, EventType

@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from actors.account.steps.work import Work, cursor_in, cursor_out, money_in, money_out
-from actors.account.task import Step
-from actors.account.told import AD_ACCOUNTS, AD_DAYS, ADS
+from actors.account.operations.steps.work import Work, cursor_in, cursor_out, money_in, money_out
+from actors.account.operations.task import Step
+from actors.account.operations.told import AD_ACCOUNTS, AD_DAYS, ADS
 from domain.advertising import (
     AdAccount,
     AdDay,

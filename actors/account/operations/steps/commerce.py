@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from actors.account.steps.work import Work, money_in, money_out
-from actors.account.task import Step
-from actors.account.told import CATALOGS, ORDERS, PRODUCTS
+from actors.account.operations.steps.work import Work, money_in, money_out
+from actors.account.operations.task import Step
+from actors.account.operations.told import CATALOGS, ORDERS, PRODUCTS
 from domain.catalog import Availability, BatchState, Order, Product
 from platforms.capabilities import Commerce
 from platforms.outcome import Ok, Outcome

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from actors.account import budgets
 from actors.account.effects import ChooseRecheck, FetchPage, ReadItems
 from actors.account.state import AccountState, Job, Mode, Source, Status, Wish
-from actors.account.token import Call
+from actors.account.tokens.token import Call
 from actors.runtime.entity import Effect
 from actors.runtime.urgency import Urgency
 from domain.budget import Priority

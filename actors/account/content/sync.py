@@ -11,10 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from actors.account import budgets
-from actors.account.content import Changes
-from actors.account.documents import side_id
-from actors.account.state import AccountState, Job, Mode, Source
-from actors.account.work import (
+from actors.account.content.content import Changes
+from actors.account.content.work import (
     CALL_TIMEOUT,
     MAX_FAILURES,
     calls_of,
@@ -24,6 +22,8 @@ from actors.account.work import (
     interval,
     source_of,
 )
+from actors.account.documents import side_id
+from actors.account.state import AccountState, Job, Mode, Source
 from domain.content import ContentItem
 from domain.engagement import Reading
 from domain.events import Event, EventType

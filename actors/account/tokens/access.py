@@ -24,10 +24,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from actors.account.content.work import MakeId
 from actors.account.effects import Refresh
 from actors.account.state import AccountState, Status
-from actors.account.token import Intent
-from actors.account.work import MakeId
+from actors.account.tokens.token import Intent
 from actors.runtime.entity import Effect
 from domain.events import Event, EventType
 from domain.tokens import UNRESOLVED_GRACE, Decision, backoff, refresh_decision

@@ -8,10 +8,10 @@ import orjson
 
 from actors.account.documents import side_id
 from actors.account.effects import TaskStep
-from actors.account.grant import field
-from actors.account.steps import ads, commerce, insights, live
-from actors.account.steps.work import Look, Make, Sides, Work
-from actors.account.task import OPERATIONS, Phase, Step, What
+from actors.account.operations.steps import ads, commerce, insights, live
+from actors.account.operations.steps.work import Look, Make, Sides, Work
+from actors.account.operations.task import OPERATIONS, Phase, Step, What
+from actors.account.tokens.grant import field
 from domain.clock import Clock
 from domain.ids import AccountId
 from domain.secrets import Secret

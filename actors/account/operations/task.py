@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from actors.account.documents import Seal, side_id
-from actors.account.token import Call
+from actors.account.tokens.token import Call
 from domain.budget import Priority
 from domain.content import Remark
 from storage.crypto import field_aad

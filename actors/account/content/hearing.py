@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from actors.account import access, errands
-from actors.account.content import Changes
+from actors.account.content import errands
+from actors.account.content.content import Changes
 from actors.account.documents import CONTENT, REMARKS, side_id
 from actors.account.state import AccountState, Errand, Status
+from actors.account.tokens import access
 from actors.runtime.entity import SideRef
 from domain.content import Happening, PlatformEvent
 from domain.engagement import Reading, end_of
