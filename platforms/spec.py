@@ -96,6 +96,8 @@ class PlatformSpec:
     # API family -> calls that asking for webhooks may need
     subscribe_calls: Mapping[str, int] = field(default_factory=dict)
     publish_family: str = "publishing"  # the window that a step of a publication counts in
+    # Where that is not all: stage of a publication, `edit`, `delete` or `find` -> API family -> calls.
+    publish_calls: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     upload_hosts: tuple[str, ...] = ()  # get a draft's bytes by an address the platform gave; never a token
     webhook_lease_s: int | None = None  # webhooks end so long after they were asked for (WebSub)
     pkce_challenge: PkceChallenge = PkceChallenge.BASE64URL

@@ -9,7 +9,9 @@ from actors.account.effects import (
     DecisiveStep,
     FetchPage,
     FetchProfile,
+    LookForPublication,
     PlatformCall,
+    PublishStep,
     ReadItems,
     Subscribe,
     TaskStep,
@@ -25,6 +27,8 @@ NAMES: Mapping[type[PlatformCall], str] = {
     ReadItems: "items_read",
     FetchProfile: "profile_fetched",
     Subscribe: "subscribed",
+    PublishStep: "publish_stepped",
+    LookForPublication: "publication_looked",
     TaskStep: "task_stepped",
     DecisiveStep: "task_stepped",
 }
@@ -40,14 +44,27 @@ def calls_of_effect(spec: PlatformSpec, effect: PlatformCall) -> Mapping[str, in
             return {spec.batch_read_family: spec.batch_read_calls}
         case Subscribe():
             return calls_of(spec, Errand.SUBSCRIBE)
-        case TaskStep():
+        case TaskStep() | PublishStep() | LookForPublication():
             return effect.calls
         case _:
             return calls_of(spec, Errand.PROFILE)
 
 
-def items_of(outcome: Outcome[Any]) -> int | None:
+def what_was_sent(effect: PlatformCall) -> dict[str, Any]:
+    """What an outcome is of: the token that was sent, so that a refusal is believed of that one, and where
+    the call alone does not say it, the publication."""
+    names: dict[str, Any] = {"access": getattr(effect, "access", b"")}
+    if (grant := getattr(effect, "grant", None)) is not None:
+        names["grant"] = grant
+    if isinstance(effect, PublishStep | LookForPublication):
+        names["publication_id"] = effect.record.id
+    return names
+
+
+def items_of(effect: PlatformCall, outcome: Outcome[Any]) -> int | None:
     """How many things an answer brought; None when the call may have brought some that nobody saw."""
+    if isinstance(effect, LookForPublication):
+        return None
     match outcome:
         case Ok(value=Step() as step):
             return step.items

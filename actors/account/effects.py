@@ -100,12 +100,12 @@ class ReplayParked(Effect):
 
 
 @dataclass(frozen=True, slots=True)
-class PublishStep(Effect):
+class PublishStep(PlatformCall):
     """The step that `record` says is next. A decisive one is not begun late and ends before `call.until`."""
 
     call: Call
     record: Publication
-    app_id: str
+    calls: Mapping[str, int]
     access: bytes
     grant: str | None = None  # the token's, and the surface that it is for
     surface: str | None = None
@@ -113,12 +113,12 @@ class PublishStep(Effect):
 
 
 @dataclass(frozen=True, slots=True)
-class LookForPublication(Effect):
+class LookForPublication(PlatformCall):
     """Whether it is out, and under which id."""
 
     call: Call
     record: Publication
-    app_id: str
+    calls: Mapping[str, int]
     access: bytes
     grant: str | None = None
     surface: str | None = None

@@ -13,7 +13,7 @@ from actors.account.calls import Calls, FindApp
 from actors.account.content import recheck
 from actors.account.content.parked import Parked
 from actors.account.content.work import source_of
-from actors.account.costs import NAMES, calls_of_effect, items_of
+from actors.account.costs import NAMES, calls_of_effect, items_of, what_was_sent
 from actors.account.effects import (
     ChooseRecheck,
     FetchPage,
@@ -174,7 +174,7 @@ class AccountHandler:
         if isinstance(paid, Held):
             now = self._clock.now()
             data = {"call_id": call.id, "outcome": paid.outcome(), "asked_at": now, "answered_at": now}
-            return [Message(NAMES[type(effect)], data | {"access": getattr(effect, "access", b"")})]
+            return [Message(NAMES[type(effect)], data | what_was_sent(effect))]
         items: int | None = None
         try:
             async with self._slots:
@@ -182,7 +182,7 @@ class AccountHandler:
                     items = 0
                     return []
                 messages = await self._run(account, platform, effect)
-            items = items_of(messages[0].data["outcome"])
+            items = items_of(effect, messages[0].data["outcome"])
             self._quotas.learn(account.platform, effect.app_id, messages[0].data["outcome"])
             return messages
         finally:

@@ -5,6 +5,7 @@ import asyncio
 from typing import Any
 
 from actors.account.calls import Calls
+from actors.account.costs import what_was_sent
 from actors.account.effects import DecisiveStep, LookForPublication, PublishStep, TaskStep
 from actors.account.operations.performer import Performer
 from actors.account.publishing.publisher import Publisher
@@ -43,7 +44,7 @@ class StepRunner:
             self._calls.passed(Failpoint.INTENT_ANSWERED, decisive=decisive)
         self._calls.tally(account, next(iter(effect.calls)), outcome)
         data = {"task_id": effect.task.id, "call_id": effect.call.id, "outcome": outcome}
-        return Message("task_stepped", data | {"access": effect.access, "grant": effect.grant})
+        return Message("task_stepped", data | what_was_sent(effect))
 
     async def publication(self, account: AccountId, platform: Platform, effect: PublishStep) -> Message:
         record = effect.record
@@ -63,9 +64,9 @@ class StepRunner:
             except TimeoutError:
                 outcome = Unknown("it may have been published")
             self._calls.passed(Failpoint.INTENT_ANSWERED, decisive=record.decisive)
-        self._calls.tally(account, platform.spec.publish_family, outcome)
-        data = {"publication_id": record.id, "call_id": effect.call.id, "outcome": outcome, "sealed": sealed}
-        return Message("publish_stepped", data | _used(effect))
+        self._calls.tally(account, next(iter(effect.calls)), outcome)
+        data = {"call_id": effect.call.id, "outcome": outcome, "sealed": sealed}
+        return Message("publish_stepped", data | what_was_sent(effect))
 
     async def look(self, account: AccountId, platform: Platform, effect: LookForPublication) -> Message:
         app, left_s = await self._calls.app(effect.app_id), self._calls.left_s(effect.call)
@@ -78,12 +79,6 @@ class StepRunner:
                     outcome = await self._publisher.look(account, platform, app, effect, left_s)
             except TimeoutError:
                 outcome = _TIMEOUT
-        self._calls.tally(account, platform.spec.publish_family, outcome)
-        data = {"publication_id": effect.record.id, "call_id": effect.call.id, "outcome": outcome}
-        return Message("publication_looked", data | _used(effect))
-
-
-def _used(effect: PublishStep | LookForPublication) -> dict[str, Any]:
-    """The token that was sent, so that a refusal is believed of that one."""
-    used: dict[str, Any] = {"access": effect.access}
-    return used if effect.grant is None else used | {"grant": effect.grant}
+        self._calls.tally(account, next(iter(effect.calls)), outcome)
+        data = {"call_id": effect.call.id, "outcome": outcome}
+        return Message("publication_looked", data | what_was_sent(effect))

@@ -52,8 +52,10 @@ SPEC = PlatformSpec(
     batch_read_calls=1,
     profile_family="reading",
     subscribe_calls={"reading": 1},
-    # A publication's calls count like any other; how many posts are left a day is asked at run time.
+    # A publication's calls count like any other, what makes it public in a window of its own as well (F2);
+    # how many posts are left a day is asked at run time.
     publish_family="reading",
+    publish_calls={"publish": {"reading": 1, "publishing": 1}},
     capability_calls={
         "insights.content": {"reading": 2},  # a story's taps are a question of their own
         "insights.account": {"reading": 3},

@@ -99,6 +99,7 @@ SPEC = PlatformSpec(
     profile_family="users",
     # The address is looked for and registered or checked again; then one call for each event type.
     subscribe_calls={"webhooks": 2, "subscriptions": len(NEEDED_EVENTS) + len(WELCOME_EVENTS)},
+    publish_calls={"find": {"tweets": 1}},  # the account's newest posts
     capability_calls={
         "insights.content": {"lookup": 1, "analytics": 1},
         "insights.account": {"users": 1},

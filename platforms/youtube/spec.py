@@ -67,7 +67,6 @@ SPEC = PlatformSpec(
         ),
         # yt/determine_quota_cost: videos.insert has a bucket of its own since June 2026
         RateWindow(UPLOADS, 100, DAY_S, LimitScope.APP, period=Period.DAY, zone=QUOTA_ZONE),
-        # Of a publication's steps only the first (an upload) and what follows the last chunk cost anything.
         RateWindow("publishing", 3000, 3600),  # chunks are free: a bound of our own
         RateWindow("analytics", 600, 60),  # nothing is documented for one person: a bound of our own
         RateWindow("hub", 200, DAY_S),  # nothing is documented: a bound of our own
@@ -92,6 +91,17 @@ SPEC = PlatformSpec(
     profile_family="channels",
     subscribe_calls={"hub": 1},
     webhook_lease_s=LEASE_S,
+    # Of a publication's steps most are chunks; what else there is costs units, and a video its place in the
+    # uploads of the day.
+    publish_calls={
+        "start": {"publishing": 1, UPLOADS: 1},
+        "processing": {"videos": 1},
+        "thumbnail": {"writes": 1},
+        "captions": {"captions": 1},
+        "find": {"publishing": 1, "listing": 1},
+        "edit": {"writes": 1},
+        "delete": {"writes": 1},
+    },
     capability_calls={
         "insights.content": {"analytics": 1},
         "insights.account": {"analytics": 1, "channels": 1},

@@ -22,11 +22,7 @@ from actors.account import budgets
 from actors.account.content.content import Changes
 from actors.account.content.work import MakeId
 from actors.account.effects import LookForPublication, PublishStep
-from actors.account.publishing.publication import (
-    PUBLICATIONS,
-    Phase,
-    Publication,
-)
+from actors.account.publishing.publication import PUBLICATIONS, Action, Phase, Publication
 from actors.account.publishing.publications import PENDING_LOOKS, changed, ended, find, kept, note, published
 from actors.account.state import AccountState, Status
 from actors.account.tokens.grants import Credentials
@@ -126,6 +122,9 @@ def looked(
         return state, None
     outcome: Outcome[Published | None] = data["outcome"]
     now = changes.now
+    if isinstance(outcome, RetryAfter) and outcome.held:
+        until = now + timedelta(seconds=outcome.seconds)
+        return kept(_unsent(state, spec, record), replace(record, call=None, wait_until=until)), None
     if not isinstance(outcome, Ok):
         pause = backoff(record.failures + 1)
         seconds = outcome.seconds if isinstance(outcome, RetryAfter) else 0.0
@@ -159,6 +158,7 @@ def _waited(state: AccountState, changes: Changes, record: Publication, now: dat
     if record.call is not None and _awaited_until(record) <= now:
         if record.phase is Phase.RUNNING and record.decisive:
             record = _look(record, now)
+            note(changes, record, "no_outcome")
         else:
             pause = now + backoff(record.failures + 1)
             record = replace(record, call=None, failures=record.failures + 1, wait_until=pause)
@@ -200,7 +200,8 @@ def _call(
     make_id: MakeId,
     used: Credentials | None,
 ) -> tuple[AccountState, list[Effect]]:
-    reserved = budgets.reserve(state, spec, {spec.publish_family: 1}, Priority.PUBLISH, now)
+    calls = _calls(spec, record)
+    reserved = budgets.reserve(state, spec, calls, Priority.PUBLISH, now)
     if isinstance(reserved, datetime):
         return kept(state, replace(record, wait_until=reserved)), []
     call = Call(make_id("call"), now + STEP_TIMEOUT)
@@ -210,11 +211,34 @@ def _call(
     if record.decisive and not looking:
         record = replace(record, sent_at=record.sent_at or now)
     kind = LookForPublication if looking else PublishStep
-    if used is None:
-        effect = kind(call, record, state.app_id, state.token.access)
-    else:
-        effect = kind(call, record, used.app_id, used.access, used.grant, used.surface)
+    app_id, access = (state.app_id, state.token.access) if used is None else (used.app_id, used.access)
+    effect = kind(
+        call,
+        record,
+        calls,
+        access,
+        used.grant if used else None,
+        used.surface if used else None,
+        app_id=app_id,
+        priority=Priority.PUBLISH,
+    )
     return kept(reserved, record), [effect]
+
+
+def _calls(spec: PlatformSpec, record: Publication) -> Mapping[str, int]:
+    """What the next step, or the look for it, may need."""
+    if record.phase in (Phase.LOOKING, Phase.PENDING):
+        name = "find"
+    else:
+        name = record.stage if record.action is Action.PUBLISH else record.action.value
+    return spec.publish_calls.get(name, {spec.publish_family: 1})
+
+
+def _unsent(state: AccountState, spec: PlatformSpec, record: Publication) -> AccountState:
+    """The call waited in vain for what all accounts of its application share: it used nothing up."""
+    if record.call is None:
+        return state
+    return budgets.returned(state, spec, _calls(spec, record), record.call[1] - STEP_TIMEOUT)
 
 
 def _advanced(
@@ -255,7 +279,11 @@ def _failed(
             if now >= record.due_at + GIVE_UP_AFTER:
                 return ended(state, changes, record, Phase.FAILED, f"gave_up_{reason}"[:100]), None
             until = now + timedelta(seconds=seconds)
-            state = budgets.limited(state, spec, outcome, spec.publish_family, until)
+            if outcome.held:
+                note(changes, record, f"postponed: {budgets.whose(outcome, spec.publish_family)}"[:100])
+                held = replace(record, call=None, wait_until=until, sent_at=None)
+                return kept(_unsent(state, spec, record), held), None
+            state = budgets.limited(state, spec, outcome, next(iter(_calls(spec, record))), until)
             note(changes, record, f"postponed: {reason}"[:100])
             return kept(state, _again(record, now, seconds)), None
 

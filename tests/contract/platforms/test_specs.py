@@ -45,6 +45,11 @@ def test_a_spec_is_complete(case: Case) -> None:
     # A whole window must be able to hold what is reserved at once.
     assert all(0 < calls <= spec.window(f).limit for f, calls in spec.subscribe_calls.items())
     assert spec.batch_read_calls <= spec.window(spec.batch_read_family).limit
+    for calls in (*spec.publish_calls.values(), *spec.capability_calls.values()):
+        assert calls
+        for family, number in calls.items():
+            own = spec.account_window(family)  # KeyError: it would be paid from nowhere
+            assert own is None or 0 < number <= own.limit
     assert 0 < spec.token.refresh_margin < 1
     assert spec.token.min_age_s < spec.token.lifetime_s * (1 - spec.token.refresh_margin)
     assert spec.hosts

@@ -10,10 +10,13 @@ from actors.account.calls import CALL_MARGIN_S
 from actors.account.content.work import CALL_TIMEOUT
 from actors.account.effects import (
     FetchProfile,
+    LookForPublication,
+    PublishStep,
     ReadItems,
     Revoke,
     Subscribe,
 )
+from actors.account.publishing.publication import Action, Publication
 from actors.account.tokens.token import Call
 from actors.budget.hand import Held
 from actors.runtime.entity import Effect
@@ -242,6 +245,20 @@ async def test_pain_07_a_call_that_is_held_back_is_not_sent_and_says_whose_limit
     outcome = message.data["outcome"]
     assert (outcome.scope, outcome.family, outcome.seconds) == (LimitScope.APP, "post_cap", 33.0)
     assert outcome.held and outcome.rate_limited
+
+
+@pytest.mark.parametrize("kind", [PublishStep, LookForPublication])
+async def test_pain_07_a_publication_pays_like_any_other_call(around: Surroundings, kind: Any) -> None:
+    around.quotas = Unmetered(Held(33.0, "app_day"))
+    record = Publication("pub_1", Action.PUBLISH, around.clock.now())
+    effect = kind(around.call, record, {"publishing": 1}, around.access, "commerce", **PAID)
+    (message,) = await around.run(effect)
+    quotas: Any = around.quotas
+    assert quotas.paid == [("app_x", {"publishing": 1}, Priority.SCHEDULED)]
+    assert message.name == {PublishStep: "publish_stepped", LookForPublication: "publication_looked"}[kind]
+    assert (message.data["publication_id"], message.data["grant"]) == ("pub_1", "commerce")
+    assert message.data["access"] == effect.access
+    assert message.data["outcome"].held
 
 
 async def test_pain_07_what_an_answer_tells_of_the_application_reaches_its_budget(

@@ -124,6 +124,37 @@ def test_a_draft_is_kept_sealed_and_refused_before_anything_is_kept() -> None:
     assert len(account.open) == 1
 
 
+def test_what_waits_in_vain_for_the_applications_quota_was_not_sent_and_not_counted() -> None:
+    held = RetryAfter(600.0, LimitScope.APP, "app_budget", rate_limited=True, family="app", held=True)
+    account = Publisher()
+    account.ask()
+    account.step(Ok(POST))
+    (effect,) = account.waiting(PublishStep)
+    assert effect.calls == INSTAGRAM.publish_calls.get("post", {INSTAGRAM.publish_family: 1})
+    used = account.known.budget["reading"].used
+    account.step(held)
+    (record,) = account.open
+    assert (record.failures, record.wait_until) == (0, account.now + timedelta(seconds=600))
+    assert account.known.budget["reading"].used == used - 1
+    assert account.document()["steps"][-1][1] == "postponed: app:app"
+    account.send("cancel_publication", {"publication_id": "pub_1"})  # nothing decisive is in doubt
+    assert account.document()["status"] == "cancelled"
+
+
+def test_a_look_that_waits_in_vain_is_no_look() -> None:
+    account = Publisher()
+    account.ask()
+    account.step(Ok(POST))
+    account.step(UNHEARD)
+    account.until(LookForPublication)
+    account.look(RetryAfter(60.0, LimitScope.APP, "app_budget", rate_limited=True, family="app", held=True))
+    (record,) = account.open
+    assert (record.phase, record.looks, record.failures) == (Phase.LOOKING, 0, 0)
+    account.until(LookForPublication)
+    account.look(OUT)
+    assert account.document()["status"] == "published"
+
+
 def test_the_same_id_again_is_the_same_publication() -> None:
     account = Publisher()
     account.ask()
@@ -220,6 +251,7 @@ def test_pain_01_what_may_be_out_is_looked_for_and_never_sent_again(how: str) ->
         sent = account.now
         account.until(LookForPublication)
         assert account.now >= sent + STEP_TIMEOUT + UNRESOLVED_GRACE
+    assert account.document()["status"] == "looking"
     account.until(LookForPublication)
     assert not account.waiting(PublishStep)
     account.look(Ok(None))
