@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# The first two tiers wait more than they compute, and share nothing; the others share one running service.
-ALONE := tests/unit tests/contract tests/simulation
+# The first tiers share nothing and wait half of their time, so more of them run at once than there are cores; what
+# computes comes first. The others share one running service.
+ALONE := tests/simulation tests/contract tests/unit
 SERVICE := tests/integration tests/chaos
 CODE := actors api bench domain ops platforms sandbox services storage serve_app.py
 # Keep the lock files free of any registry's address.
@@ -35,7 +36,7 @@ demo: $(STAMP) ## Show the whole service at work; ONCE=1 checks itself and exits
 
 # The guards only end a run that hangs.
 test: $(STAMP) ## Run unit, contract, simulation, integration and a short chaos tier
-	timeout --foreground 1800 $(BIN)/python -m pytest -n 2 -m "not heavy" $(ALONE)
+	timeout --foreground 1800 $(BIN)/python -m pytest -n 4 -m "not heavy" $(ALONE)
 	timeout --foreground 1500 $(BIN)/python -m pytest -m "not heavy" $(SERVICE)
 
 test-heavy: $(STAMP) ## Run the tests that take their time, left out of `make test`

@@ -1,7 +1,7 @@
 """Mailbox entries on their way to entities: what each still owes, and when it may leave its stream."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,9 @@ from storage.ports import DeadLetters, Mailboxes
 from storage.records import DeadLetter, Entry, StreamId
 
 REMEMBERED = 50_000
+MARKED_AT_ONCE = 1_000
 
+StreamOf = Callable[[EntityKey], str]
 Place = tuple[str, StreamId]
 """Of an entry: its stream and its id there."""
 
@@ -97,8 +99,9 @@ class Owed:
         self._by_stream: Counter[str] = Counter()
         self._finished: list[Delivery] = []
         self._letters: list[tuple[int, DeadLetter]] = []  # with their partitions
-        # Effects saved by this incarnation, for the moment between the save and the mark in Redis.
-        self._recent: OrderedDict[tuple[EntityKey, str], None] = OrderedDict()
+        # Effects saved by this incarnation and their marks: for the moment between the save and the mark in
+        # Redis, and for a Redis that has lost marks.
+        self._recent: OrderedDict[tuple[EntityKey, str], str] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -161,11 +164,12 @@ class Owed:
             if verdict.fate is Fate.ASIDE and self.holds(delivery):
                 self._failpoints.hit(Failpoint.DEAD_PASSED)
                 self._letters.append((delivery.partition, self._letter(key, delivery, verdict.reply or {})))
-            self._recent[key, delivery.entry.mail.event_id] = None
+            # This entity is done with it, and shall not see its event id again.
+            mark = mark_of(key, delivery)
+            delivery.marks.append(mark)
+            self._recent[key, delivery.entry.mail.event_id] = mark
             if len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)
-            # This entity is done with it, and shall not see its event id again.
-            delivery.marks.append(mark_of(key, delivery))
             self._leave(key, delivery)
         return None
 
@@ -200,6 +204,17 @@ class Owed:
             if not self._by_stream[stream]:
                 del self._by_stream[stream]
             self._finished.append(delivery)
+
+    async def mark_again(self, concerns: Callable[[EntityKey], bool], stream_of: StreamOf) -> None:
+        """Redis has lost data: what was applied here may be told again, and its mark may be among the lost,
+        or was not written yet and never would be, its stream having begun anew."""
+        marks: dict[str, list[str]] = {}
+        for (key, _), mark in self._recent.items():
+            if concerns(key):
+                marks.setdefault(stream_of(key), []).append(mark)
+        for stream, lost in marks.items():
+            for first in range(0, len(lost), MARKED_AT_ONCE):
+                await self._mailboxes.mark_seen({stream: lost[first : first + MARKED_AT_ONCE]})
 
     async def flush(self) -> tuple[list[Entry], dict[int, int]]:
         """Write the dead letters, mark what is finished as seen, then delete it. Answers what is gone from

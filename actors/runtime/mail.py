@@ -18,6 +18,7 @@ import structlog
 
 from actors.runtime.addressing import Addressing
 from actors.runtime.deliveries import REMEMBERED, Delivery, Owed, Place, Stopped
+from actors.runtime.envelope import stream_of
 from actors.runtime.failpoints import Failpoint
 from actors.runtime.held import Held, Queue
 from actors.runtime.intake import Intake
@@ -68,6 +69,7 @@ class MailLoop:
         tasks: Tasks,
     ) -> None:
         self._mailboxes = parts.mailboxes
+        self._partitions = parts.envelope.partitions
         self._failpoints = parts.failpoints
         self._turns = turns
         self._dedicated = dedicated
@@ -104,6 +106,13 @@ class MailLoop:
     async def lost(self) -> set[int]:
         """Partitions of which Redis has lost data."""
         return await self.streams.lost(self._owed.has_any_of)
+
+    async def mark_again(self, partition: int) -> None:
+        """Of a partition of which Redis has lost data: what this process applied is marked seen once more."""
+        partitions = self._partitions
+        await self._owed.mark_again(
+            lambda key: key.partition(partitions) == partition, lambda key: stream_of(key.kind, partition)
+        )
 
     # -- the loop -----------------------------------------------------------------------------------
     async def step(self) -> float:

@@ -207,8 +207,9 @@ class Partitions:
 
     # -- lost mail ----------------------------------------------------------------------------------
     async def _mail_lost(self, claim: Claim) -> None:
-        """Redis lost data: positions of before mean nothing. Raise the generation, start over, and let the
-        accounts look at their platforms for what the lost messages told."""
+        """Redis lost data: positions of before mean nothing. Mark what was applied here once more, raise the
+        generation, start over, and let the accounts look at their platforms for what the lost mail told."""
+        await self._mail.mark_again(claim.partition)
         generation = claim.generation + 1
         log.error("mailbox.data_lost", partition=claim.partition, generation=generation)
         self._parts.count("mailbox_data_lost")

@@ -89,6 +89,9 @@ _BLIPS: dict[str, list[Json]] = {
     "the token endpoint is busy": [{"kind": "status", "status": 429, "path": "oauth2/token", "seconds": 3}],
     "connections break while refreshing": [{"kind": "disconnect", "path": "oauth2/token", "count": 1}],
     "connections break while reading": [{"kind": "disconnect", "path": "/2/users/", "count": 1}],
+    "a gateway in front of the token endpoint restarts": [
+        {"kind": "status", "status": 502, "path": "oauth2/token", "count": 3}
+    ],
 }
 
 
@@ -114,13 +117,8 @@ async def blip(world: World, caller: Caller, blips: dict[str, list[Json]]) -> No
     assert await caller.all("/v1/events?type=SocialAccountReauthorizationRequired") == []
 
 
-async def test_pain_03_a_network_blip_disconnects_nobody(world: World) -> None:
+async def test_pain_03_a_network_blip_and_a_gateway_that_answers_502_disconnect_nobody(world: World) -> None:
     await blip(world, await world.org(), _BLIPS)
-
-
-async def test_pain_03_a_gateway_that_answers_502_for_a_moment_disconnects_nobody(world: World) -> None:
-    faults = [{"kind": "status", "status": 502, "path": "oauth2/token", "count": 3}]
-    await blip(world, await world.org(), {"a gateway in front of the token endpoint restarts": faults})
 
 
 # -- 04 ---------------------------------------------------------------------------------------------

@@ -114,6 +114,26 @@ async def test_mail_lost_and_new_mail_before_anybody_looked_is_noticed(colony: C
     assert generations == {p: int(p == KEY.partition(PARTITIONS)) for p in range(PARTITIONS)}
 
 
+async def test_what_was_applied_before_redis_lost_its_mark_has_no_effect_again_in_another_process(
+    colony: Colony,
+) -> None:
+    host = await colony.start()
+    await host.ask(KEY, Message("create", id="create"))
+    await colony.tell(KEY, add(1))
+    await colony.quiet()
+    before = colony.redis.copy()
+    await colony.tell(KEY, add(2), add(3))
+    await colony.quiet()
+    colony.redis.take(before)
+    await host._own()
+    assert "mailbox_data_lost" in colony.counted
+    await colony.kill(host)
+    await colony.start()
+    await colony.tell(KEY, add(2), add(3), add(4))  # whoever had sent them sends them again
+    await colony.quiet()
+    assert (await colony.state(KEY))["applied"] == ["e1", "e2", "e3", "e4"]
+
+
 async def test_a_later_claim_that_was_seen_in_redis_is_not_begun(colony: Colony) -> None:
     host = await colony.host("host-0")
     await colony.mailboxes.fence(0, 99)
