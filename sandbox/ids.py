@@ -46,6 +46,11 @@ def person_id(platform: str, length: int, *parts: object) -> str:
     return digits(length, *parts, prefix="17")
 
 
+def open_id(*basis: object) -> str:
+    """TikTok's id of an account for one app: opaque text, with `-` and `_` in it."""
+    return f"-000{secret(20, *basis, 'open')}_{secret(11, *basis, 'id')}"
+
+
 class IdSource:
     """Ids of things that happen while the sandbox runs: unique, and rising as the platform's do."""
 

@@ -5,9 +5,10 @@ import random
 from sandbox.acts import Act, Done
 from sandbox.clock import DAY_MS
 from sandbox.events import Happening
+from sandbox.facebook.history import facebook_media
 from sandbox.facebook.roles import Roles
 from sandbox.facebook.webhooks import Describer
-from sandbox.generate import draft_comment, draft_post, facebook_media, voice_of
+from sandbox.generate import draft_comment, draft_post, voice_of
 from sandbox.ids import seeded
 from sandbox.meta.webhooks import signed_request
 from sandbox.state import State

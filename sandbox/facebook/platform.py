@@ -8,6 +8,7 @@ from sandbox.facebook.access import RATE_FAMILIES, Access, limit_reply
 from sandbox.facebook.ads import Ads
 from sandbox.facebook.catalog import Catalogs
 from sandbox.facebook.films import Films
+from sandbox.facebook.history import FacebookHistory
 from sandbox.facebook.insights import Insights
 from sandbox.facebook.oauth import DEFAULT_SCOPES, LONG_LIFETIME_S, OAuth
 from sandbox.facebook.people import KINDS, People
@@ -15,7 +16,6 @@ from sandbox.facebook.read import Batch, Reading
 from sandbox.facebook.roles import USER_PREFIX, Consent, Roles
 from sandbox.facebook.subscriptions import Subscriptions
 from sandbox.facebook.write import Writing
-from sandbox.generate import FacebookHistory
 from sandbox.ids import digits
 from sandbox.instagram.shopping import instagram_shopping
 from sandbox.meta import errors, webhooks

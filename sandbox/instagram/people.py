@@ -4,8 +4,9 @@ import random
 
 from sandbox.acts import Act, Done
 from sandbox.clock import DAY_MS
-from sandbox.generate import draft_comment, draft_post, media_for, voice_of
+from sandbox.generate import draft_comment, draft_post, voice_of
 from sandbox.ids import seeded
+from sandbox.instagram.history import media_for
 from sandbox.instagram.webhooks import Describer
 from sandbox.meta.webhooks import signed_request
 from sandbox.state import State

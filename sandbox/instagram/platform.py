@@ -4,10 +4,10 @@ import re
 
 from sandbox.apps import PlatformApp
 from sandbox.emulation import Emulation
-from sandbox.generate import InstagramHistory
 from sandbox.ids import digits
 from sandbox.instagram import errors
 from sandbox.instagram.access import GRAPH, RATE_FAMILIES, Access
+from sandbox.instagram.history import InstagramHistory
 from sandbox.instagram.oauth import DEFAULT_SCOPES, LONG_LIFETIME_S, TOKEN_PREFIX, OAuth
 from sandbox.instagram.people import KINDS, People
 from sandbox.instagram.publish import Publishing

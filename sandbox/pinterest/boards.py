@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from sandbox.clock import DAY_MS
-from sandbox.generate import PINTEREST_BOARDS, pinterest_board_id, voice_of
+from sandbox.generate import voice_of
 from sandbox.ids import seeded
+from sandbox.pinterest.history import PINTEREST_BOARDS, pinterest_board_id
 from sandbox.world import Profile, World
 
 PRIVACIES = ("PUBLIC", "PROTECTED", "SECRET")

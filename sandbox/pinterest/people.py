@@ -5,9 +5,10 @@ import random
 from typing import Any
 
 from sandbox.acts import Act, Done
-from sandbox.generate import draft_post, pinterest_media, short_title, voice_of
+from sandbox.generate import draft_post, short_title, voice_of
 from sandbox.ids import seeded
 from sandbox.pinterest.boards import Boards
+from sandbox.pinterest.history import pinterest_media
 from sandbox.state import State
 from sandbox.web import BadInput
 from sandbox.world import Content, Profile

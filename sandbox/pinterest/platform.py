@@ -2,13 +2,13 @@
 
 from sandbox.apps import PlatformApp
 from sandbox.emulation import Emulation
-from sandbox.generate import PinterestHistory
 from sandbox.ids import digits
 from sandbox.pinterest import errors
 from sandbox.pinterest.access import CATEGORIES, TRIAL_FAMILY, Access
 from sandbox.pinterest.ads import Advertising
 from sandbox.pinterest.boards import Boards
 from sandbox.pinterest.catalogs import Catalogs
+from sandbox.pinterest.history import PinterestHistory
 from sandbox.pinterest.insights import Insights
 from sandbox.pinterest.media import Uploads
 from sandbox.pinterest.oauth import ACCESS_PREFIX, ACCESS_S, SCOPES, OAuth

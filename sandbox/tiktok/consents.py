@@ -10,8 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sandbox.apps import PlatformApp
-from sandbox.generate import open_id
-from sandbox.ids import digits
+from sandbox.ids import digits, open_id
 from sandbox.pages import choose_account, problem_page
 from sandbox.routing import Operation
 from sandbox.state import State

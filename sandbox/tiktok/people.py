@@ -3,9 +3,10 @@
 import random
 
 from sandbox.acts import Act, Done
-from sandbox.generate import draft_post, tiktok_media, voice_of
+from sandbox.generate import draft_post, voice_of
 from sandbox.ids import seeded
 from sandbox.state import State
+from sandbox.tiktok.history import tiktok_media
 from sandbox.tiktok.webhooks import Describer
 from sandbox.web import BadInput
 from sandbox.world import Content, Media, Profile

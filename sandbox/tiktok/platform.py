@@ -6,8 +6,7 @@ from typing import Any
 from sandbox.acts import Act, Done
 from sandbox.apps import PlatformApp
 from sandbox.emulation import Emulation
-from sandbox.generate import TikTokHistory, open_id
-from sandbox.ids import secret
+from sandbox.ids import open_id, secret
 from sandbox.platform import Issued, Platform
 from sandbox.state import State
 from sandbox.tiktok import errors, webhooks
@@ -16,6 +15,7 @@ from sandbox.tiktok.advertising import Advertisers
 from sandbox.tiktok.business import FAMILY as BUSINESS_FAMILY
 from sandbox.tiktok.business import Business
 from sandbox.tiktok.consents import Consents
+from sandbox.tiktok.history import TikTokHistory
 from sandbox.tiktok.oauth import ACCESS_PREFIX, LIFETIMES_S, SCOPES, OAuth
 from sandbox.tiktok.people import KINDS, People
 from sandbox.tiktok.publish import POSTS_FAMILY, Publishing

@@ -4,7 +4,6 @@ from typing import Any
 
 from sandbox.apps import PlatformApp
 from sandbox.emulation import Emulation
-from sandbox.generate import XHistory
 from sandbox.ids import digits, secret
 from sandbox.platform import Issued, Platform
 from sandbox.state import State
@@ -13,6 +12,7 @@ from sandbox.twitter.access import Access
 from sandbox.twitter.ads import HOSTS as ADS_HOSTS
 from sandbox.twitter.ads import RULES as ADS_RULES
 from sandbox.twitter.ads import Ads
+from sandbox.twitter.history import XHistory
 from sandbox.twitter.media import Uploads
 from sandbox.twitter.metrics import Analytics
 from sandbox.twitter.oauth import ACCESS_LIFETIME_S, DEFAULT_SCOPES, OAuth

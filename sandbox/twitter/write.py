@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox.acts import Act, Done
 from sandbox.clock import iso_z
-from sandbox.generate import draft_comment, draft_post, voice_of, x_media
+from sandbox.generate import draft_comment, draft_post, voice_of
 from sandbox.ids import hexadecimal, seeded
 from sandbox.ledger import Publication
 from sandbox.routing import Operation
@@ -14,6 +14,7 @@ from sandbox.twitter import errors
 from sandbox.twitter.access import Access, Caller
 from sandbox.twitter.errors import Refused
 from sandbox.twitter.events import Describer
+from sandbox.twitter.history import x_media
 from sandbox.twitter.media import Uploads
 from sandbox.web import BadInput, Call, Reply, json_reply
 from sandbox.world import Content, Media, Profile

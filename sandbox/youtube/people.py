@@ -6,12 +6,13 @@ from typing import Any
 from sandbox.acts import Act, Done
 from sandbox.apps import PlatformApp
 from sandbox.clock import iso_z
-from sandbox.generate import comment_id, draft_comment, draft_post, short_title, voice_of, youtube_media
+from sandbox.generate import draft_comment, draft_post, short_title, voice_of
 from sandbox.ids import base64_id, seeded
 from sandbox.ledger import Publication
 from sandbox.state import State
 from sandbox.web import BadInput
 from sandbox.world import Content, Media, Profile
+from sandbox.youtube.history import comment_id, youtube_media
 from sandbox.youtube.websub import Hub
 
 STATUS_NAMES = (

@@ -5,7 +5,7 @@ from typing import Any
 from sandbox.acts import Act, Done
 from sandbox.apps import PlatformApp
 from sandbox.emulation import Emulation
-from sandbox.generate import YouTubeHistory, draft_comment, voice_of
+from sandbox.generate import draft_comment, voice_of
 from sandbox.ids import person_id, secret, seeded
 from sandbox.platform import Issued, Platform
 from sandbox.state import State
@@ -15,6 +15,7 @@ from sandbox.youtube import errors
 from sandbox.youtube.access import RATE_FAMILIES, Access
 from sandbox.youtube.analytics import Analytics
 from sandbox.youtube.captions import Captions
+from sandbox.youtube.history import YouTubeHistory
 from sandbox.youtube.live import Live
 from sandbox.youtube.oauth import ACCESS_LIFETIME_S, ACCESS_PREFIX, DEFAULT_SCOPES, REFRESH_PREFIX, OAuth
 from sandbox.youtube.people import KINDS, People
