@@ -12,7 +12,7 @@ connects their account to the org that started.
 import asyncio
 import hashlib
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -50,6 +50,7 @@ class StateRecord:
     return_to: str | None
     account: str | None = None  # of a further consent: the account that it is for, and its capability
     grant: str | None = None
+    request_token: list[str] | None = field(default=None, repr=False)  # of OAuth 1.0a, and its secret
 
 
 async def start(
@@ -86,9 +87,11 @@ async def start(
     return platform.authorize_url(request), expires_at
 
 
-async def put_state(services: Services, record: StateRecord) -> tuple[str, datetime]:
-    """The handle under which it waits, and until when."""
-    handle = secrets.token_urlsafe(32)
+async def put_state(
+    services: Services, record: StateRecord, handle: str | None = None
+) -> tuple[str, datetime]:
+    """The handle under which it waits, and until when. `handle`: the platform's, where it made one."""
+    handle = handle or secrets.token_urlsafe(32)
     hashed = _hash(handle)
     expires_at = services.clock.now() + STATE_LIFETIME
     sealed = services.keys.state.seal(orjson.dumps(asdict(record)), hashed)
@@ -151,8 +154,8 @@ async def connect(
             "account_id_invalid", "The platform answered an account id this service cannot use."
         ) from None
 
-    def seal(token: str, field: str) -> bytes:
-        return services.keys.seal.seal(token.encode(), field_aad("social_accounts", str(id_), field))
+    def seal(token: str, name: str) -> bytes:
+        return services.keys.seal.seal(token.encode(), field_aad("social_accounts", str(id_), name))
 
     scopes = record.scopes if grant.scopes is None else list(grant.scopes)
     data = {

@@ -197,14 +197,25 @@ class Consent(Protocol):
     """What one capability asks of a person beside the account's own consent, on a page of its own. The tokens
     are good for that capability alone; they have a model and lifetimes of their own (`token`).
 
-    `code_parameter`: under which name the redirect carries the code. `required`: without it the capability
-    answers nothing; else it answers less. `surface`: of the calls made with it.
+    `required`: without it the capability answers nothing; else it answers less. `surface`: of the calls made
+    with it.
     """
 
     token: TokenRules
-    code_parameter: str
     required: bool
     surface: str | None
+
+    async def refresh(
+        self, http: PlatformHttp, app: PlatformApp, grant: Grant, timeout_s: float
+    ) -> Outcome[Grant]:
+        """Rejected("unsupported") where there is nothing to refresh: a refused token is then dead."""
+        ...
+
+
+class CodeConsent(Consent, Protocol):
+    """By a code in the redirect. `code_parameter`: the name under which it is there."""
+
+    code_parameter: str
 
     def authorize_url(self, request: AuthorizeRequest) -> str: ...
 
@@ -214,10 +225,32 @@ class Consent(Protocol):
         """`Grant.external_id`: the id that calls are made for, where it is another than the account's."""
         ...
 
-    async def refresh(
-        self, http: PlatformHttp, app: PlatformApp, grant: Grant, timeout_s: float
+
+@dataclass(frozen=True, slots=True)
+class RequestToken:
+    """A pair of OAuth 1.0a that stands for a consent asked for: the browser carries `token` to the platform
+    and back, `secret` never leaves us."""
+
+    token: Secret
+    secret: Secret
+
+
+@runtime_checkable
+class SignedConsent(Consent, Protocol):
+    """By OAuth 1.0a (RFC 5849): its request token takes the place of a state, and is good for one consent."""
+
+    async def request_token(
+        self, http: PlatformHttp, app: PlatformApp, redirect_uri: str
+    ) -> Outcome[RequestToken]:
+        """Rejected also where the platform does not confirm the address that the browser is sent back to."""
+        ...
+
+    def authorize_url(self, request: RequestToken) -> str: ...
+
+    async def exchange(
+        self, http: PlatformHttp, app: PlatformApp, request: RequestToken, verifier: str
     ) -> Outcome[Grant]:
-        """Rejected("unsupported") where there is nothing to refresh: a refused token is then dead."""
+        """`Grant.external_id`: the account that said yes. The request token is spent."""
         ...
 
 
@@ -226,4 +259,4 @@ class AsksFurther(Protocol):
     """A platform whose capabilities want consents of their own, by the capability's name."""
 
     @property
-    def consents(self) -> Mapping[str, Consent]: ...
+    def consents(self) -> Mapping[str, CodeConsent | SignedConsent]: ...

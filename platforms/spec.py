@@ -104,7 +104,7 @@ class PlatformSpec:
     # What a call of a capability may need: `ads.objects` -> API family -> calls. `insights.content@business`
     # is the same with the consent of that surface.
     capability_calls: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    # Capability -> which tokens of its own it wants, in a sentence: a person brings them from the platform.
+    # Capability -> which tokens of its own it wants, in a sentence: a person may bring them.
     brought: Mapping[str, str] = field(default_factory=dict)
     # Capability -> why the platform does not have it, in a sentence.
     not_offered: Mapping[str, str] = field(default_factory=dict)

@@ -29,7 +29,7 @@ class GrantRequest(Body):
 
 
 class BroughtGrant(Body):
-    """Tokens that a person got at the platform, for what has no consent page of its own."""
+    """Tokens that a person got at the platform, instead of a consent that is asked for here."""
 
     app_id: str | None = Field(default=None, max_length=64)
     access_token: _SecretText

@@ -125,11 +125,13 @@ async def finish_connect(
     state: Annotated[str | None, Query()] = None,
     code: Annotated[str | None, Query()] = None,
     error: Annotated[str | None, Query()] = None,
+    oauth_token: Annotated[str | None, Query(description="OAuth 1.0a: takes the place of `state`.")] = None,
+    denied: Annotated[str | None, Query(description="The same, of a consent that was refused.")] = None,
 ) -> Json | RedirectResponse:
     """Where the platform sends the browser back to, from any of its consents. Answers the account, or goes on
     to `return_to`. A consent that opens several accounts connects none yet: the answer, or `return_to`,
     carries the handle of a choice."""
-    record = await oauth.take_state(services, platform, state)
+    record = await oauth.take_state(services, platform, state or oauth_token or denied)
     request.state.audit_actor = (record.org, record.user_id)
     if record.grant is not None:
         view = await grants.finish(services, record, request.query_params)

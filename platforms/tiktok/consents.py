@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from domain.secrets import Secret
 from platforms.base import AuthorizeRequest, Grant, PlatformApp
-from platforms.capabilities import Access, Consent
+from platforms.capabilities import Access, CodeConsent
 from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected
 from platforms.spec import TokenModel, TokenRules
@@ -162,7 +162,7 @@ async def _of_shop(http: PlatformHttp, app: PlatformApp, grant: Grant) -> Outcom
     return Ok(replace(grant, external_id=shop_id, token_secret=secret_at(row, "cipher")))
 
 
-CONSENTS: Mapping[str, Consent] = {"ads": Advertiser(), "insights": Holder(), "commerce": Seller()}
+CONSENTS: Mapping[str, CodeConsent] = {"ads": Advertiser(), "insights": Holder(), "commerce": Seller()}
 
 
 def _grant(answer: Outcome[Json], id_key: str, now_s: int = 0) -> Outcome[Grant]:

@@ -22,6 +22,7 @@ from platforms.spec import PlatformSpec
 from platforms.twitter import events, subscriptions, webhooks
 from platforms.twitter.ads import TwitterAds
 from platforms.twitter.commerce import COMMERCE
+from platforms.twitter.consents import CONSENTS
 from platforms.twitter.errors import outcome_of, token_outcome_of
 from platforms.twitter.insights import TwitterInsights
 from platforms.twitter.normalise import Includes, content_item, is_outdated, profile, remark
@@ -54,6 +55,7 @@ class Twitter(oauth.AuthorizationCode):
     ads = TwitterAds()
     commerce = COMMERCE
     live = None
+    consents = CONSENTS
 
     # -- OAuth --------------------------------------------------------------------------------------
 

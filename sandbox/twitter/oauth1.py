@@ -1,7 +1,7 @@
 """OAuth 1.0a at X's Ads API: every call carries a signature over its method, address and parameters.
 
-Source: RFC 5849. A person's token pair is what X's console shows its owner; the consumer key is the app's
-client id here, as at the token endpoint. The three-legged way to a token is not emulated.
+Source: RFC 5849. The API key is the app's client id here, as at the token endpoint; its secret is the one
+that signs webhooks.
 """
 
 import base64
@@ -24,7 +24,7 @@ _FIELD = re.compile(r'\s*([a-z_]+)="([^"]*)"\s*')
 class Signatures:
     def __init__(self, state: State) -> None:
         self._state = state
-        self._nonces: set[tuple[str, str]] = set()
+        self._nonces: set[tuple[str, str, str]] = set()
 
     def issue(self, grant: Grant, account_id: str) -> tuple[str, str]:
         """A token that lives until the person takes it back, and its secret."""
@@ -33,31 +33,36 @@ class Signatures:
         return token.value, self._secret(token.value)
 
     def verified(self, call: Call) -> tuple[PlatformApp, Grant] | None:
-        """Who signed the call; None when nobody did as he should."""
-        fields = fields_of(call)
-        app = self._state.apps.by_client_id("twitter", fields.get("oauth_consumer_key", ""))
-        token = self._state.tokens.access(fields.get("oauth_token", ""))
-        if app is None or token is None or token.grant.app_id != app.id or not token.long_lived:
+        """Whose application, for whom, signed the call; None when nobody did as he should."""
+        token = self._state.tokens.access(fields_of(call).get("oauth_token", ""))
+        if token is None or not token.long_lived:
             return None
         if token.revoked or token.expires_ms <= self._state.clock.now_ms():
             self._state.ledger.token_expiries += not token.revoked
             return None
+        app = self.signed(call, self._secret(token.value))
+        return (app, token.grant) if app is not None and token.grant.app_id == app.id else None
+
+    def signed(self, call: Call, token_secret: str) -> PlatformApp | None:
+        """The application that signed the call with its own secret and this one, now and not before."""
+        fields = fields_of(call)
+        app = self._state.apps.by_client_id("twitter", fields.get("oauth_consumer_key", ""))
         at, nonce = fields.get("oauth_timestamp", ""), fields.get("oauth_nonce", "")
         # The caller's clock does not travel in time with the sandbox's.
-        if not at.isdigit() or abs(int(at) * 1000 - self._state.clock.source_ms()) > SKEW_MS:
+        if app is None or not at.isdigit() or abs(int(at) * 1000 - self._state.clock.source_ms()) > SKEW_MS:
             return None
-        if not nonce or (token.value, nonce) in self._nonces:
+        used = (app.id, fields.get("oauth_token", ""), nonce)
+        if not nonce or used in self._nonces:
             return None
-        given, secrets = fields.pop("oauth_signature", ""), {app.webhook_secret, app.client_secret}
+        given = fields.pop("oauth_signature", "")
         expected = {
-            signature(call.method, address, _parameters(call, fields), consumer, self._secret(token.value))
+            signature(call.method, address, _parameters(call, fields), app.webhook_secret, token_secret)
             for address in _addresses(call)
-            for consumer in secrets
         }
         if fields.get("oauth_signature_method") != "HMAC-SHA1" or given not in expected:
             return None
-        self._nonces.add((token.value, nonce))
-        return app, token.grant
+        self._nonces.add(used)
+        return app
 
     def _secret(self, token: str) -> str:
         return secret(45, self._state.seed, token, "oauth1")

@@ -12,6 +12,7 @@ from sandbox.twitter.access import Access
 from sandbox.twitter.ads import HOSTS as ADS_HOSTS
 from sandbox.twitter.ads import RULES as ADS_RULES
 from sandbox.twitter.ads import Ads
+from sandbox.twitter.consents import Consents
 from sandbox.twitter.history import XHistory
 from sandbox.twitter.media import Uploads
 from sandbox.twitter.metrics import Analytics
@@ -53,6 +54,7 @@ def twitter(state: State) -> Platform:
 
     operations = [
         *OAuth(state).operations(),
+        *Consents(state, signatures).operations(),
         *Analytics(state, access).operations(),
         *Reading(state, access).operations(),
         *writing.operations(),

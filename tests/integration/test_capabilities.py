@@ -47,9 +47,11 @@ async def registered(world: World, platform: str) -> None:
     await world.sandbox.put(f"apps/{app['id']}", {"redirect_uris": [back]})
 
 
-async def granted(world: World, caller: Caller, account: Json, view: Json, capability: str) -> Json:
+async def granted(
+    world: World, caller: Caller, account: Json, view: Json, capability: str, **body: str
+) -> Json:
     """A further consent, through the platform's own page."""
-    started = await caller.post(f"/v1/accounts/{view['id']}/grants/{capability}/connect")
+    started = await caller.post(f"/v1/accounts/{view['id']}/grants/{capability}/connect", body)
     callback = await world.consent(started["authorize_url"], account["external_id"])
     answer = await world.api.get(callback)
     assert answer.status_code == 200, answer.text
@@ -87,7 +89,7 @@ async def test_every_platform_tells_its_numbers_or_why_not(world: World, platfor
     assert all((metric["value"] is None) == (metric["reason"] is not None) for metric in told)
 
 
-async def test_ads_at_x_are_reached_with_tokens_that_a_person_brings(world: World) -> None:
+async def test_ads_at_x_are_opened_by_a_consent_or_by_tokens_that_a_person_brings(world: World) -> None:
     caller = await world.org()
     account, view = await joined(world, caller, "twitter")
     path = f"/v1/accounts/{view['id']}"
@@ -98,7 +100,11 @@ async def test_ads_at_x_are_reached_with_tokens_that_a_person_brings(world: Worl
     tokens = {"access_token": account["oauth1_token"], "token_secret": account["oauth1_secret"]}
     brought = await caller.request("PUT", f"{path}/grants/ads", json=tokens | {"app_id": app["id"]})
     assert brought.status_code == 200, brought.text
-    await done(caller, await caller.post(f"{path}/ads/read", {"levels": ["campaign"]}))
+    (first,) = await done(caller, await caller.post(f"{path}/ads/read", {"levels": ["campaign"]}))
+    asked = await granted(world, caller, account, view, "ads", app_id=app["id"])
+    assert asked["grants"]["ads"]["external_id"] == account["external_id"]
+    (second,) = await done(caller, await caller.post(f"{path}/ads/read", {"levels": ["campaign"]}))
+    assert first["items"] == second["items"] > 2
     (ad, *_) = await caller.all(f"/v1/ads?account_id={view['id']}&level=campaign")
     assert await caller.all(f"/v1/ads/{ad['id']}/days")
 

@@ -48,7 +48,8 @@ def check(state: AccountState, platform: Platform, what: What) -> None:
     if grants.missing(state, platform, what.capability):
         spec, name = platform.spec, what.capability
         wants = spec.brought.get(name, "a consent of its own")
-        how = "bring" if name in spec.brought else "connect"
+        ways = {"connect": name in grants.consents_of(platform), "bring": name in spec.brought}
+        how = " or ".join(way for way, there in ways.items() if there)
         sentence = f"{spec.title} wants {wants} for this: {how} the account's {name} grant first."
         raise Conflict("grant_missing", sentence)
 

@@ -20,7 +20,7 @@ from actors.runtime.entity import Effect
 from domain.errors import Conflict
 from domain.events import Event, EventType
 from platforms.base import Platform
-from platforms.capabilities import AsksFurther, Consent
+from platforms.capabilities import AsksFurther, CodeConsent, SignedConsent
 from platforms.outcome import ReauthRequired, Rejected
 from platforms.spec import PlatformSpec
 
@@ -39,7 +39,7 @@ class Credentials:
     surface: str | None = None
 
 
-def consents_of(platform: Platform) -> Mapping[str, Consent]:
+def consents_of(platform: Platform) -> Mapping[str, CodeConsent | SignedConsent]:
     return platform.consents if isinstance(platform, AsksFurther) else {}
 
 

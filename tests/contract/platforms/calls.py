@@ -13,7 +13,7 @@ from domain.live import BroadcastStatus
 from domain.money import Money
 from domain.publishing import Published
 from platforms.base import PageQuery
-from platforms.capabilities import Access
+from platforms.capabilities import Access, AsksFurther, SignedConsent
 from platforms.outcome import Ok, Outcome, Rejected
 from tests.contract.platforms.answers import Answer, Ask
 from tests.contract.platforms.cases import FILES
@@ -71,7 +71,7 @@ class Book:
 async def every_call(place: Place) -> dict[str, Recorded]:
     """What ends a token comes last."""
     book = Book(place)
-    for part in (_reading, _publishing, _insights, _ads, _commerce, _live, _tokens):
+    for part in (_reading, _publishing, _insights, _ads, _commerce, _live, _consents, _tokens):
         await part(book, place)
     return book.calls
 
@@ -86,6 +86,16 @@ async def _reading(book: Book, place: Place) -> None:
     await book.call("profile", platform.profile, token)
     await book.call("read_items", platform.read_items, token, me, several)
     await book.call("subscribe", platform.subscribe, app_of(place.told), token, me, HOOK)
+
+
+async def _consents(book: Book, place: Place) -> None:
+    """Of OAuth 1.0a: the account's own consent is among the tokens, and codes are exchanged alike."""
+    platform = place.case.platform
+    for name, consent in platform.consents.items() if isinstance(platform, AsksFurther) else ():
+        if isinstance(consent, SignedConsent):
+            app, request, verifier = await place.said_yes(consent)
+            await book.call(f"consent {name}.request_token", consent.request_token, app, CALLBACK)
+            await book.call(f"consent {name}.exchange", consent.exchange, app, request, verifier)
 
 
 async def _tokens(book: Book, place: Place) -> None:

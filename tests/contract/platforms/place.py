@@ -12,8 +12,8 @@ import httpx
 from domain.clock import ManualClock
 from domain.publishing import Draft
 from domain.secrets import Secret
-from platforms.base import AuthorizeRequest, Grant
-from platforms.capabilities import Access, AsksFurther, Consent
+from platforms.base import AuthorizeRequest, Grant, PlatformApp
+from platforms.capabilities import Access, AsksFurther, CodeConsent, RequestToken, SignedConsent
 from platforms.http import PlatformHttp, make_client
 from platforms.outcome import Outcome
 from platforms.spec import TokenModel
@@ -105,18 +105,25 @@ class Place(World):
         refresh token (a person's, where the account is a page), or what a consent of its own gave."""
         platform = self.case.platform
         consent = platform.consents.get(capability) if isinstance(platform, AsksFurther) else None
+        if isinstance(consent, SignedConsent):
+            app, request, verifier = await self.said_yes(consent)
+            grant = ok(await consent.exchange(self.http, app, request, verifier))
+            token, with_it = grant.access_token, grant.token_secret
+            return replace(self.access, app=app, token=token, token_secret=with_it)
         if consent is not None:
             return await self._consented(consent, self.case.consents_at.get(capability))
-        if capability == "ads" and self.told.get("oauth1_token"):
-            # Signed calls: the application's other pair of keys, and a token with its secret.
-            app = app_of(self.told)
-            signing = replace(app, client_secret=app.webhook_secrets[0])
-            token, with_it = Secret(self.told["oauth1_token"]), Secret(self.told["oauth1_secret"])
-            return replace(self.access, app=signing, token=token, token_secret=with_it)
         beside = self.told["refresh_token"] if platform.spec.token.model is LASTING else None
         return replace(self.access, token_secret=Secret(beside) if beside else None)
 
-    async def _consented(self, consent: Consent, elsewhere: str | None) -> Access:
+    async def said_yes(self, consent: SignedConsent) -> tuple[PlatformApp, RequestToken, str]:
+        """The application that signs, with its other pair of keys; the request token; its verifier."""
+        app = app_of(self.told)
+        app = replace(app, client_secret=app.webhook_secrets[0])
+        request = ok(await consent.request_token(self.http, app, CALLBACK))
+        back = await self.approved(consent.authorize_url(request), self.told["external_id"])
+        return app, request, back["oauth_verifier"]
+
+    async def _consented(self, consent: CodeConsent, elsewhere: str | None) -> Access:
         """`elsewhere`: the platform whose login it is; there the account is known by its name."""
         told = self.told
         if elsewhere is not None:

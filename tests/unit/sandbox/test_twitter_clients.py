@@ -1,5 +1,5 @@
 """X's own Python clients, unmodified but for the address, against the sandbox as a process of its own: `xdk`
-for API v2, `twitter-ads` for the Ads API."""
+for API v2, `twitter-ads` for the Ads API, and `requests-oauthlib` for the consent that the latter wants."""
 
 import base64
 import time
@@ -131,15 +131,53 @@ def test_it_logs_in_and_refreshes(there: Served, monkeypatch: pytest.MonkeyPatch
 
 
 # -- advertising --------------------------------------------------------------------------------------
-@pytest.fixture
-def ads(there: Served, monkeypatch: pytest.MonkeyPatch) -> Any:
+def ads_client(there: Served, monkeypatch: pytest.MonkeyPatch, token: str, secret: str) -> Any:
     client = pytest.importorskip("twitter_ads.client", reason="twitter-ads is not installed")
     from twitter_ads.http import Request
 
     monkeypatch.setattr(Request, "_DEFAULT_DOMAIN", f"{there.base}/ads-api.x.com")
-    app, account = there.account["app"], there.account
-    pair = account["oauth1_token"], account["oauth1_secret"]
-    return client.Client(app["client_id"], app["webhook_secret"], *pair)
+    app = there.account["app"]
+    return client.Client(app["client_id"], app["webhook_secret"], token, secret)
+
+
+@pytest.fixture
+def ads(there: Served, monkeypatch: pytest.MonkeyPatch) -> Any:
+    return ads_client(there, monkeypatch, there.account["oauth1_token"], there.account["oauth1_secret"])
+
+
+def test_a_consent_in_three_steps_opens_the_ads(there: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = pytest.importorskip("requests_oauthlib", reason="requests-oauthlib is not installed")
+    app, oauth = there.account["app"], f"{there.base}/api.x.com/oauth"
+    wrong = library.OAuth1Session(app["client_id"], "wrong", callback_uri="http://127.0.0.1:9/callback")
+    with pytest.raises(library.oauth1_session.TokenRequestDenied) as told:
+        wrong.fetch_request_token(f"{oauth}/request_token")
+    assert told.value.response.status_code == 401
+    session = library.OAuth1Session(
+        app["client_id"], app["webhook_secret"], callback_uri="http://127.0.0.1:9/callback"
+    )
+    asked = session.fetch_request_token(f"{oauth}/request_token")
+    assert asked["oauth_callback_confirmed"] == "true"
+    address = session.authorization_url(f"{oauth}/authorize")
+    page = there.http.get(address)
+    assert page.status_code == 200 and "<form method=post>" in page.text
+    form = {"user": there.account["external_id"], "decision": "approve"}
+    back = there.http.post(address, data=form).headers["location"]
+    session.parse_authorization_response(back)
+    given = session.fetch_access_token(f"{oauth}/access_token")
+    assert (given["user_id"], given["screen_name"]) == (
+        there.account["external_id"],
+        there.account["username"],
+    )
+    with pytest.raises(library.oauth1_session.TokenRequestDenied):
+        library.OAuth1Session(
+            app["client_id"],
+            app["webhook_secret"],
+            asked["oauth_token"],
+            asked["oauth_token_secret"],
+            verifier="used",
+        ).fetch_access_token(f"{oauth}/access_token")
+    opened = ads_client(there, monkeypatch, given["oauth_token"], given["oauth_token_secret"])
+    assert len(list(opened.accounts())) == 1
 
 
 def test_the_ads_client_reads_through_every_page(ads: Any) -> None:
