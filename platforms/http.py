@@ -122,8 +122,8 @@ class PlatformHttp:
     ) -> Answer | NotSent | Broken:
         """`timeout_s` bounds everything, the wait for a turn included. Raises HostNotAllowed."""
         url = httpx.URL(call.url)
-        carries_token = call.bearer is not None or call.basic is not None
-        hosts = spec.hosts if carries_token else (*spec.hosts, *spec.upload_hosts)
+        carries_token = call.bearer is not None or call.basic is not None or "Authorization" in call.headers
+        hosts = spec.hosts if carries_token else (*spec.hosts, *spec.file_hosts)
         if url.scheme != "https" or url.host not in hosts:
             raise HostNotAllowed(f"{spec.name} does not list the host {url.host!r}")
         trace = _Trace()

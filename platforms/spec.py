@@ -98,7 +98,8 @@ class PlatformSpec:
     publish_family: str = "publishing"  # the window that a step of a publication counts in
     # Where that is not all: stage of a publication, `edit`, `delete` or `find` -> API family -> calls.
     publish_calls: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    upload_hosts: tuple[str, ...] = ()  # get a draft's bytes by an address the platform gave; never a token
+    # Files go there, or come from there, by an address that the platform gave; never a token.
+    file_hosts: tuple[str, ...] = ()
     webhook_lease_s: int | None = None  # webhooks end so long after they were asked for (WebSub)
     pkce_challenge: PkceChallenge = PkceChallenge.BASE64URL
     # What a call of a capability may need: `ads.objects` -> API family -> calls. `insights.content@business`

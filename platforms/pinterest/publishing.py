@@ -177,7 +177,7 @@ def _is_upload(address: str) -> bool:
         parts = urlsplit(address)
     except ValueError:
         return False
-    return parts.scheme == "https" and parts.netloc in SPEC.upload_hosts
+    return parts.scheme == "https" and parts.netloc in SPEC.file_hosts
 
 
 def _is_form(fields: Mapping[str, object]) -> bool:

@@ -62,7 +62,7 @@ SPEC = PlatformSpec(
     profile_family="org_read",
     subscribe_calls={},
     publish_family="org_write",
-    upload_hosts=("pinterest-media-upload.s3-accelerate.amazonaws.com",),  # PO/ MediaUpload
+    file_hosts=("pinterest-media-upload.s3-accelerate.amazonaws.com",),  # PO/ MediaUpload
     capability_calls={
         "insights.content": {"org_analytics": 1},
         "insights.account": {"org_read": 1, "org_analytics": 1},

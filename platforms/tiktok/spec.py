@@ -83,7 +83,7 @@ SPEC = PlatformSpec(
     batch_read_calls=1,
     profile_family="user_info",
     subscribe_calls={},  # TD/webhooks-overview: one address for the app, set in the portal
-    upload_hosts=("open-upload.tiktokapis.com", "upload.us.tiktokapis.com"),  # TD/…-media-transfer-guide
+    file_hosts=("open-upload.tiktokapis.com", "upload.us.tiktokapis.com"),  # TD/…-media-transfer-guide
     capability_calls={
         "insights.content": {"videos": 1},
         "insights.account": {"user_info": 1},

@@ -1,18 +1,11 @@
-"""X's advertising: accounts, campaigns, line items and promoted posts, numbers by day, and the few changes
-Rookery makes.
+"""X's advertising: accounts, campaigns, line items and promoted posts, and the few changes Rookery makes.
+Numbers by day are in `stats`; amounts are millionths.
 
-`Access` here carries the application's API key pair (`app.client_id`, `app.client_secret`: not those of OAuth
-2.0), and the OAuth 1.0a token of somebody with a role at the ad account with its secret (`token_secret`).
-Amounts are millionths. Numbers come from the synchronous reports: 20 objects and seven days at a time; the
-asynchronous ones lead to an address on a host that no document names.
-
-Sources: docs.x.com x-ads-api/{analytics,campaign-management,fundamentals}; fields and the calls that change
+Sources: docs.x.com x-ads-api/{campaign-management,fundamentals}; fields and the calls that change
 something as X's own client library makes them (twitter-ads 11).
 """
 
-import secrets
 from collections.abc import Mapping
-from datetime import timedelta
 from urllib.parse import quote
 
 from domain.advertising import (
@@ -29,16 +22,12 @@ from domain.advertising import (
 )
 from domain.money import Money
 from platforms.capabilities import Access
-from platforms.http import Call
 from platforms.outcome import Ok, Outcome, Rejected, Unknown
-from platforms.twitter.ads_rows import DAILY, LEVELS, TOTAL, days_of, midnight, object_of, to_micro, zone_of
-from platforms.twitter.errors import outcome_of
-from platforms.twitter.oauth1 import Signer
-from platforms.twitter.spec import ADS_API, SPEC
+from platforms.twitter import stats
+from platforms.twitter.ads_api import PAGE, call, page_of, path_of
+from platforms.twitter.ads_rows import DAILY, TOTAL, object_of, to_micro
 from platforms.wire import Json, flag_at, id_at, mapping, objects, text_at, words_at
 
-DAYS_A_REPORT, OBJECTS_A_REPORT = 7, 20  # x-ads-api/analytics
-_PAGE = 200
 _PAGES_AT_MOST = 50
 _CREATED = "the campaign may have been created"
 _SETTABLE = {AdStatus.ACTIVE: "ACTIVE", AdStatus.PAUSED: "PAUSED"}
@@ -49,7 +38,7 @@ class TwitterAds:
 
     async def accounts(self, access: Access) -> Outcome[tuple[AdAccount, ...]]:
         """Those with a funding instrument: it names the currency, and nothing is advertised without one."""
-        answer = await _call(access, "GET", "accounts", {"count": str(_PAGE)})
+        answer = await call(access, "GET", "accounts", {"count": str(PAGE)})
         if not isinstance(answer, Ok):
             return answer
         found: list[AdAccount] = []
@@ -69,45 +58,15 @@ class TwitterAds:
     async def objects(
         self, access: Access, account: AdAccount, level: AdLevel, cursor: str | None
     ) -> Outcome[AdPage]:
-        return await self._page(access, account, level, cursor, _PAGE)
+        return await page_of(access, account, level, cursor)
 
     def report(self, request: ReportRequest) -> ReportState:
-        return in_parts(request, DAYS_A_REPORT)
+        return in_parts(request, stats.DAYS)
 
     async def report_step(
         self, access: Access, account: AdAccount, state: ReportState
     ) -> Outcome[ReportStep]:
-        """A page of objects and their days. Resumed by the cursor; no job is left behind at X."""
-        request, zone = state.request, zone_of(account)
-        if zone is None:
-            return Rejected("timezone", "X did not say in which time zone the ad account counts its days.")
-        page = await self._page(access, account, request.level, state.cursor, OBJECTS_A_REPORT)
-        if not isinstance(page, Ok):
-            return page
-        rest = ReportState(state.rest[0], rest=state.rest[1:]) if state.rest else None
-        if page.value.next_cursor is not None:
-            done = min(99, state.percent + 1)
-            rest = ReportState(request, cursor=page.value.next_cursor, percent=done, rest=state.rest)
-        ids = [item.external_id for item in page.value.items]
-        if not ids:
-            return Ok(ReportStep(state=rest), page.readings)
-        query = {
-            "entity": LEVELS[request.level].entity,
-            "entity_ids": ",".join(ids),
-            "start_time": midnight(request.since, zone),
-            "end_time": midnight(request.until + timedelta(days=1), zone),
-            "granularity": "DAY",
-            "metric_groups": "ENGAGEMENT,BILLING",
-            "placement": "ALL_ON_TWITTER",
-        }
-        path = f"stats/accounts/{quote(account.external_id, safe='')}"
-        answer = await _call(access, "GET", path, query, family="ads_stats")
-        if not isinstance(answer, Ok):
-            return answer
-        days = [
-            day for row in objects(answer.value, "data") for day in days_of(row, request, account.currency)
-        ]
-        return Ok(ReportStep(tuple(days), rest), answer.readings)
+        return await stats.step(access, account, state)
 
     async def create_campaign(
         self, access: Access, account: AdAccount, wish: NewAdCampaign
@@ -128,8 +87,8 @@ class TwitterAds:
         if instrument is None:
             return Rejected("no_funding", "No funding instrument of the ad account can pay for a campaign.")
         query["funding_instrument_id"] = instrument
-        path = _path(account, AdLevel.CAMPAIGN)
-        answer = await _call(access, "POST", path, query, family="ads_write", once=_CREATED)
+        path = path_of(account, AdLevel.CAMPAIGN)
+        answer = await call(access, "POST", path, query, family="ads_write", once=_CREATED)
         if not isinstance(answer, Ok):
             return answer
         made = object_of(mapping(answer.value, "data"), AdLevel.CAMPAIGN, account.currency)
@@ -164,8 +123,8 @@ class TwitterAds:
     ) -> Outcome[None]:
         """Promoted posts can only be deleted."""
         if status is AdStatus.DELETED:
-            path = f"{_path(account, level)}/{quote(id_, safe='')}"
-            answer = await _call(access, "DELETE", path, {}, family="ads_write")
+            path = f"{path_of(account, level)}/{quote(id_, safe='')}"
+            answer = await call(access, "DELETE", path, {}, family="ads_write")
             gone = isinstance(answer, Rejected) and answer.code == "404"
             return Ok(None) if gone or isinstance(answer, Ok) else answer
         word = _SETTABLE.get(status) if level is not AdLevel.AD else None
@@ -173,56 +132,21 @@ class TwitterAds:
             return Rejected("unsupported", f"X does not let others set a {level} to {status}.")
         return await _change(access, account, level, id_, {"entity_status": word})
 
-    async def _page(
-        self, access: Access, account: AdAccount, level: AdLevel, cursor: str | None, size: int
-    ) -> Outcome[AdPage]:
-        query = {"count": str(size)} | ({"cursor": cursor} if cursor else {})
-        answer = await _call(access, "GET", _path(account, level), query)
-        if not isinstance(answer, Ok):
-            return answer
-        items = (object_of(row, level, account.currency) for row in objects(answer.value, "data"))
-        following = text_at(answer.value, "next_cursor")
-        following = following if following and following != cursor else None
-        return Ok(AdPage(tuple(i for i in items if i is not None), following), answer.readings)
-
-
-async def _call(
-    access: Access,
-    method: str,
-    path: str,
-    query: Mapping[str, str],
-    *,
-    family: str = "ads",
-    once: str | None = None,
-) -> Outcome[Json]:
-    """Everything is in the query, changes as well, because that is what is signed."""
-    if access.token_secret is None:
-        return Rejected("no_token_secret", "X's Ads API wants an OAuth 1.0a token and its secret.")
-    signer = Signer(access.app.client_id, access.app.client_secret, access.token, access.token_secret)
-    url = f"{ADS_API}/{path}"
-    header = signer.authorization(method, url, query, secrets.token_hex(16), access.http.now())
-    call = Call(method, url, family, query=query, headers={"Authorization": header})
-    return outcome_of(await access.http.send(SPEC, call), family, once=once)
-
 
 async def _change(
     access: Access, account: AdAccount, level: AdLevel, id_: str, change: Mapping[str, str]
 ) -> Outcome[None]:
-    path = f"{_path(account, level)}/{quote(id_, safe='')}"
-    answer = await _call(access, "PUT", path, change, family="ads_write")
+    path = f"{path_of(account, level)}/{quote(id_, safe='')}"
+    answer = await call(access, "PUT", path, change, family="ads_write")
     return Ok(None, answer.readings) if isinstance(answer, Ok) else answer
 
 
 async def _funding(access: Access, account_id: str) -> Outcome[list[Json]]:
     path = f"accounts/{quote(account_id, safe='')}/funding_instruments"
-    answer = await _call(access, "GET", path, {"count": str(_PAGE)})
+    answer = await call(access, "GET", path, {"count": str(PAGE)})
     if not isinstance(answer, Ok):
         return answer
     return Ok([row for row in objects(answer.value, "data") if not flag_at(row, "deleted")], answer.readings)
-
-
-def _path(account: AdAccount, level: AdLevel) -> str:
-    return f"accounts/{quote(account.external_id, safe='')}/{LEVELS[level].path}"
 
 
 def _other_currency(account: AdAccount) -> Rejected:

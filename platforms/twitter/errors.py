@@ -46,6 +46,12 @@ _WEBHOOK_FAILURES = frozenset(
     }
 )
 
+TOO_COMPLEX = "REQUEST_TOO_COMPLEX"
+"""Of the Ads API: less has to be asked for at once."""
+# A hundred report jobs of an ad account at a time: github.com/xdevplatform/twitter-python-ads-sdk issue 242.
+_TOO_MANY_JOBS = "TOO_MANY_JOBS"
+_JOBS_RETRY_S = 60.0
+
 _ADS_CODE = re.compile(r"[A-Z][A-Z_]{1,59}")
 
 # After these a once-only call may have happened: a gateway gave up waiting, or the work broke off.
@@ -78,9 +84,11 @@ def outcome_of(
         return RetryAfter(_FAULT_RETRY_S, LimitScope.ACCOUNT, reason, family=family, readings=readings)
     if result.status == 401:
         return ReauthRequired("token_refused")
-    sentence = _REFUSALS.get(result.status, "X refused the call.")
-    problem = problem_of(document)
-    return Rejected(str(result.status), f"{sentence[:-1]} ({problem})." if problem else sentence, readings)
+    sentence, problem = _REFUSALS.get(result.status, "X refused the call."), problem_of(document)
+    if problem == _TOO_MANY_JOBS:
+        return RetryAfter(_JOBS_RETRY_S, LimitScope.ACCOUNT, "too_many_jobs", readings=readings)
+    code = TOO_COMPLEX if problem == TOO_COMPLEX else str(result.status)
+    return Rejected(code, f"{sentence[:-1]} ({problem})." if problem else sentence, readings)
 
 
 def token_outcome_of(result: Answer | NotSent | Broken, *, refreshing: bool) -> Outcome[Json]:

@@ -64,9 +64,8 @@ SPEC = PlatformSpec(
         RateWindow("users", 75, QUARTER_HOUR_S),
         RateWindow("analytics", 300, QUARTER_HOUR_S),  # x-api/posts: GET /2/tweets/analytics
         RateWindow("publishing", 100, QUARTER_HOUR_S),  # manage-tweets: POST /2/tweets
-        # x-ads-api/fundamentals/rate-limiting: core reads, synchronous stats, writes, of one ad account
+        # x-ads-api/fundamentals/rate-limiting: core reads and writes of one ad account
         RateWindow("ads", 10_000, QUARTER_HOUR_S),
-        RateWindow("ads_stats", 250, QUARTER_HOUR_S),
         RateWindow("ads_write", 450, 60),
         # x-api/webhooks, x-api/activity
         RateWindow("webhooks", 450, QUARTER_HOUR_S, LimitScope.APP),
@@ -91,6 +90,7 @@ SPEC = PlatformSpec(
         ContentSource("mentions", "mentions", page_size=PAGE, remarks=True),
     ),
     hosts=("api.x.com", "ads-api.x.com"),
+    file_hosts=("ton.twimg.com",),  # x-ads-api/analytics: the files of reports
     webhook_signature_header="x-twitter-webhooks-signature",  # x-api/webhooks
     capabilities=frozenset({"webhooks", "comments", "mentions", "publishing", "insights", "ads", "revoke"}),
     batch_read=PAGE,  # GET /2/tweets?ids=
@@ -105,7 +105,7 @@ SPEC = PlatformSpec(
         "insights.account": {"users": 1},
         "ads.accounts": {"ads": 10},
         "ads.objects": {"ads": 1},
-        "ads.report": {"ads": 1, "ads_stats": 1},
+        "ads.report": {"ads": 1, "ads_write": 1},
         "ads.create": {"ads": 1, "ads_write": 1},
         "ads.find": {"ads": 10},
         "ads.change": {"ads_write": 1},

@@ -1,12 +1,10 @@
-"""X's Ads API, versions 11 and 12: accounts, funding instruments, three levels of objects, synchronous stats.
+"""X's Ads API, versions 11 and 12: accounts, funding instruments, three levels of objects, their numbers.
 
-An X account has one ad account. Source: docs.x.com "Ads API" (analytics, campaign management, rate limiting,
-errors), X's own client library for fields and changes. Asynchronous reports, targeting and creatives are not
-emulated.
+An X account has one ad account. Source: docs.x.com "Ads API" (campaign management, rate limiting, errors),
+X's own client library for fields and changes. Targeting and creatives are not emulated.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sandbox.apps import PlatformApp
@@ -15,25 +13,21 @@ from sandbox.ids import secret
 from sandbox.limits import Rule, Window
 from sandbox.routing import Operation
 from sandbox.state import State
-from sandbox.twitter.ad_books import (
-    BUDGETS,
-    ENTITIES,
-    ZONE,
-    Book,
-    account_row,
-    campaign,
-    numbers,
-    seeded_book,
-)
+from sandbox.twitter.ad_books import BUDGETS, Book, account_row, campaign, seeded_book
+from sandbox.twitter.ad_stats import FILE_HOST, FILES, JOBS_AT_ONCE, JOBS_FAMILY, Stats
+from sandbox.twitter.ads_answers import answered, listed, wrong
 from sandbox.twitter.errors import Refused, ads_error
 from sandbox.twitter.oauth1 import Signatures
-from sandbox.web import Call, Reply, json_reply
+from sandbox.web import Call, Reply
 from sandbox.world import Profile
 
 HOSTS = ("ads-api.x.com", "ads-api.twitter.com")
-RULES = {"ads": Rule(10_000, 900), "ads_stats": Rule(250, 900), "ads_write": Rule(450, 60)}
-OBJECTS_AT_MOST, DAYS_AT_MOST, LISTED_AT_MOST = 20, 7, 1000
-_GROUPS = ("ENGAGEMENT", "BILLING", "VIDEO", "MEDIA", "WEB_CONVERSION", "MOBILE_CONVERSION")
+RULES = {
+    "ads": Rule(10_000, 900),
+    "ads_stats": Rule(250, 900),
+    "ads_write": Rule(450, 60),
+    JOBS_FAMILY: JOBS_AT_ONCE,
+}
 
 
 Handler = Callable[[Call, Book], Awaitable[Reply]]
@@ -41,7 +35,7 @@ Handler = Callable[[Call, Book], Awaitable[Reply]]
 
 class Ads:
     def __init__(self, state: State, signatures: Signatures) -> None:
-        self._state, self._signatures = state, signatures
+        self._state, self._signatures, self._stats = state, signatures, Stats(state)
         self._books: dict[str, Book] = {}
 
     def operations(self) -> list[Operation]:
@@ -52,7 +46,10 @@ class Ads:
         return [
             op("GET", "accounts", self.accounts),
             op("GET", "accounts/:account", self.account),
-            op("GET", "stats/accounts/:account", self.stats, "ads_stats"),
+            op("GET", "stats/accounts/:account", self._stats.now, "ads_stats"),
+            op("POST", "stats/jobs/accounts/:account", self._stats.ask, "ads_write"),
+            op("GET", "stats/jobs/accounts/:account", self._stats.jobs),
+            Operation("twitter", (FILE_HOST,), "GET", f"{FILES}/:name", self._stats.file),
             op("GET", level, self.listed),
             op("POST", level, self.create, "ads_write"),
             op("GET", f"{level}/:id", self.show),
@@ -61,89 +58,46 @@ class Ads:
         ]
 
     async def accounts(self, call: Call, book: Book) -> Reply:
-        return _listed(call, [account_row(book)])
+        return listed(call, [account_row(book)])
 
     async def account(self, call: Call, book: Book) -> Reply:
-        return _answer(call, account_row(book))
+        return answered(call, account_row(book))
 
     async def listed(self, call: Call, book: Book) -> Reply:
         rows = self._rows(call, book)
         if call.query.get("with_deleted") != "true":
             rows = [row for row in rows if not row["deleted"]]
-        return _listed(call, rows)
+        return listed(call, rows)
 
     async def show(self, call: Call, book: Book) -> Reply:
-        return _answer(call, self._row(call, book))
+        return answered(call, self._row(call, book))
 
     async def create(self, call: Call, book: Book) -> Reply:
         if call.params["level"] != "campaigns":
             raise Refused(ads_error(501, "NOT_IMPLEMENTED", "The sandbox creates campaigns only."))
         name, funding = call.query.get("name", ""), call.query.get("funding_instrument_id", "")
         if not name:
-            raise _wrong(call, "name", "The parameter name is required")
+            raise wrong(call, "name", "The parameter name is required")
         if funding not in {row["id"] for row in book.rows["funding_instruments"]}:
-            raise _wrong(call, "funding_instrument_id", "The funding instrument does not exist")
+            raise wrong(call, "funding_instrument_id", "The funding instrument does not exist")
         changes = _changes(call)
         now = self._state.clock.now_ms()
         row = campaign(secret(6, book.id, "campaign", self._state.world.ids.numbered("", 6)), funding, now)
         row |= changes
         book.rows["campaigns"].append(row)
-        return _answer(call, row, 201)
+        return answered(call, row, 201)
 
     async def change(self, call: Call, book: Book) -> Reply:
         row = self._row(call, book)
         if call.params["level"] not in ("campaigns", "line_items"):
             raise Refused(ads_error(405, "METHOD_NOT_ALLOWED", "This resource cannot be changed."))
         row |= _changes(call) | {"updated_at": iso_z(self._state.clock.now_ms())}
-        return _answer(call, row)
+        return answered(call, row)
 
     async def delete(self, call: Call, book: Book) -> Reply:
         row = self._row(call, book)
         row |= {"deleted": True, "updated_at": iso_z(self._state.clock.now_ms())}
-        return _answer(call, row)
-
-    async def stats(self, call: Call, book: Book) -> Reply:
-        query = call.query
-        level = next((name for name, entity in ENTITIES.items() if entity == query.get("entity")), None)
-        if level is None:
-            raise _wrong(call, "entity", f"entity must be one of {', '.join(ENTITIES.values())}")
-        ids = [part for part in query.get("entity_ids", "").split(",") if part]
-        if not 1 <= len(ids) <= OBJECTS_AT_MOST:
-            raise _wrong(call, "entity_ids", f"entity_ids takes 1 to {OBJECTS_AT_MOST} ids")
-        groups = query.get("metric_groups", "").split(",")
-        if not groups or any(group not in _GROUPS for group in groups):
-            raise _wrong(call, "metric_groups", f"metric_groups takes {', '.join(_GROUPS)}")
-        if query.get("placement") not in ("ALL_ON_TWITTER", "SPOTLIGHT", "TREND"):
-            raise _wrong(call, "placement", "placement must be ALL_ON_TWITTER, SPOTLIGHT or TREND")
-        days = self._days(call)
-        found = {row["id"]: row for row in book.rows[level]}
-        if missing := [part for part in ids if part not in found]:
-            raise Refused(ads_error(404, "NOT_FOUND", "The object does not exist", "entity_ids", missing[0]))
-        shown = query["placement"] == "ALL_ON_TWITTER"
-        data = [numbers(book, self._state.seed, level, part, days if shown else [], groups) for part in ids]
-        body = {"data_type": "stats", "time_series_length": len(days), "data": data}
-        return json_reply(body | _request(call))
-
-    def _days(self, call: Call) -> list[date]:
-        """The days asked for, in the account's zone."""
-        if call.query.get("granularity") != "DAY":
-            raise _wrong(call, "granularity", "The sandbox reports by DAY")
-        bounds = []
-        for name in ("start_time", "end_time"):
-            text = call.query.get(name, "")
-            try:
-                moment = datetime.fromisoformat(text)
-            except ValueError:
-                raise _wrong(call, name, f"{name} is not an ISO 8601 time") from None
-            local = moment.replace(tzinfo=ZONE) if len(text) == 10 else moment.astimezone(ZONE)
-            if local.time().isoformat() != "00:00:00":
-                raise _wrong(call, name, f"{name} must be midnight in the account's time zone")
-            bounds.append(local.date())
-        length = (bounds[1] - bounds[0]).days
-        if not 1 <= length <= DAYS_AT_MOST:
-            raise _wrong(call, "end_time", f"The time range must have 1 to {DAYS_AT_MOST} days")
-        today = datetime.fromtimestamp(self._state.clock.now_ms() / 1000, UTC).astimezone(ZONE).date()
-        return [day for n in range(length) if (day := bounds[0] + timedelta(days=n)) <= today]
+        return answered(call, row)
 
     def _guarded(self, handler: Handler, family: str) -> Callable[[Call], Awaitable[Reply]]:
         async def guarded(call: Call) -> Reply:
@@ -208,10 +162,10 @@ def _changes(call: Call) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for name, value in call.query.items():
         if name == "entity_status" and value not in ("ACTIVE", "PAUSED", "DRAFT"):
-            raise _wrong(call, name, "entity_status must be ACTIVE, PAUSED or DRAFT")
+            raise wrong(call, name, "entity_status must be ACTIVE, PAUSED or DRAFT")
         if name in BUDGETS:
             if not value.isdigit() or not int(value):
-                raise _wrong(call, name, f"{name} must be a positive number of millionths")
+                raise wrong(call, name, f"{name} must be a positive number of millionths")
             changes[name] = int(value)
         elif name in ("name", "entity_status"):
             changes[name] = value
@@ -222,35 +176,6 @@ def _changes(call: Call) -> dict[str, Any]:
             "servable": running,
         }
     return changes
-
-
-def _listed(call: Call, rows: list[dict[str, Any]]) -> Reply:
-    """Cursors are places in the list; the last page has none."""
-    text, cursor = call.query.get("count", "200"), call.query.get("cursor", "c0")
-    if not text.isdigit() or not 1 <= int(text) <= LISTED_AT_MOST:
-        raise _wrong(call, "count", f"count must be from 1 to {LISTED_AT_MOST}")
-    if not cursor.startswith("c") or not cursor[1:].isdigit():
-        raise _wrong(call, "cursor", "cursor is not one that this resource gave")
-    start, size = int(cursor[1:]), int(text)
-    following = f"c{start + size}" if start + size < len(rows) else None
-    body: dict[str, Any] = {"data": rows[start : start + size], "next_cursor": following}
-    if call.query.get("with_total_count") == "true":
-        body["total_count"] = len(rows)
-    return json_reply(body | _request(call))
-
-
-def _answer(call: Call, row: dict[str, Any], status: int = 200) -> Reply:
-    return json_reply({"data": row} | _request(call), status)
-
-
-def _request(call: Call) -> dict[str, Any]:
-    account = {"account_id": call.params["account"]} if "account" in call.params else {}
-    return {"request": {"params": {**call.query, **account}}}
-
-
-def _wrong(call: Call, parameter: str, message: str) -> Refused:
-    value = call.query.get(parameter, "")
-    return Refused(ads_error(400, "INVALID_PARAMETER", message, parameter, value))
 
 
 def _rate_headers(window: Window) -> dict[str, str]:

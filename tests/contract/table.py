@@ -37,7 +37,11 @@ PARTS: Mapping[str, tuple[str, str, str]] = {
         "test_publishing",
     ),
     "insights": ("insights", "insights analytics metrics business", "test_numbers"),
-    "ads": ("ads", "ads ads_rows ad_books reports advertising business amounts", "test_numbers"),
+    "ads": (
+        "ads",
+        "ads ads_api ads_rows ads_answers ad_books ad_stats stats reports advertising business amounts",
+        "test_numbers",
+    ),
     "commerce": ("commerce", "commerce catalog catalogs shop shopping no_commerce", "test_answers"),
     "live": ("live", "live", "test_answers"),
     "webhooks": (
@@ -75,7 +79,7 @@ data to it and no code: [how to add one](add-a-platform.md).
 
 def section(name: str, platform: Platform) -> Iterator[str]:
     spec = platform.spec
-    hosts = ", ".join(f"`{host}`" for host in (*spec.hosts, *spec.upload_hosts))
+    hosts = ", ".join(f"`{host}`" for host in (*spec.hosts, *spec.file_hosts))
     yield from ("", f"## {spec.title}", "")
     yield f"- tokens: {spec.token.model.value}, {lasting(spec.token.lifetime_s)}"
     yield f"- lists: {', '.join(source.name for source in spec.sources)}"

@@ -49,7 +49,7 @@ def judge(case: Case, outcome: Outcome[Any], sent: list[Sent], secrets: frozense
     assert type(outcome) in OUTCOMES, outcome
     spec = case.platform.spec
     for request in sent:
-        assert request.host in (*spec.hosts, *spec.upload_hosts), request.host
+        assert request.host in (*spec.hosts, *spec.file_hosts), request.host
         assert request.host in spec.hosts or not any(secret in request.text for secret in secrets)
     assert not any(secret in repr(outcome) for secret in secrets)
 

@@ -17,6 +17,7 @@ from platforms.base import Grant
 from platforms.outcome import Ok, ReauthRequired, Rejected, Unknown
 from platforms.registry import PLATFORMS
 from platforms.tiktok.consents import CONSENTS, Seller
+from platforms.twitter.consents import CONSENTS as X_CONSENTS
 from storage.crypto import field_aad
 from tests.unit.account.asking import Able, Operator
 from tests.unit.account.driver import INSTAGRAM
@@ -61,9 +62,9 @@ def test_what_wants_a_consent_of_its_own_is_not_asked_without_it() -> None:
     assert account.take(TaskStep).grant is None
 
 
-def test_tokens_that_only_a_person_can_bring_are_asked_for_by_name() -> None:
-    account = Operator(PLATFORMS["twitter"].spec, Able())
-    with pytest.raises(Conflict, match=r"OAuth 1\.0a access token and its secret.*bring"):
+def test_tokens_that_a_person_may_bring_are_asked_for_by_name() -> None:
+    account = Operator(PLATFORMS["twitter"].spec, Able(), X_CONSENTS)
+    with pytest.raises(Conflict, match=r"OAuth 1\.0a access token and its secret.*connect or bring"):
         account.ask(What.ADS)
     give(account, "ads", refresh_token=None, secret=b"secret", expires_in_s=None)
     account.ask(What.ADS)

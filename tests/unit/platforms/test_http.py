@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -99,6 +100,17 @@ async def test_no_token_leaves_for_another_host(url: str) -> None:
         with pytest.raises(HostNotAllowed) as caught:
             await http.send(SPEC, Call("GET", url, "users", bearer=TOKEN))
     assert TOKEN.reveal() not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "carried", [{"bearer": TOKEN}, {"basic": ("app", TOKEN)}, {"headers": {"Authorization": TOKEN}}]
+)
+async def test_a_host_of_files_gets_no_token(carried: dict[str, Any]) -> None:
+    url = f"https://{SPEC.file_hosts[0]}/x.json.gz"
+    async with http_to(lambda request: httpx.Response(200)) as http:
+        assert isinstance(await http.send(SPEC, Call("GET", url, "files")), Answer)
+        with pytest.raises(HostNotAllowed):
+            await http.send(SPEC, Call("GET", url, "files", **carried))
 
 
 async def test_redirects_are_not_followed() -> None:

@@ -2,16 +2,15 @@
 against the sandbox, which checks every one."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import oauthlib.oauth1
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.advertising import AdAccount, AdDay, AdLevel, AdStatus, NewAdCampaign, ReportRequest
+from domain.advertising import AdAccount, AdLevel, AdStatus, NewAdCampaign
 from domain.money import Money
 from domain.secrets import Secret
 from platforms.base import PlatformApp
@@ -190,57 +189,19 @@ async def test_what_x_does_not_allow_is_said(world: World) -> None:
     ok(await ADS.set_status(access, owner, AdLevel.AD, post.external_id, AdStatus.DELETED))
 
 
-async def report(access: Access, owner: AdAccount, request: ReportRequest) -> tuple[list[AdDay], int]:
-    state, days, steps = ADS.report(request), [], 0
-    while state is not None:
-        step = ok(await ADS.report_step(access, owner, state))
-        days += step.rows
-        state, steps = step.state, steps + 1
-        assert steps < 100
-    return days, steps
-
-
-async def test_reports_by_day_at_every_level_agree(world: World) -> None:
-    access, owner = await opened(world)
-    until = datetime.now(UTC).date() - timedelta(days=2)
-    since = until - timedelta(days=16)
-    totals = []
-    for level in AdLevel:
-        days, steps = await report(access, owner, ReportRequest(level, since, until))
-        assert steps == 3, "seven days each"
-        assert {d.day for d in days} <= {since + timedelta(days=n) for n in range(17)}
-        assert len({(d.external_id, d.day) for d in days}) == len(days), "each day once"
-        totals.append((sum(d.spend.minor for d in days), sum(d.impressions or 0 for d in days)))
-    # Cents of single posts are rounded, their sum is not.
-    assert len({seen for _, seen in totals}) == 1
-    assert max(spend for spend, _ in totals) - min(spend for spend, _ in totals) <= 8 * 17
-
-
-async def test_more_objects_than_one_question_takes(world: World) -> None:
-    access, owner = await opened(world)
-    for n in range(25):
-        ok(await ADS.create_campaign(access, owner, replace(WISH, tag=f"rk-{n}")))
-    day = datetime.now(UTC).date() - timedelta(days=2)
-    days, steps = await report(access, owner, ReportRequest(AdLevel.CAMPAIGN, day, day))
-    assert steps == 2 and len(days) == 2, "27 campaigns, of which two ran"
-
-
 async def test_limits_are_the_ad_accounts(world: World) -> None:
     access, owner = await opened(world)
-    limit = {"platform": "twitter", "family": "ads_stats", "limit": 1, "window_s": 900}
-    await world.ask("PUT", "/limits", limit)
-    day = datetime.now(UTC).date() - timedelta(days=2)
-    state = ADS.report(ReportRequest(AdLevel.CAMPAIGN, day, day))
-    first = await ADS.report_step(access, owner, state)
+    await world.ask("PUT", "/limits", {"platform": "twitter", "family": "ads", "limit": 1, "window_s": 900})
+    first = await ADS.objects(access, owner, AdLevel.CAMPAIGN, None)
     assert isinstance(first, Ok)
-    assert [(r.family, r.limit, r.remaining) for r in first.readings] == [("ads_stats", 1, 0)]
-    second = await ADS.report_step(access, owner, state)
+    assert [(r.family, r.limit, r.remaining) for r in first.readings] == [("ads", 1, 0)]
+    second = await ADS.objects(access, owner, AdLevel.CAMPAIGN, None)
     assert isinstance(second, RetryAfter) and second.rate_limited
-    assert (second.scope, second.family) == (LimitScope.ACCOUNT, "ads_stats")
+    assert (second.scope, second.family) == (LimitScope.ACCOUNT, "ads")
     assert 0 < second.seconds <= 900
 
 
-# -- rows ---------------------------------------------------------------------------------------------
+# -- made-up answers ----------------------------------------------------------------------------------
 def told(*bodies: object) -> Access:
     class Way(Answers):
         def now(self) -> datetime:
@@ -251,41 +212,6 @@ def told(*bodies: object) -> Access:
 
 
 OWNER = AdAccount("18ce", "Kiln", "USD", "Europe/Berlin")
-
-
-async def test_days_of_the_accounts_own_zone_also_where_the_clock_changes() -> None:
-    """Autumn 2026: the 25th of October has 25 hours in Berlin."""
-    access = told({"data": [{"id": "c1"}]}, {"data": []})
-    request = ReportRequest(AdLevel.CAMPAIGN, date(2026, 10, 24), date(2026, 10, 25))
-    ok(await ADS.report_step(access, OWNER, ADS.report(request)))
-    http = access.http
-    assert isinstance(http, Answers)
-    query = http.asked[-1].query
-    assert (query["start_time"], query["end_time"]) == ("2026-10-23T22:00:00Z", "2026-10-25T23:00:00Z")
-    nowhere = await ADS.report_step(told(), replace(OWNER, timezone=None), ADS.report(request))
-    assert isinstance(nowhere, Rejected) and nowhere.code == "timezone"
-
-
-@pytest.mark.parametrize(
-    ("metrics", "expected"),
-    [
-        (
-            {"impressions": [10, 20], "clicks": [1, 2], "billed_charge_local_micro": [1_250_000, 5_000]},
-            [125, 0],
-        ),
-        ({"impressions": [10, 0], "clicks": None, "billed_charge_local_micro": None}, [0]),
-        ({"impressions": None, "billed_charge_local_micro": None}, []),
-        ({"impressions": [None, "7"], "billed_charge_local_micro": [-1, 2_000_000]}, [200]),
-        ({"impressions": "many"}, []),
-        ({}, []),
-    ],
-)
-async def test_numbers_in_any_shape(metrics: dict[str, Any], expected: list[int]) -> None:
-    row = {"id": "c1", "id_data": [{"segment": None, "metrics": metrics}]}
-    access = told({"data": [{"id": "c1"}]}, {"data": [row, {"id": "c2"}, 7]})
-    request = ReportRequest(AdLevel.CAMPAIGN, date(2026, 11, 1), date(2026, 11, 2))
-    step = ok(await ADS.report_step(access, OWNER, ADS.report(request)))
-    assert [day.spend.minor for day in step.rows] == expected
 
 
 async def test_an_account_that_cannot_pay_is_left_out_or_refused() -> None:

@@ -226,6 +226,33 @@ def test_the_ads_client_reads_stats(ads: Any) -> None:
     assert len(numbers["impressions"]) == len(numbers["billed_charge_local_micro"]) == 7
 
 
+def test_the_ads_client_reads_stats_by_jobs(there: Served, ads: Any) -> None:
+    from twitter_ads.campaign import LineItem
+    from twitter_ads.enum import GRANULARITY, METRIC_GROUP
+
+    (account,) = list(ads.accounts())
+    until = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=2)
+    ids = [item.id for item in account.line_items()]
+    queued = LineItem.queue_async_stats_job(
+        account,
+        ids,
+        [METRIC_GROUP.ENGAGEMENT, METRIC_GROUP.BILLING],
+        start_time=until - timedelta(days=80),
+        end_time=until,
+        granularity=GRANULARITY.DAY,
+    )
+    assert (queued.status, queued.url) == ("PROCESSING", None)
+    there.http.post("/_sandbox/clock", json={"advance_s": 5})
+    (done,) = list(LineItem.async_stats_job_result(account, job_ids=[queued.id]))
+    assert done.status == "SUCCESS" and done.url.startswith("https://ton.twimg.com/")
+    here = done.url.replace("https:/", there.base)
+    data = LineItem.async_stats_job_data(account, url=here)
+    assert data["time_series_length"] == 80
+    assert [row["id"] for row in data["data"]] == ids
+    numbers = data["data"][0]["id_data"][0]["metrics"]
+    assert len(numbers["impressions"]) == len(numbers["billed_charge_local_micro"]) == 80
+
+
 def test_the_ads_client_sees_its_own_errors(there: Served, ads: Any) -> None:
     from twitter_ads import error
 
