@@ -13,7 +13,7 @@ import pytest
 from domain.secrets import Secret
 from platforms.base import Platform
 from platforms.capabilities import Access
-from platforms.http import PlatformHttp, make_client
+from platforms.http import Answer, PlatformHttp, make_client
 from platforms.registry import PLATFORMS
 from platforms.twitter.ads import TwitterAds
 from sandbox.app import Sandbox
@@ -59,7 +59,8 @@ class At:
         done = await self.browser.post(f"/{parts.netloc}{parts.path}?{parts.query}", data=form)
         if done.status_code == 302:
             return str(done.headers["location"])
-        return re.findall(r"<a href='([^']+)'", done.text)[0]
+        (link,) = re.findall(r"<a href='([^']+)'", done.text)
+        return str(link)
 
     async def back(self, address: str) -> httpx.Response:
         assert address.startswith(PUBLIC)
@@ -136,6 +137,7 @@ async def test_a_request_token_waits_sealed_and_is_found_by_hash_only(at: At) ->
 
     async def heard(spec: Any, call: Any, timeout_s: float = 30.0) -> Any:
         answer = await send(spec, call, timeout_s)
+        assert isinstance(answer, Answer)
         made.extend(value for values in parse_qs(answer.body.decode()).values() for value in values)
         return answer
 
