@@ -5,6 +5,8 @@ every node. `rookery up` does that; `cluster.yaml` says the same, and a test com
 measured is in docs/operations.md.
 """
 
+import sys
+from pathlib import Path
 from typing import Final
 
 RAY_ENV: Final = {
@@ -16,6 +18,8 @@ RAY_ENV: Final = {
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "api.serve_http:middlewares",
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    # Decision 35: clients that hang up early do not keep it busy.
+    "RAY_SERVE_HAPROXY_BINARY_PATH": str(Path(sys.executable).with_name("rookery-haproxy")),
     # A HAProxy that ended is back after 9 s instead of 36: three failed checks, a second apart instead of
     # ten. One that is only slow gets 3 s each time.
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",

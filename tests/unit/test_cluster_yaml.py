@@ -80,7 +80,8 @@ def test_every_node_starts_ray_with_the_whole_environment(
     (stopped, _), (ended, _), (started, environment) = calls_on(node, cluster[start])
     assert (stopped, ended) == (["ray", "stop"], ["pkill", "-x", "haproxy"])
     assert started[:2] == ["ray", "start"]
-    for name, value in CLUSTER_ENV.items():
+    here = CLUSTER_ENV | {"RAY_SERVE_HAPROXY_BINARY_PATH": f"{node}/venv/bin/rookery-haproxy"}
+    for name, value in here.items():
         assert environment.get(name) == value, name
     for name in ("MONGODB_URL", "REDIS_URL", "ROOKERY_KEYS", "ROOKERY_PUBLIC_URL", "ROOKERY_HOSTS"):
         assert environment.get(name), name
