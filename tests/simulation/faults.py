@@ -27,6 +27,9 @@ KINDS = (
     "store_half",
     "store_slow",
     "store_late",
+    "stall",
+    "call_slow",
+    "old_route",
     "documents_away",
     "redis_away",
     "bus_repeated",
@@ -96,6 +99,20 @@ class Faults:
         if self.happens("store_slow", 1.0):
             return Fate(delay_s=self._random.choice((0.001, 0.05, 1.0)))
         return GOES_WELL
+
+    def of_intent(self) -> float:
+        """For how long a process stands still that has just sent the save of an intent: what is saved then is
+        about to be done, and is done much later."""
+        return self._random.uniform(5.0, 45.0) if self.happens("stall", 0.05) else 0.0
+
+    # -- calls between processes ----------------------------------------------------------------------
+    def of_answer(self) -> float:
+        """How long an answer of another process is under way."""
+        return self._random.uniform(0.0, 5.0) if self.happens("call_slow", 0.05) else 0.0
+
+    def of_route(self) -> bool:
+        """Whether a caller goes by where the partition was a while ago."""
+        return self.happens("old_route", 0.2)
 
     # -- platform -----------------------------------------------------------------------------------
     def of_call(self, process: Process, family: str) -> tuple[str, float]:

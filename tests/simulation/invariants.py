@@ -3,6 +3,7 @@
 The judge sees the stores' side of every request, so it knows what is true; no host can tell it anything.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from domain.tokens import UNRESOLVED_GRACE
 from storage.records import Document, Mail, Save, SaveOutcome, StreamId
 from tests.simulation.loop import Process
 from tests.simulation.network import Request
+from tests.simulation.platform import Platform
 
 
 @dataclass(slots=True)
@@ -27,6 +29,7 @@ class Intent:
     last_chance: bool
     writer: Process
     open: bool = True
+    given_up: bool = False  # its outcome was taken for unknown
 
 
 @dataclass(slots=True)
@@ -34,6 +37,7 @@ class History:
     """What is known of one entity's document."""
 
     version: int = 0
+    saved_at: list[datetime] = field(default_factory=list)  # each version
     epoch: int = 0
     watermark: StreamId = field(default_factory=lambda: StreamId(0, 0))
     generation: int = 0
@@ -50,6 +54,7 @@ class Seen(Protocol):
 
     envelope: Envelope
     poisoned: Mapping[str, str]
+    platform: Platform
 
     def now(self) -> datetime: ...
 
@@ -99,6 +104,10 @@ class Judge:
         if others:
             self.deaf_until.setdefault(key, self._world.now())
 
+    def version_at(self, key: EntityKey, then: datetime) -> int:
+        """Of an entity's document, as it was."""
+        return bisect_right(self.history(key).saved_at, then)
+
     def history(self, key: EntityKey) -> History:
         return self.histories.setdefault(key, History())
 
@@ -136,6 +145,7 @@ class Judge:
                 self.deaf_until[key] = self._world.now()
             known.status = document["status"]
         known.version, known.watermark, known.generation = version, watermark, generation
+        known.saved_at.append(self._world.now())
         self._outbox(key, known, rt["outbox"])
         self._answers(key, known, version, tuple(id_ for id_, _ in rt["answers"]))
         if key.kind is Kind.ACCOUNT:
@@ -164,16 +174,19 @@ class Judge:
         known.answers = ids
 
     def _intent(self, writer: Process, key: EntityKey, known: History, intent: Document | None) -> None:
-        """Nobody but its writer gives an intent up earlier than `not_after` + 5 s."""
+        """Nobody but its writer gives an intent up earlier than `not_after` + 5 s, and nobody at all while
+        its refresh is being sent: the answer would come to nothing."""
         id_ = intent["id"] if intent is not None else None
         if id_ == known.intent:
             return
         if known.intent is not None:
             old = self.intents[known.intent]
             old.open = False
+            old.given_up = intent is not None and intent["last_chance"]
             # A person's new consent, or a disconnect, ends it as well: then nobody waits for its outcome.
             early = self._world.now() < old.not_after + UNRESOLVED_GRACE - CLOCKS_DIFFER
-            if early and writer is not old.writer and intent is not None and intent["last_chance"]:
+            awaited = writer is not old.writer or known.intent in self._world.platform.under_way
+            if early and awaited and old.given_up:
                 self.says(f"{key}: {known.intent} of {old.writer} was given up by {writer} before its time")
         if intent is not None:
             self.intents[intent["id"]] = Intent(key, intent["not_after"], intent["last_chance"], writer)

@@ -28,6 +28,7 @@ class Process:
         self.name = name
         self.alive = True
         self.frozen = False
+        self.went_on_at = 0.0  # after it had stood still
         self.cut = False  # from the stores: calls fail, answers do not arrive
         self.skew_s = 0.0  # how far its wall clock is ahead
         self.fuse = 0  # it ends before its n-th callback from now; 0: not by itself
@@ -162,7 +163,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self.ending = False
 
     def go_on(self, process: Process) -> None:
-        process.frozen = False
+        process.frozen, process.went_on_at = False, self._now
         self._ready += process.kept_back
         process.kept_back.clear()
 

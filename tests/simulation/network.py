@@ -35,6 +35,8 @@ GOES_WELL = Fate()
 class StoreFaults(Protocol):
     def of_request(self, process: Process, service: str, method: str) -> Fate: ...
 
+    def of_intent(self) -> float: ...
+
 
 @dataclass(slots=True, eq=False)
 class Request:
@@ -86,10 +88,18 @@ class Network:
         if fate.lost == "before" or process.cut or service in self.away:
             self._loop.outside(0.0, self._fail, request)
             return await answer
+        if method == "save_many" and any(save.document.get("intent") for save in args[0].values()):
+            self._stall(process)
         self._loop.outside(fate.delay_s, self._serve, request)
         if fate.given_up:
             self._loop.outside(fate.delay_s * self._random.random(), self._fail, request)
         return await answer
+
+    def _stall(self, process: Process) -> None:
+        seconds = self._faults.of_intent()
+        if seconds and not process.frozen:
+            process.frozen = True
+            self._loop.outside(seconds, self._loop.go_on, process)
 
     def _serve(self, request: Request) -> None:
         process = request.process

@@ -132,7 +132,8 @@ class Platform:
         self.windows: dict[tuple[str, str], Window] = {}
         self.calls = 0
         self.subscribed: set[str] = set()
-        self.revoked: set[str] = set()
+        self.under_way: set[str] = set()
+        """Intents whose refresh is being sent, by a process that is there to hear the answer."""
 
     def number(self) -> int:
         return next(self._numbers)
@@ -225,12 +226,19 @@ class Adapter:
         assert grant.refresh_token is not None
         token, intent = grant.refresh_token.reveal(), EFFECT.get()
         sent_at = self._world.now_of(self._process)
-        return await self._call(
-            "refresh",
-            timeout_s,
-            lambda: self._platform.refresh(token, self._process, intent, sent_at),
-            Unknown("the refresh may have happened"),
-        )
+        under_way = self._platform.under_way
+        if intent is not None:
+            under_way.add(intent.intent_id)
+        try:
+            return await self._call(
+                "refresh",
+                timeout_s,
+                lambda: self._platform.refresh(token, self._process, intent, sent_at),
+                Unknown("the refresh may have happened"),
+            )
+        finally:
+            if intent is not None:
+                under_way.discard(intent.intent_id)
 
     async def revoke(self, http: Any, app: PlatformApp, grant: Grant) -> Outcome[None]:
         def serve() -> Outcome[None]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from actors.account.effects import Refresh
 from actors.account.entity import AccountEntity
 from actors.account.handler import AccountHandler
 from actors.account.state import AccountState
@@ -14,6 +15,7 @@ from actors.runtime.forwarder import ActorGone
 from actors.runtime.supervisor import HostAway
 from domain.clock import truncate_ms
 from domain.ids import EntityKey
+from platforms.outcome import Ok
 from tests.simulation.loop import Process, SimLoop
 from tests.simulation.platform import EFFECT
 
@@ -76,9 +78,40 @@ class TracedAccount(AccountEntity):
 
 
 class TracedHandler(AccountHandler):
+    """Tells the platform which intent a call belongs to, and the judge of new tokens that were heard."""
+
+    world: "World"
+    process: Process
+
     async def run(self, key: EntityKey, effect: Effect) -> list[Message]:
         EFFECT.set(effect)
-        return await super().run(key, effect)
+        messages = await super().run(key, effect)
+        if isinstance(effect, Refresh) and isinstance(messages[0].data["outcome"], Ok):
+            kept = heard_and_kept(self.world, self.process, key, effect.intent_id)
+            self.world.loop.outside_task(kept)
+        return messages
+
+
+SAVED_WITHIN_S = 12.0
+"""A save that meets a fault is tried again: what a process in order has heard is saved by then."""
+
+
+async def heard_and_kept(world: "World", process: Process, key: EntityKey, intent_id: str) -> None:
+    """New tokens that a process heard, nothing being wrong with it, are saved, and not given up for lost."""
+    intent = world.judge.intents[intent_id]
+    for n in range(int(SAVED_WITHIN_S / 0.5)):
+        host = process.host
+        stands = process.alive and not process.frozen and not process.cut
+        if not stands or "entities" in world.network.away:
+            return
+        if process.epoch_of(key) is None or key in host.dedicated:
+            return  # its owner is another one now
+        if not intent.open:
+            if intent.given_up and n > 4:
+                world.judge.says(f"{intent_id} of {key}: {process} heard new tokens, and they were given up")
+            return
+        await asyncio.sleep(0.5)
+    world.judge.says(f"{intent_id} of {key}: {process} heard new tokens and never saved them")
 
 
 class Actors:

@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
+from actors.runtime import forwarder
 from tests.simulation.faults import KINDS, LOSSES, Faults
 from tests.simulation.final import AtRest, bring_back, settle, unrest
-from tests.simulation.traffic import People, Public
+from tests.simulation.traffic import CAMPAIGN, SHOWN_LATE, People, Public
 from tests.simulation.world import World
 
 TROUBLE_S = 40.0
 QUIET_S = 600.0
 """After the last trouble the world must be in order within this time."""
+WITHOUT_ACTOR_S = 6.0
+"""An actor that was done without is asked again after this, not after half a minute: it shall happen."""
 MOST_STEPS = 200_000
 PROGRESS_S = 10.0
 
@@ -45,7 +49,7 @@ def run(seed: int, kinds: tuple[str, ...] | None = None, world_type: type[World]
     began, random = time.process_time(), Random(seed)
     world = world_type(random, Faults(random, kinds))
     world.loop.shuffled = random.random() < 0.8
-    with logs_to(world):
+    with logs_to(world), patch.object(forwarder, "RETRY_PLACEMENT_S", WITHOUT_ACTOR_S):
         people, public = People(world), Public(world)
         try:
             world.loop.run(_life(world, people, public), TROUBLE_S + QUIET_S, MOST_STEPS)
@@ -83,10 +87,13 @@ async def _life(world: World, people: People, public: Public) -> None:
     await world.faults.befall(world)
     for process in list(world.processes):
         world.faults.of_start(process)
-    await asyncio.gather(public.act(TROUBLE_S, every_s=0.7), people.act(TROUBLE_S, every_s=1.5))
+    await asyncio.gather(public.act(TROUBLE_S), people.act(TROUBLE_S))
     world.faults.on = False
     settle(world)
     await _rest(world, people, public)
+    await asyncio.sleep(SHOWN_LATE.total_seconds())
+    for key in sorted({*people.connected, CAMPAIGN}, key=str):
+        await people.look(key)
     # What was told late may be newer than the last look at the platform: look once more.
     for key in sorted(people.connected, key=str):
         await people.command(key, "sync")

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from actors.runtime.activation import Placement
 from actors.runtime.entity import Message
+from actors.runtime.host import Host
 from domain.content import Happening
 from domain.errors import RookeryError
 from domain.ids import AccountId, EntityKey, Kind
@@ -48,7 +50,9 @@ class Public:
         self._mailboxes = world.network.view(world.replica, "mailboxes")
         self.ledger: dict[str, Happened] = {}  # by event id as the mailbox has it
         self.undelivered = 0
-        world.platform.posts = {external_id: {} for external_id in ("100", "200", "300")}
+        known = ("100", "200", "300", *(a.external_id for a in world.strangers))
+        world.platform.posts = {external_id: {} for external_id in known}
+        self._every_s = world.random.choice((0.3, 0.7, 0.7))
 
     def begin(self) -> None:
         for external_id in self._world.platform.posts:
@@ -59,15 +63,17 @@ class Public:
         self._world.platform.posts[external_id][post.id] = post
         return post
 
-    async def act(self, seconds: float, every_s: float) -> None:
+    async def act(self, seconds: float) -> None:
         world, random = self._world, self._world.random
         end = world.loop.time() + seconds
         while world.loop.time() < end:
-            await asyncio.sleep(random.expovariate(1.0 / every_s))
+            await asyncio.sleep(random.expovariate(1.0 / self._every_s))
             if random.random() < 0.15:
                 self._click()
                 continue
             external_id = random.choice(sorted(world.platform.posts))
+            if world.commanded and random.random() < 0.3:
+                external_id = world.commanded  # what comes while a command is under way
             posts = [p for p in world.platform.posts[external_id].values() if not p.deleted]
             if not posts or random.random() < 0.1:
                 self.happens(external_id, Happening.CONTENT_CREATED, self._post(external_id))
@@ -115,11 +121,32 @@ class Public:
         self.undelivered -= 1
 
 
+WHAT_PEOPLE_DO = {
+    "look": 2,
+    "sync": 2,
+    "pause": 1,
+    "resume": 1,
+    "isolate": 2,
+    "release": 1,
+    "disconnect": 1,
+    "connect": 1,
+}
+"""How often, beside each other."""
+
+
+SHOWN_LATE = timedelta(seconds=10)
+"""Longer than a host that lost its claim goes on believing in it."""
+
+
 class People:
-    """Gives commands and repeats them, with the same id, until there is an answer."""
+    """Gives commands and repeats them, with the same id, until there is an answer. Every seed has likings of
+    its own: what only happens when one thing is done much, and others never, is found as well."""
 
     def __init__(self, world: World) -> None:
         self._world = world
+        likings = {what: n * world.random.choice((0, 1, 1, 4)) for what, n in WHAT_PEOPLE_DO.items()}
+        self._likings = likings if any(likings.values()) else WHAT_PEOPLE_DO
+        self._every_s = world.random.choice((0.7, 1.5, 1.5))
         self.mailboxes = world.network.view(world.replica, "mailboxes")
         self.connected: set[EntityKey] = set()
         self.busy: set[EntityKey] = set()
@@ -127,6 +154,8 @@ class People:
     async def command(self, key: EntityKey, name: str, data: Mapping[str, Any] | None = None) -> Any:
         """The answer; a refusal is one too."""
         message = Message(name, data or {}, f"cmd{self._world.platform.number()}")
+        if key.kind is Kind.ACCOUNT:
+            self._world.commanded = AccountId.parse(key.id).external_id
         answer = await self._until_answered(key, message)
         if self._world.random.random() < 0.2 and "refused" not in answer:
             again = await self._until_answered(key, message)
@@ -174,6 +203,28 @@ class People:
     def _sealed(self, account: AccountId, field: str, text: str) -> bytes:
         return self._world.keyring.seal(text.encode(), field_aad("social_accounts", str(account), field))
 
+    async def look(self, key: EntityKey) -> None:
+        """What is shown may be a moment old, not more: whoever owned it until then does not know yet. (Who
+        stood still has not even heard of its own save.)"""
+        world, asked_at = self._world, self._world.now()
+        shown_by: list[Host] = []
+
+        async def look(host: Host) -> dict[str, Any]:
+            shown_by.append(host)
+            return await host.view(key)
+
+        try:
+            view: dict[str, Any] = await world.ask(key, look)
+        except (RookeryError, ProcessGone, StoreUnavailable):
+            return
+        actor = world.actors.get(key)
+        involved = [p for p in world.processes if p.host in shown_by or p is actor]
+        if any(world.loop.time() - p.went_on_at < SHOWN_LATE.total_seconds() for p in involved):
+            return
+        known = world.judge.version_at(key, asked_at - SHOWN_LATE)
+        if view["version"] < known:
+            world.judge.says(f"{key}: version {view['version']} is shown, {known} was long saved")
+
     async def place(self, key: EntityKey, placement: Placement) -> None:
         world = self._world
         for _ in range(5):
@@ -198,12 +249,12 @@ class People:
         link = {"org": "org_a", "url": "https://shop.example/", "campaign_id": CAMPAIGN.id}
         await self.command(LINK, "create", link)
 
-    async def act(self, seconds: float, every_s: float) -> None:
+    async def act(self, seconds: float) -> None:
         world, random = self._world, self._world.random
         end = world.loop.time() + seconds
-        later = list(LATER)
+        later = [*LATER, *world.strangers]
         while world.loop.time() < end:
-            await asyncio.sleep(random.expovariate(1.0 / every_s))
+            await asyncio.sleep(random.expovariate(1.0 / self._every_s))
             if later and random.random() < 0.3:
                 world.loop.outside_task(self._alone(later[0].key, self.connect(later.pop(0))))
                 continue
@@ -222,10 +273,10 @@ class People:
             self.busy.discard(key)
 
     async def _something(self, key: EntityKey) -> None:
-        what = self._world.random.choice(
-            ("sync", "sync", "pause", "resume", "isolate", "isolate", "release", "disconnect", "connect")
-        )
-        if what in ("isolate", "release"):
+        what = self._world.random.choices(list(self._likings), list(self._likings.values()))[0]
+        if what == "look":
+            await self.look(key)
+        elif what in ("isolate", "release"):
             await self.place(key, Placement.DEDICATED if what == "isolate" else Placement.SHARED)
         elif key.kind is Kind.CAMPAIGN:
             await self.command(key, "record_cost", {"org": "org_a", "amount_minor": 1, "currency": "EUR"})

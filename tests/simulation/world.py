@@ -31,7 +31,7 @@ from actors.runtime.verdicts import NotOwner
 from actors.transaction import TransactionEntity
 from domain.errors import RookeryError
 from domain.events import Topic
-from domain.ids import EntityKey, Kind
+from domain.ids import AccountId, EntityKey, Kind
 from platforms.base import PlatformApp
 from storage.crypto import Keyring
 from storage.records import StoreUnavailable
@@ -79,8 +79,14 @@ class World:
         self.counts: Counter[str] = Counter()  # what the runtime counted as metrics
         self.done: Counter[str] = Counter()  # what the world did to it
         self.poisoned: dict[str, str] = {}  # event id -> what it does to whoever applies it
+        self.strangers = [
+            AccountId(NAME, str(n), "org_a") for n in range(400, 400 + random.choice((0, 0, 5)))
+        ]
+        """Accounts that are connected in the middle, and were heard of before."""
+        self.commanded = ""  # external id of the account that was given a command last
         self.number = 0
         self.host_count = hosts
+        self._route: dict[int, str] = {}  # partition -> host, as callers know it
         self.hosts: dict[str, Process] = {}  # by name; older ones of the same name may still run
         self.actors: dict[EntityKey, Process] = {}
         self.processes: list[Process] = []
@@ -218,6 +224,7 @@ class World:
             self.count,
             Leases(adapters, clock, self.count),  # the platform has no shared window: everything is paid
         )
+        handler.world, handler.process = self, process
         return Parts(
             entities={
                 Kind.ACCOUNT: account,
@@ -279,9 +286,9 @@ class World:
             try:
                 result = await work()
             except Exception as error:
-                self.loop.outside(0.0, settle, None, error)
+                self.loop.outside(self.faults.of_answer(), settle, None, error)
             else:
-                self.loop.outside(0.0, settle, result, None)
+                self.loop.outside(self.faults.of_answer(), settle, result, None)
 
         def arrive() -> None:
             if target.alive:
@@ -300,8 +307,9 @@ class World:
         """As the gateway does: whoever claims the partition is asked. ProcessGone: the outcome is unknown."""
         deadline = self.loop.time() + timeout_s
         while (left := deadline - self.loop.time()) > 0:
-            claim = {c.partition: c for c in await self.claims.all()}.get(key.partition(PARTITIONS))
-            target = self.hosts.get(claim.host) if claim else None
+            if not self.faults.of_route():
+                self._route = {c.partition: c.host for c in await self.claims.all()}
+            target = self.hosts.get(self._route.get(key.partition(PARTITIONS), ""))
             if target is not None:
                 try:
                     return await self.call(target, partial(_done_by, do, target.host), left)
