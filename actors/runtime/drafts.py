@@ -70,7 +70,8 @@ class Draft:
         for n, item in enumerate(self._items):
             verdict = Verdict(Fate.WAITING) if failed else self._apply_one(n, item, view, now)
             self.verdicts.append(verdict)
-            failed = failed or verdict.fate in (Fate.FAILED, Fate.LOST_RACE)
+            # An outcome that cannot be applied is told by whoever posts it, and holds nothing up.
+            failed = failed or (verdict.fate in (Fate.FAILED, Fate.LOST_RACE) and item.outcome is None)
 
     def _apply_one(self, n: int, item: Item, view: dict[SideRef, Document], now: datetime) -> Verdict:
         message, position = item.message, item.position

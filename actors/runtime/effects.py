@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import uuid
 from collections import Counter as Tally
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from actors.runtime.entity import Effect, Message
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.metrics import Counter
 from actors.runtime.tasks import Tasks
-from actors.runtime.verdicts import Elsewhere, NotOwner
+from actors.runtime.verdicts import Elsewhere, Item, NotOwner
 from domain.errors import RookeryError
 from domain.ids import EntityKey
 from storage.records import StoreUnavailable
@@ -81,8 +81,15 @@ class EffectRunner:
         self._ended = asyncio.Event()
         self._bars: list[Bar] = []
         self._once: Tally[EntityKey] = Tally()
+        self._heard: dict[EntityKey, list[Item]] = {}
         self.closing = False
         self.in_flight: dict[EntityKey, int] = {}
+
+    def heard(self, key: EntityKey) -> Sequence[Item]:
+        """Outcomes that are heard and not known to be saved: first of all in whatever turn comes next. A
+        store that was away for longer than an intent lasts is otherwise back in time for its reminder, which
+        would take the outcome for unknown."""
+        return self._heard.get(key, ())
 
     def start(self, key: EntityKey, effect: Effect) -> None:
         if self.closing:
@@ -141,7 +148,13 @@ class EffectRunner:
         try:
             outcomes = await self._handler.run(key, effect)
             for message in outcomes:
-                await self._deliver(key, message, uuid.uuid4().hex[:12])
+                outcome = uuid.uuid4().hex[:12]
+                item = Item(message, outcome=outcome)
+                self._heard.setdefault(key, []).append(item)
+                try:
+                    await self._deliver(key, message, outcome)
+                finally:
+                    self._forget(key, item)
                 self._failpoints.hit(Failpoint.INTENT_RESOLVED)
         finally:
             if effect.once:
@@ -150,6 +163,11 @@ class EffectRunner:
             if not self.in_flight[key]:
                 del self.in_flight[key]
             self._ended.set()
+
+    def _forget(self, key: EntityKey, item: Item) -> None:
+        self._heard[key].remove(item)
+        if not self._heard[key]:
+            del self._heard[key]
 
     async def _deliver(self, key: EntityKey, message: Message, outcome: str) -> None:
         while True:

@@ -91,6 +91,7 @@ class Owner:
             self._saved,
             parts.failpoints,
             serves,
+            self.effects.heard,
         )
         self._ticks_failed: dict[EntityKey, int] = {}
         self._starts = AsyncLimiter(STARTS_PER_S / 2, 0.5)

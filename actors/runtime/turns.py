@@ -35,7 +35,8 @@ class Turns:
     """Runs turns for the entities of this process.
 
     `epoch_of(key)` tells the claim epoch under which this process owns the entity, or None; it is asked
-    again directly before every save. `on_saved` is called after each save, outside any await.
+    again directly before every save. `on_saved` is called after each save, outside any await. `heard(key)`
+    are outcomes of effects that wait to be saved: every turn begins with them.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class Turns:
         on_saved: Callable[[Saved], None],
         failpoints: Failpoints,
         serves: Placement,
+        heard: Callable[[EntityKey], Sequence[Item]],
     ) -> None:
+        self._heard = heard
         self._entities = entities
         self._store = store
         self._sides = sides
@@ -98,6 +101,7 @@ class Turns:
         async with self._turn_of(work):
             if fresh:
                 self.active.forget(work)
+            first = {key: self._heard_before(key, items) for key, items in work.items()}
             activations = await self.active.load(work)
             verdicts = {
                 key: [Verdict(Fate.ELSEWHERE) for _ in items]
@@ -106,7 +110,7 @@ class Turns:
             }
             self.active.forget(verdicts)
             drafts = {
-                key: Draft(self._entities[key.kind], activations[key], items)
+                key: Draft(self._entities[key.kind], activations[key], [*first[key], *items])
                 for key, items in work.items()
                 if key not in verdicts
             }
@@ -117,7 +121,12 @@ class Turns:
             self._failpoints.hit(Failpoint.BATCH_APPLIED)
             await self._save(drafts)
             self.active.forget([key for key, draft in drafts.items() if _is_doubtful(draft)])
-            return verdicts | {key: draft.verdicts for key, draft in drafts.items()}
+            return verdicts | {key: draft.verdicts[len(first[key]) :] for key, draft in drafts.items()}
+
+    def _heard_before(self, key: EntityKey, items: Sequence[Item]) -> list[Item]:
+        """Outcomes that wait to be saved, and are not what this turn is for."""
+        posted = {item.outcome for item in items}
+        return [item for item in self._heard(key) if item.outcome not in posted]
 
     async def place(self, key: EntityKey, placement: Placement, busy: Callable[[], bool]) -> bool:
         """Change the placement by a versioned write and forget the activation: its owner changes.

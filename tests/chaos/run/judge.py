@@ -136,11 +136,15 @@ def _effects(verdict: Verdict, ledger: Json, held: Held, one: Connected) -> None
 
 
 def _refreshes(verdict: Verdict, ledger: Json, view: Json, one: Connected) -> None:
-    """A token that is presented twice is a violation, unless the service counts it as one of which nobody can
-    know: its process ended between the platform's answer and the write of it."""
+    """A token that is presented again is a violation, unless the service counts it as one of which nobody can
+    know: its process ended between the platform's answer and the write of it, or never heard the answer."""
     rows = [r for r in ledger["refreshes"] if r["external_id"] == one.account["external_id"]]
     in_doubt = view["token"]["refresh_in_doubt"]
-    repeated = sum(r["repeated"] and not r["in_doubt"] for r in rows)
+    # Once in doubt, a token is presented until it is refused or answered (decision 15): one doubt.
+    repeated = sum(
+        row["repeated"] and not row["in_doubt"] and not (n and rows[n - 1]["repeated"])
+        for n, row in enumerate(rows)
+    )
     verdict.refreshes += sum(r["outcome"] == "rotated" for r in rows)
     verdict.refresh_in_doubt += in_doubt
     verdict.refreshes_doubled += max(0, repeated - in_doubt)

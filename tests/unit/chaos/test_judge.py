@@ -103,6 +103,16 @@ def test_what_nobody_can_know_is_counted_and_is_no_violation() -> None:
     assert (verdict.refresh_in_doubt, verdict.publishes_in_doubt) == (1, 1)
 
 
+def test_a_token_in_doubt_is_one_doubt_however_often_it_is_presented() -> None:
+    case = Case()
+    again = [refresh("invalid", repeated=True)] * 3
+    case.ledger["refreshes"] += again
+    case.view["token"]["refresh_in_doubt"] = 1
+    assert case.judged().holds
+    case.ledger["refreshes"] += [refresh(), *again]
+    assert case.judged().refreshes_doubled == 1
+
+
 def test_a_token_presented_twice_after_an_answer_that_the_platform_withheld_is_no_violation() -> None:
     case = Case()
     case.ledger["refreshes"].append(refresh("reuse", repeated=True, in_doubt=True))

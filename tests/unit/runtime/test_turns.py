@@ -167,6 +167,46 @@ async def test_an_outcome_whose_answer_is_lost_counts_once(colony: Colony, metho
     assert await total(colony) == 14
 
 
+async def heard_while_the_store_is_away(colony: Colony, amount: Any) -> Host:
+    """An outcome that could not be saved, and whose next try is half a second away; the store is back."""
+    store = colony.store = Faulty(colony.store)
+    host = await ready(colony)
+    colony.handler.open.clear()
+    await host.ask(KEY, Message("echo", {"amount": amount}, "cmd"))
+    store.away = True
+    host.owner.turns.active.forget([KEY])
+    colony.handler.open.set()
+    await until(lambda: bool(host.owner.effects.heard(KEY)))
+    await asyncio.sleep(0.05)
+    store.away = False
+    return host
+
+
+@pytest.mark.parametrize("by", ["command", "mail"])
+async def test_an_outcome_that_was_heard_is_first_in_whatever_turn_comes_next(
+    colony: Colony, by: str
+) -> None:
+    """Or an intent that is due by then would be taken for unknown."""
+    host = await heard_while_the_store_is_away(colony, 7)
+    if by == "command":
+        assert (await host.ask(KEY, Message("add", {"amount": 1}, "next")))["total"] == 8
+    else:
+        await colony.tell(KEY, add(1))
+        await colony.quiet()
+    await until(lambda: not host.owner.effects.in_flight)
+    assert (await colony.state(KEY))["applied"] == ["echo", "next" if by == "command" else "e1"]
+    assert not host.owner.effects.heard(KEY)
+
+
+async def test_an_outcome_that_cannot_be_applied_holds_nothing_up(colony: Colony) -> None:
+    host = await heard_while_the_store_is_away(colony, "seven")
+    await colony.tell(KEY, add(1))
+    await colony.quiet()
+    await until(lambda: not host.owner.effects.in_flight)
+    assert (await colony.state(KEY))["applied"] == ["e1"]
+    assert await colony.dead_letters.list(None, 10) == []
+
+
 # -- what goes wrong around one entity --------------------------------------------------------------
 @pytest.mark.parametrize("method", ["reads", "due", "snapshot", "dump", "org"])
 async def test_whatever_an_entity_raises_holds_up_that_entity_only(
