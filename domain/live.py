@@ -13,6 +13,7 @@ class BroadcastStatus(StrEnum):
     TESTING = "testing"
     LIVE = "live"
     COMPLETE = "complete"
+    CANCELLED = "cancelled"  # planned, and called off or not begun in time
     UNKNOWN = "unknown"
 
 

@@ -176,6 +176,11 @@ class Commerce(Protocol):
 
 
 class Live(Protocol):
+    """`missing` names what the platform does not offer, with the sentence that says so: `create`, `stream`,
+    `transition`, `chat`. `chat_id` of a broadcast is what `chat` is asked with."""
+
+    missing: Mapping[str, str]
+
     async def broadcasts(self, access: Access, cursor: str | None) -> Outcome[BroadcastPage]: ...
 
     async def create(

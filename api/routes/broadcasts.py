@@ -1,4 +1,5 @@
-"""Live broadcasts: planned, given a stream, taken live and ended; their chat becomes comments."""
+"""Live broadcasts: planned, given a stream, taken live and ended; their chat becomes comments. Where a
+platform's are only read, the rest is refused with its sentence."""
 
 from typing import Annotated, Literal
 

@@ -18,6 +18,7 @@ from platforms.facebook import events, login, reading, subscriptions, webhooks
 from platforms.facebook.ads import FacebookAds
 from platforms.facebook.commerce import FacebookCommerce
 from platforms.facebook.insights import FacebookInsights
+from platforms.facebook.live import FacebookLive
 from platforms.facebook.publishing import FacebookPublishing
 from platforms.facebook.spec import SPEC
 from platforms.http import PlatformHttp
@@ -34,7 +35,7 @@ class Facebook(MetaCallbacks):
     insights = FacebookInsights()
     ads = FacebookAds()
     commerce = FacebookCommerce()
-    live = None  # Live Video API: Rookery does not emulate it yet, so it does not offer it
+    live = FacebookLive()
 
     # -- OAuth --------------------------------------------------------------------------------------
 

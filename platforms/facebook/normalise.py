@@ -97,7 +97,7 @@ def reel_item(page_id: str, reel: Json) -> ContentItem | None:
         payload=packed(reel),
         media=(video,),
         published_at=moment_at(reel, "created_time"),
-        permalink=_absolute(words_at(reel, "permalink_url")),
+        permalink=absolute(words_at(reel, "permalink_url")),
         engagement=Engagement(likes=_total(reel, "likes"), comments=_total(reel, "comments")),
     )
 
@@ -268,7 +268,7 @@ def _milliseconds(seconds: object) -> int | None:
     return None
 
 
-def _absolute(link: str | None) -> str | None:
+def absolute(link: str | None) -> str | None:
     """Videos tell their address without the host."""
     return f"https://www.facebook.com{link}" if link and link.startswith("/") else link
 

@@ -61,7 +61,7 @@ SPEC = PlatformSpec(
     hosts=("graph.facebook.com", "graph-video.facebook.com", UPLOAD_HOST),
     webhook_signature_header=SIGNATURE_HEADER,  # docs/graph-api/webhooks/getting-started
     capabilities=frozenset(
-        {"webhooks", "comments", "mentions", "stories", "publishing", "insights", "ads", "catalogs"}
+        {"webhooks", "comments", "mentions", "stories", "publishing", "insights", "ads", "catalogs", "live"}
     ),
     batch_read=25,
     batch_read_family="graph",
@@ -82,6 +82,7 @@ SPEC = PlatformSpec(
         "commerce.products": {"catalog": 1},
         "commerce.upsert": {"catalog": 1},
         "commerce.batch": {"catalog": 1},
+        "live.list": {"graph": 1},
+        "live.chat": {"graph": 1},
     },
-    not_offered={"live": "Rookery does not use Facebook's Live Video API yet."},
 )

@@ -41,6 +41,8 @@ _MESSAGES_A_PAGE = 500
 
 
 class YouTubeLive:
+    missing: Mapping[str, str] = {}
+
     async def broadcasts(self, access: Access, cursor: str | None) -> Outcome[BroadcastPage]:
         query = {"part": _PARTS, "mine": "true", "broadcastType": "all", "maxResults": "50"}
         if cursor is not None:

@@ -2,6 +2,7 @@
 
 import re
 
+from sandbox.acts import Act, Done
 from sandbox.apps import PlatformApp
 from sandbox.emulation import Emulation
 from sandbox.facebook.access import RATE_FAMILIES, Access, limit_reply
@@ -10,6 +11,8 @@ from sandbox.facebook.catalog import Catalogs
 from sandbox.facebook.films import Films
 from sandbox.facebook.history import FacebookHistory
 from sandbox.facebook.insights import Insights
+from sandbox.facebook.live import ACTS as LIVE_ACTS
+from sandbox.facebook.live import Live
 from sandbox.facebook.oauth import DEFAULT_SCOPES, LONG_LIFETIME_S, OAuth
 from sandbox.facebook.people import KINDS, People
 from sandbox.facebook.read import Batch, Reading
@@ -35,7 +38,7 @@ def facebook(state: State) -> Platform:
     access, people = Access(state, roles), People(state, roles)
     reading, batch = Reading(state, access, roles), Batch(state)
     writing = Writing(state, access, people, reading)
-    catalogs = Catalogs(state, access, roles, reading)
+    catalogs, live = Catalogs(state, access, roles, reading), Live(state, access, reading)
     operations = [
         *instagram_shopping(state, access, roles, catalogs),
         *OAuth(state, access, roles).operations(),
@@ -44,6 +47,7 @@ def facebook(state: State) -> Platform:
         *Ads(state, access, roles, reading).operations(),
         *catalogs.operations(),
         *Insights(state, access, reading).operations(),
+        *live.operations(),
         *reading.operations(),
         *Films(state, access, people, reading, writing).operations(),
         *writing.operations(),
@@ -59,6 +63,9 @@ def facebook(state: State) -> Platform:
         user = state.tokens.issue_access(grant, now, LONG_LIFETIME_S, USER_PREFIX, long_lived=True)
         token = roles.page_token(user, page, now)
         return Issued(token.value, user.value, 0, DEFAULT_SCOPES)
+
+    def act(page: Profile, wish: Act) -> Done:
+        return live.act(page, wish) if wish.kind in LIVE_ACTS else people.act(page, wish)
 
     async def register(app: PlatformApp, url: str) -> str | None:
         return await webhooks.register(state, app, url)
@@ -82,8 +89,8 @@ def facebook(state: State) -> Platform:
         real_path=_real_path,
         issue=issue,
         register=register,
-        act=people.act,
-        act_kinds=KINDS,
+        act=act,
+        act_kinds=(*KINDS, *LIVE_ACTS),
         traffic_mix=TRAFFIC_MIX,
         rate_families=RATE_FAMILIES,
     )

@@ -107,13 +107,19 @@ def facts(platform: Platform, part: str) -> Iterator[str]:
     spec = platform.spec
     if part == "publish" and platform.publishing is not None:
         yield ", ".join(kind.value for kind in platform.publishing.rules)
-    if part == "commerce" and platform.commerce is not None:
-        yield from (f"no {what}: {sentence}" for what, sentence in platform.commerce.missing.items())
+    offered = getattr(platform, OFFERED[part]) if part in OFFERED else None
+    yield from (f"no {what}: {sentence}" for what, sentence in lacks(getattr(offered, "missing", {})))
     if part == "webhooks":
         lease = f", asked for anew every {lasting(spec.webhook_lease_s // 2)}" if spec.webhook_lease_s else ""
         yield f"signed in `{spec.webhook_signature_header}`{lease}"
     if part == "limits and errors":
         yield f"{len(spec.windows)} windows, {len(spec.app_windows)} of them shared by an application"
+
+
+def lacks(missing: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What is missing for the same reason, together."""
+    for sentence in dict.fromkeys(missing.values()):
+        yield ", ".join(what for what, why in missing.items() if why == sentence), sentence
 
 
 def offers(platform: Platform, part: str) -> bool:

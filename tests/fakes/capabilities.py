@@ -193,8 +193,9 @@ def order(id_: str, minor: int = 4200, **changes: Any) -> Order:
 class Studio(Scripted):
     """`Live`."""
 
-    def __init__(self) -> None:
+    def __init__(self, missing: Mapping[str, str] | None = None) -> None:
         super().__init__()
+        self.missing: Mapping[str, str] = missing or {}
         self.there: list[Broadcast] = []
         self.said: deque[ChatPage] = deque()
 

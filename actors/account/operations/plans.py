@@ -22,23 +22,28 @@ OVERLAP = timedelta(hours=1)
 """Late changes of orders: each walk looks so far behind the beginning of the last one."""
 
 _SCHEDULED = (What.CONTENT_INSIGHTS, What.ACCOUNT_INSIGHTS, What.ADS, What.ORDERS)
-_COMMERCE = {
+# By what a capability calls it, where a platform may lack a part of one.
+_PARTS = {
     What.CATALOGS: "catalogs",
     What.PRODUCTS: "products",
     What.UPSERT_PRODUCTS: "upsert",
     What.ORDERS: "orders",
+    What.CREATE_BROADCAST: "create",
+    What.STREAM: "stream",
+    What.TRANSITION: "transition",
+    What.CHAT: "chat",
 }
 
 
 def not_offered(platform: Platform, what: What) -> str | None:
     """Why the platform does not do this, in a sentence; None: it does."""
     spec, capability = platform.spec, what.capability
-    if getattr(platform, capability) is None:
+    offered = getattr(platform, capability)
+    if offered is None:
         default = f"{spec.title} offers nothing of this ({capability}) that Rookery could use."
         return spec.not_offered.get(capability, default)
-    if platform.commerce is not None and what in _COMMERCE:
-        return platform.commerce.missing.get(_COMMERCE[what])
-    return None
+    missing: str | None = offered.missing.get(_PARTS[what]) if what in _PARTS else None
+    return missing
 
 
 def check(state: AccountState, platform: Platform, what: What) -> None:

@@ -195,8 +195,9 @@ async def _live(book: Book, place: Place) -> None:
     access, at = await place.access_for("live"), START + timedelta(hours=1)
     broadcast = await book.use("live.create", access, live.create, "Opening", at, {})
     stream = await book.use("live.create_stream", access, live.create_stream, "Camera")
-    await book.use("live.bind", access, live.bind, broadcast, stream.external_id)
+    stream_id = stream.external_id if stream else "1"
+    await book.use("live.bind", access, live.bind, broadcast or "1", stream_id)
     await place.act(place.told, kind="stream", content_id=broadcast)
-    await book.use("live.transition", access, live.transition, broadcast, BroadcastStatus.LIVE)
+    await book.use("live.transition", access, live.transition, broadcast or "1", BroadcastStatus.LIVE)
     page = await book.use("live.broadcasts", access, live.broadcasts, None)
     await book.use("live.chat", access, live.chat, page.items[0].chat_id, None)

@@ -87,8 +87,10 @@ def test_what_may_have_happened_is_not_called_a_failure(case: Case, taken: Any) 
     """A gateway gives up on a call that must not be made twice: it is in doubt, whatever its page says."""
 
     async def all_of_them() -> None:
-        for name in (n for n in taken[0] if "create_campaign" in n or "decisive" in n or n == "live.create"):
-            recorded = taken[0][name]
+        for name, recorded in taken[0].items():
+            once = name.startswith("ads.create") or "decisive" in name or name == "live.create"
+            if not once or not recorded.answers:  # without any it is not offered: nothing is sent
+                continue
             for status in (500, 502, 504):
                 last = Answer(status, (HTML,), PAGE)
                 outcome, _ = await asked(recorded.ask, [*recorded.answers[:-1], last])

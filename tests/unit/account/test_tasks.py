@@ -147,6 +147,15 @@ def test_the_platforms_own_sentence_is_told() -> None:
     account.ask(What.CATALOGS)
 
 
+@pytest.mark.parametrize("what", [What.CREATE_BROADCAST, What.STREAM, What.TRANSITION])
+def test_live_videos_that_are_only_read_are_neither_made_nor_changed(what: What) -> None:
+    account = Operator(able=PLATFORMS["facebook"])
+    with pytest.raises(Invalid, match="Rookery reads a page's live videos"):
+        account.ask(what)
+    account.ask(What.BROADCASTS)
+    account.ask(What.CHAT, "op_2")
+
+
 @pytest.mark.parametrize("name", PLATFORMS)
 def test_every_call_of_every_capability_counts_in_a_window(name: str) -> None:
     platform = PLATFORMS[name]

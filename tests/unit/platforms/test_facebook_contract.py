@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from platforms.facebook import ads, commerce, normalise
+from platforms.facebook import ads, commerce, live, normalise
 from platforms.facebook.adapter import Facebook
 from sandbox.meta.fields import parse
 from tests.unit.platforms.publish_support import access_of, job_of, publish
@@ -50,6 +50,8 @@ def edges(name: str, method: str) -> dict[str, set[str]]:
         (ads._FIELDS[ads.AdLevel.CAMPAIGN], ("Campaign",)),
         (ads._FIELDS[ads.AdLevel.GROUP], ("AdSet",)),
         (ads._FIELDS[ads.AdLevel.AD], ("Ad",)),
+        (live.FIELDS, ("LiveVideo",)),
+        (f"status,{live._COMMENTS}", ("LiveVideo",)),
         ("account_id,name,currency,timezone_name", ("AdAccount",)),
         ("id,async_status,async_percent_completion", ("AdReportRun",)),
         (
@@ -90,6 +92,30 @@ async def test_posts_in_the_sandbox_have_no_field_that_facebook_does_not_know(wo
         params={"fields": ",".join(fields("Page")), "access_token": account["access_token"]},
     )
     assert set(page.json()) <= fields("Page") | set(edges("Page", "GET"))
+
+
+async def test_live_videos_in_the_sandbox_are_as_metas_spec_has_them(world: World) -> None:
+    account = await world.account("facebook", posts=0)
+    video = (await world.act(account, kind="schedule"))["id"]
+    await world.act(account, kind="stream", content_id=video)
+    await world.act(account, kind="chat", content_id=video)
+    listed = {field["name"]: field["type"] for field in spec("LiveVideo")["fields"]}
+    token = {"access_token": account["access_token"]}
+    asked = {"fields": ",".join(listed), **token}
+    root = "/graph.facebook.com/v26.0"
+    told = await world.control.get(f"{root}/{account['external_id']}/live_videos", params=asked)
+    (row,) = told.json()["data"]
+    assert set(row) <= set(listed)
+    for name, value in row.items():
+        kinds = {"string": str, "datetime": str, "unsigned int": int, "bool": bool}
+        if listed[name] in kinds:
+            assert isinstance(value, kinds[listed[name]]), name
+    parameters = edges("Page", "GET")["live_videos"]
+    assert parameters == {"broadcast_status", "source"}
+    said = await world.control.get(f"{root}/{video}/comments", params=token | {"order": "chronological"})
+    assert set(said.json()["data"][0]) <= fields("Comment")
+    arguments = {name for want in parse(live._COMMENTS) for name in want.arguments}
+    assert arguments - {"limit"} <= edges("LiveVideo", "GET")["comments"]
 
 
 async def test_what_is_published_uses_known_edges_and_parameters(world: World) -> None:

@@ -18,6 +18,7 @@ pyfacebook = pytest.importorskip("pyfacebook", reason="python-facebook-api is no
 
 from facebook_business.adobjects.adaccount import AdAccount  # noqa: E402
 from facebook_business.adobjects.adreportrun import AdReportRun  # noqa: E402
+from facebook_business.adobjects.livevideo import LiveVideo  # noqa: E402
 from facebook_business.adobjects.page import Page  # noqa: E402
 from facebook_business.adobjects.pagepost import PagePost  # noqa: E402
 from facebook_business.adobjects.productcatalog import ProductCatalog  # noqa: E402
@@ -185,6 +186,26 @@ def test_metas_client_manages_ads_and_reads_report_runs(served: Served) -> None:
     rows = list(run.get_result(params={"limit": 5}))
     assert len(rows) == 8 * 3
     assert all(isinstance(row["spend"], str) for row in rows)
+
+
+def test_metas_client_reads_live_videos_and_their_comments(served: Served) -> None:
+    path = f"/_sandbox/accounts/facebook/{served.account['external_id']}/act"
+    ids = [served.http.post(path, json={"kind": "stream", "text": f"B{n}"}).json()["id"] for n in range(3)]
+    served.http.post(path, json={"kind": "stream_end", "content_id": ids[0]})
+    said = served.http.post(path, json={"kind": "chat", "content_id": ids[1], "text": "So blue"}).json()["id"]
+    fields = ["id", "title", "status", "live_views", "permalink_url", "embed_html", "broadcast_start_time"]
+    listed = served.page.get_live_videos(fields=fields, params={"limit": 2})
+    assert [(v["id"], v["title"]) for v in listed] == [(ids[2], "B2"), (ids[1], "B1"), (ids[0], "B0")]
+    over = served.page.get_live_videos(fields=["id"], params={"broadcast_status": ["VOD"]})
+    assert [video["id"] for video in over] == [ids[0]]
+    video = LiveVideo(ids[1], api=served.page.get_api())
+    shown = video.api_get(fields=fields)
+    assert (shown["status"], shown["live_views"]) == ("LIVE", 1)
+    comments = video.get_comments(
+        fields=["id", "message", "from"],
+        params={"filter": "stream", "live_filter": "no_filter", "order": "chronological"},
+    )
+    assert [(c["id"], c["message"]) for c in comments] == [(said, "So blue")]
 
 
 def test_metas_client_reads_catalogues(served: Served) -> None:
