@@ -119,6 +119,8 @@ POLICY: Final[dict[str, Access]] = {
     "read_content_insights": Access(_OWNERS, Thing.CONTENT),
     "read_ads": Access(_MANAGERS, Thing.ACCOUNT),
     "create_ad_campaign": Access(_MANAGERS, Thing.ACCOUNT),
+    "create_ad_group": Access(_MANAGERS, Thing.AD),
+    "create_ad": Access(_MANAGERS, Thing.AD),
     "list_ad_accounts": Access(_READERS),
     "list_ads": Access(_READERS),
     "get_ad": Access(_READERS, Thing.AD),

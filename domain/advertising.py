@@ -1,9 +1,11 @@
 """Advertisements as every platform has them: accounts, three levels of objects, and numbers by day."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from domain.content import ContentKind
 from domain.money import Money
 
 
@@ -115,3 +117,50 @@ class NewAdCampaign:
     objective: str
     daily_budget: Money | None = None
     lifetime_budget: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewAdGroup:
+    """An ad set, an ad group, below a campaign. `goal`: what it is optimised for, in the platform's own word.
+    `countries`: ISO 3166-1 alpha-2; nobody elsewhere is shown its ads. Of the campaign its objective and
+    whether it has a budget, as last read. `tag` as in `NewAdCampaign`; `settings` are what a platform demands
+    beyond all this, by its own names."""
+
+    name: str
+    tag: str
+    campaign_id: str
+    campaign_objective: str | None
+    campaign_has_budget: bool
+    goal: str
+    countries: tuple[str, ...]
+    daily_budget: Money | None = None
+    lifetime_budget: Money | None = None
+    starts_at: datetime | None = None  # None: when it is activated
+    ends_at: datetime | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """What is published already, at whichever of the platforms, and is shown again as an advertisement."""
+
+    platform: str
+    owner_id: str  # the platform's id of the account that published it
+    external_id: str
+    kind: ContentKind
+
+
+@dataclass(frozen=True, slots=True)
+class NewAd:
+    """`tag` and `settings` as in `NewAdGroup`."""
+
+    name: str
+    tag: str
+    group_id: str
+    content: Promoted
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def tagged(wish: NewAdCampaign | NewAdGroup | NewAd) -> str:
+    """The name under which it is made, and found again."""
+    return f"{wish.name} [{wish.tag}]"

@@ -17,7 +17,9 @@ from domain.advertising import (
     AdObject,
     AdPage,
     AdStatus,
+    NewAd,
     NewAdCampaign,
+    NewAdGroup,
     ReportRequest,
     ReportState,
     ReportStep,
@@ -119,6 +121,15 @@ class Insights(Protocol):
 
 
 class Ads(Protocol):
+    """`missing` names what the platform does not offer, with the sentence that says so: `create_group`,
+    `create_ad`.
+
+    Making is once-only, and what is made is paused. What breaks a rule of the platform is Rejected before
+    anything is sent, the rule named.
+    """
+
+    missing: Mapping[str, str]
+
     async def accounts(self, access: Access) -> Outcome[tuple[AdAccount, ...]]: ...
 
     async def objects(
@@ -135,13 +146,23 @@ class Ads(Protocol):
 
     async def create_campaign(
         self, access: Access, account: AdAccount, wish: NewAdCampaign
-    ) -> Outcome[AdObject]:
-        """Once-only; created paused. Rejected("unsupported") where the API does not allow it."""
-        ...
+    ) -> Outcome[AdObject]: ...
 
     async def find_campaign(
         self, access: Access, account: AdAccount, wish: NewAdCampaign
     ) -> Outcome[AdObject | None]: ...
+
+    async def create_group(
+        self, access: Access, account: AdAccount, wish: NewAdGroup
+    ) -> Outcome[AdObject]: ...
+
+    async def find_group(
+        self, access: Access, account: AdAccount, wish: NewAdGroup
+    ) -> Outcome[AdObject | None]: ...
+
+    async def create_ad(self, access: Access, account: AdAccount, wish: NewAd) -> Outcome[AdObject]: ...
+
+    async def find_ad(self, access: Access, account: AdAccount, wish: NewAd) -> Outcome[AdObject | None]: ...
 
     async def set_budget(
         self, access: Access, account: AdAccount, level: AdLevel, id_: str, daily: Money

@@ -10,7 +10,7 @@ from typing import Any
 from actors.account.content.content import Changes
 from actors.account.content.work import MakeId
 from actors.account.operations import operations, plans
-from actors.account.operations.task import What
+from actors.account.operations.task import TAGGED, What
 from actors.account.publishing import publications
 from actors.account.publishing.publication import Action
 from actors.account.state import AccountState, Status
@@ -106,9 +106,9 @@ def _perform(
     what = What(data["what"])
     plans.check(state, platform, what)
     facts = dict(data["facts"])
-    if what is What.CREATE_AD_CAMPAIGN:
-        # By this it is found again: nobody may guess it, and no other campaign has it.
-        facts["tag"] = make_id("adc")
+    if what in TAGGED:
+        # By this it is found again: nobody may guess it, and nothing else has it.
+        facts["tag"] = make_id(TAGGED[what])
     return operations.ask(state, changes, data["operation_id"], what, facts, data["wish"], data["user_id"])
 
 

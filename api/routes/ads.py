@@ -1,11 +1,12 @@
-"""Advertising on the platforms: accounts, objects, days; campaigns made and changed; whose cost it is."""
+"""Advertising on the platforms: accounts, objects, days; what is made and changed; whose cost it is."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
+from actors.account.documents import CONTENT
 from actors.account.operations.task import What
 from actors.account.operations.told import AD_ACCOUNTS, AD_DAYS, ADS
 from api.access import Caller, Svc, entity_key, own_document, own_view
@@ -15,11 +16,11 @@ from api.commands import Command, with_etag
 from api.operations import Wish, ask, perform
 from api.paging import CursorText, Limit, decode_cursor, page_json
 from api.policy import Thing
-from api.schemas import Body, Currency, Json, Label, Name
+from api.schemas import Body, Currency, Json, Label, Moment, Name
 from api.services import Services
 from domain.advertising import AdLevel, AdStatus
 from domain.errors import Invalid, RookeryError
-from domain.ids import Kind
+from domain.ids import AccountId, Kind
 from storage.records import Document
 
 router = APIRouter(prefix="/v1", tags=["ads"])
@@ -28,6 +29,9 @@ LONGEST = timedelta(days=366)
 SETTABLE = (AdStatus.ACTIVE, AdStatus.PAUSED, AdStatus.ARCHIVED, AdStatus.DELETED)
 
 Level = Annotated[AdLevel, Field(strict=False)]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Settings = dict[Label, Label]
+_BEYOND = "What the platform demands beyond all this, by its own names."
 Day = Annotated[date, Field(strict=False, ge=date(2000, 1, 1), lt=date(2200, 1, 1))]
 
 
@@ -52,6 +56,25 @@ class NewAdCampaign(Body):
     objective: Label = Field(description="In the platform's own word.")
     daily_budget: Amount | None = None
     lifetime_budget: Amount | None = None
+
+
+class NewAdGroup(Body):
+    name: Name
+    goal: Label = Field(description="What it is optimised for, in the platform's own word.")
+    countries: list[Country] = Field(
+        min_length=1, max_length=50, description="ISO 3166-1 alpha-2: nobody elsewhere sees its ads."
+    )
+    daily_budget: Amount | None = None
+    lifetime_budget: Amount | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    settings: Settings = Field(default={}, max_length=20, description=_BEYOND)
+
+
+class NewAd(Body):
+    name: Name
+    content_id: Label = Field(description="What it shows: published content of an account of this org.")
+    settings: Settings = Field(default={}, max_length=20, description=_BEYOND)
 
 
 class AdChange(Body):
@@ -87,14 +110,55 @@ async def create_ad_campaign(
     account = await _ad_account(services, caller, body.ad_account_id)
     if account["socialAccountId"] != id:
         raise Invalid("ad_account_unknown", "The account opens no such ad account.", field="ad_account_id")
-    if body.daily_budget is not None and body.lifetime_budget is not None:
-        sentence = "A campaign has a daily or a lifetime budget, not both."
-        raise Invalid("two_budgets", sentence, field="lifetime_budget")
     wish = {"account": _account_json(account), "name": body.name, "objective": body.objective}
-    for name, budget in (("daily_budget", body.daily_budget), ("lifetime_budget", body.lifetime_budget)):
-        if budget is not None:
-            wish[name] = budget.as_money()
+    wish |= _budgets(body)
     return await perform(services, caller, command, id, [Wish(What.CREATE_AD_CAMPAIGN, wish)])
+
+
+@router.post("/ads/{ad_id}/groups", status_code=202)
+async def create_ad_group(
+    ad_id: str, body: NewAdGroup, services: Svc, caller: Caller, command: Command
+) -> Json:
+    """Make an ad group (ad set) in this ad campaign, paused. Never made twice, like a campaign."""
+    campaign = await _own_ad(services, caller, ad_id, AdLevel.CAMPAIGN)
+    account = await _ad_account(services, caller, campaign["adAccountId"])
+    if body.lifetime_budget is not None and body.ends_at is None:
+        raise Invalid("end_missing", "A lifetime budget wants an end.", field="ends_at")
+    begins = max(body.starts_at or services.clock.now(), services.clock.now())
+    if body.ends_at is not None and body.ends_at <= begins:
+        raise Invalid("span_invalid", "It ends after it begins, and not in the past.", field="ends_at")
+    has_budget = campaign["dailyBudget"] is not None or campaign["lifetimeBudget"] is not None
+    of = {"id": campaign["externalId"], "objective": campaign["objective"], "has_budget": has_budget}
+    told = body.model_dump(mode="json", exclude={"daily_budget", "lifetime_budget"})
+    wish = told | {"account": _account_json(account), "campaign": of} | _budgets(body)
+    owner = campaign["socialAccountId"]
+    return await perform(services, caller, command, owner, [Wish(What.CREATE_AD_GROUP, wish)])
+
+
+@router.post("/ads/{ad_id}/ads", status_code=202)
+async def create_ad(ad_id: str, body: NewAd, services: Svc, caller: Caller, command: Command) -> Json:
+    """Make an ad in this ad group, paused, of content that is published already. Never made twice, like a
+    campaign."""
+    group = await _own_ad(services, caller, ad_id, AdLevel.GROUP)
+    account = await _ad_account(services, caller, group["adAccountId"])
+    content = (await services.side_store.load_many(CONTENT, [body.content_id])).get(body.content_id)
+    if content is None or content["org"] != caller.org or content["status"] != "active":
+        raise Invalid("content_unknown", "There is no such published content.", field="content_id")
+    shown = {
+        "platform": content["platform"],
+        "owner_id": AccountId.parse(content["socialAccountId"]).external_id,
+        "external_id": content["externalContentId"],
+        "kind": content["contentType"],
+    }
+    wish = {
+        "account": _account_json(account),
+        "name": body.name,
+        "group": {"id": group["externalId"]},
+        "content": shown,
+        "settings": body.settings,
+    }
+    owner = group["socialAccountId"]
+    return await perform(services, caller, command, owner, [Wish(What.CREATE_AD, wish)])
 
 
 @router.get("/ad-accounts")
@@ -192,6 +256,21 @@ async def tie_ad_campaigns(
         except RookeryError as refused:  # tied all the same: the next report is told
             problems.append({"account_id": account, "code": refused.code, "message": refused.message})
     return with_etag(response, view) | {"operations": operations, "problems": problems}
+
+
+def _budgets(body: NewAdCampaign | NewAdGroup) -> dict[str, Any]:
+    if body.daily_budget is not None and body.lifetime_budget is not None:
+        raise Invalid("two_budgets", "A daily or a lifetime budget, not both.", field="lifetime_budget")
+    budgets = {"daily_budget": body.daily_budget, "lifetime_budget": body.lifetime_budget}
+    return {name: budget.as_money() for name, budget in budgets.items() if budget is not None}
+
+
+async def _own_ad(services: Services, caller: Principal, ad_id: str, level: AdLevel) -> Document:
+    document = await own_document(services, caller, Thing.AD, ad_id)
+    if document["level"] != level:
+        sentence = f"It takes an advertisement of the level {level}; this one is of {document['level']}."
+        raise Invalid("wrong_level", sentence, field="ad_id")
+    return document
 
 
 async def _ad_account(services: Services, caller: Principal, id_: str) -> Document:

@@ -76,6 +76,8 @@ SPEC = PlatformSpec(
         "ads.objects": {"marketing": 1},
         "ads.report": {"marketing": 1},
         "ads.create": {"marketing": 1},
+        "ads.create_group": {"marketing": 1},
+        "ads.create_ad": {"marketing": 1},
         "ads.find": {"marketing": 1},
         "ads.change": {"marketing": 1},
         "commerce.catalogs": {"catalog": 1},

@@ -70,6 +70,8 @@ SPEC = PlatformSpec(
         "ads.objects": {"ads_read": 1},
         "ads.report": {"ads_read": 1, "ads_analytics": 1},
         "ads.create": {"ads_write": 1},
+        "ads.create_group": {"ads_write": 1},
+        "ads.create_ad": {"ads_write": 1},
         "ads.find": {"ads_read": 10},  # names cannot be searched for: page by page
         "ads.change": {"ads_write": 1},
         "commerce.catalogs": {"catalogs_read": 1},

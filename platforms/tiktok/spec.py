@@ -93,6 +93,8 @@ SPEC = PlatformSpec(
         "ads.objects": {"business": 1},
         "ads.report": {"business": 1},
         "ads.create": {"business": 1},
+        "ads.create_group": {"business": 2},  # the ids of its countries are looked up
+        "ads.create_ad": {"business": 2},  # under which identity, too
         "ads.find": {"business": 1},
         "ads.change": {"business": 1},
         # A shop's cipher may have to be looked up.

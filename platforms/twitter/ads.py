@@ -14,7 +14,9 @@ from domain.advertising import (
     AdObject,
     AdPage,
     AdStatus,
+    NewAd,
     NewAdCampaign,
+    NewAdGroup,
     ReportRequest,
     ReportState,
     ReportStep,
@@ -30,11 +32,15 @@ from platforms.wire import Json, flag_at, id_at, mapping, objects, text_at, word
 
 _PAGES_AT_MOST = 50
 _CREATED = "the campaign may have been created"
+# The countries of a line item are objects of their own, made after it: see /targeting_criteria.
+_NOT_BELOW = "At X Rookery makes campaigns only: line items and promoted posts are made in X's own tools."
 _SETTABLE = {AdStatus.ACTIVE: "ACTIVE", AdStatus.PAUSED: "PAUSED"}
 
 
 class TwitterAds:
     """Stateless."""
+
+    missing: Mapping[str, str] = dict.fromkeys(("create_group", "create_ad"), _NOT_BELOW)
 
     async def accounts(self, access: Access) -> Outcome[tuple[AdAccount, ...]]:
         """Those with a funding instrument: it names the currency, and nothing is advertised without one."""
@@ -108,6 +114,20 @@ class TwitterAds:
             if found is not None or cursor is None:
                 return Ok(found, page.readings)
         return Rejected("too_many", "The ad account has more campaigns than Rookery looks through.")
+
+    async def create_group(self, access: Access, account: AdAccount, wish: NewAdGroup) -> Outcome[AdObject]:
+        return Rejected("unsupported", _NOT_BELOW)
+
+    async def find_group(
+        self, access: Access, account: AdAccount, wish: NewAdGroup
+    ) -> Outcome[AdObject | None]:
+        return Rejected("unsupported", _NOT_BELOW)
+
+    async def create_ad(self, access: Access, account: AdAccount, wish: NewAd) -> Outcome[AdObject]:
+        return Rejected("unsupported", _NOT_BELOW)
+
+    async def find_ad(self, access: Access, account: AdAccount, wish: NewAd) -> Outcome[AdObject | None]:
+        return Rejected("unsupported", _NOT_BELOW)
 
     async def set_budget(
         self, access: Access, account: AdAccount, level: AdLevel, id_: str, daily: Money

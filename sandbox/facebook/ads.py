@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from sandbox.clock import iso_offset
+from sandbox.facebook import ads_making as making
 from sandbox.facebook.access import Access, Caller
 from sandbox.facebook.read import Reading, bad_parameter
 from sandbox.facebook.roles import Roles
@@ -27,21 +28,19 @@ CURRENCY, TIMEZONE = "EUR", "Europe/Berlin"
 ROWS_AT_MOST = 400  # of one run; beyond it is "too much data"
 _PAGE_AT_MOST = 500
 _RUN_MS = 2000
-OBJECTIVES = tuple(
-    f"OUTCOME_{name}" for name in ("AWARENESS", "TRAFFIC", "ENGAGEMENT", "LEADS", "APP_PROMOTION", "SALES")
-)
-_STATUSES = ("ACTIVE", "PAUSED", "DELETED", "ARCHIVED")
 _READ, _WRITE = "ads_read ads_management", "ads_management"
 _LEVELS = {"campaign": "campaigns", "adset": "adsets", "ad": "ads"}
+_EDGES = {**_LEVELS, "creative": "adcreatives"}
 
 
 @dataclass(slots=True)
 class Node:
-    """A campaign, an ad set or an ad; `facts` are its fields by name."""
+    """A campaign, an ad set, an ad or a creative; `facts` are its fields by name."""
 
     level: str
     id: str
     facts: dict[str, Any] = field(default_factory=dict)
+    shown: bool = True  # to people: what was made here was not, and has no numbers
 
 
 @dataclass(slots=True)
@@ -67,7 +66,10 @@ class Ads:
             op("GET", "/:id/adaccounts", self.accounts, _READ, manage),
             op("GET", "/act_:account/insights", self.insights, _READ, insights),
             op("POST", "/act_:account/insights", self.run, _READ, insights),
-            op("POST", "/act_:account/campaigns", self.create, _WRITE, manage),
+            op("POST", "/act_:account/campaigns", self.create_campaign, _WRITE, manage),
+            op("POST", "/act_:account/adsets", self.create_adset, _WRITE, manage),
+            op("POST", "/act_:account/adcreatives", self.create_creative, _WRITE, manage),
+            op("POST", "/act_:account/ads", self.create_ad, _WRITE, manage),
             op("GET", "/act_:account/:edge", self.listed, _READ, manage),
             op("GET", "/act_:account", self.account, _READ, manage),
             op("GET", "/600:run/insights", self.result, _READ, insights),
@@ -90,34 +92,35 @@ class Ads:
 
     async def listed(self, call: Call, caller: Caller) -> Reply:
         account, edge = self._known(call, caller), call.params["edge"]
-        level = next((name for name, plural in _LEVELS.items() if plural == edge), None)
+        level = next((name for name, plural in _EDGES.items() if plural == edge), None)
         if level is None:
             raise bad_parameter(f"Tried accessing nonexisting field ({edge}) on node type (AdAccount)")
         wanted = self._reading.wanted(call)
         rows = [node for node in self._nodes[account] if node.level == level and _kept(node, call)]
         return page_of(call, rows, _PAGE_AT_MOST, lambda node: self._shown(node, wanted))
 
-    async def create(self, call: Call, caller: Caller) -> Reply:
+    async def create_campaign(self, call: Call, caller: Caller) -> Reply:
+        account = self._known(call, caller)
+        return self._new(account, "campaign", making.campaign_of(call.fields()))
+
+    async def create_adset(self, call: Call, caller: Caller) -> Reply:
         account, form = self._known(call, caller), call.fields()
-        if not form.get("name") or form.get("objective") not in OBJECTIVES:
-            raise bad_parameter(f"name and an objective of {', '.join(OBJECTIVES)} are required")
-        if "special_ad_categories" not in form:
-            raise bad_parameter("The parameter special_ad_categories is required")
-        names: tuple[str, ...] = ("daily_budget", "lifetime_budget")
-        budgets = {name: form[name] for name in names if name in form}
-        if any(not value.isdigit() or int(value) < 100 for value in budgets.values()):
-            raise bad_parameter("The budget is too low")
-        if not budgets and "is_adset_budget_sharing_enabled" not in form:
-            raise bad_parameter("is_adset_budget_sharing_enabled is required without a campaign budget")
-        if form.get("status", "PAUSED") not in _STATUSES:
-            raise bad_parameter(f"status must be one of {', '.join(_STATUSES)}")
-        node_id = self._state.world.ids.numbered("12029", 15)
-        status = form.get("status", "PAUSED")
-        node = Node("campaign", node_id, {"name": form["name"], "status": status})
-        node.facts |= {"objective": form["objective"]}
-        node.facts |= budgets
-        self._add(account, node)
-        return json_reply({"id": node_id})
+        campaign = self._parent(account, "campaign", form)
+        return self._new(account, "adset", making.adset_of(form, campaign, self._state.clock.now_ms()))
+
+    async def create_creative(self, call: Call, caller: Caller) -> Reply:
+        account = self._known(call, caller)
+        return json_reply({"id": self._creative(account, self._page(call, caller), dict(call.fields()))})
+
+    async def create_ad(self, call: Call, caller: Caller) -> Reply:
+        account, form = self._known(call, caller), call.fields()
+        adset, spec = self._parent(account, "adset", form), making.creative_spec(form)
+        creative = str(spec["creative_id"]) if "creative_id" in spec else None
+        if creative is None:
+            creative = self._creative(account, self._page(call, caller), spec)
+        elif self._by_id.get(creative, ("",))[0] != account:
+            raise making.no_creative()
+        return self._new(account, "ad", making.ad_of(form, adset, creative))
 
     async def node(self, call: Call, caller: Caller) -> Reply:
         return json_reply(self._shown(self._owned(call, caller), self._reading.wanted(call)))
@@ -127,8 +130,8 @@ class Ads:
         for name in ("status", "daily_budget", "lifetime_budget", "name"):
             if name not in form:
                 continue
-            if name == "status" and form[name] not in _STATUSES:
-                raise bad_parameter(f"status must be one of {', '.join(_STATUSES)}")
+            if name == "status" and form[name] not in making.STATUSES:
+                raise bad_parameter(f"status must be one of {', '.join(making.STATUSES)}")
             if name.endswith("budget") and (node.level == "ad" or not form[name].isdigit()):
                 raise bad_parameter("The budget must be a number of minor units, on a campaign or an ad set")
             node.facts[name] = form[name]
@@ -192,7 +195,7 @@ class Ads:
             raise Refused(errors.graph_error(3018, "(#3018) The start date is too far back"))
         wanted = set(forms.names(form.get("fields", "")))
         days = [since + timedelta(days=n) for n in range((until - since).days + 1)]
-        nodes = [node for node in self._nodes[account] if node.level == level]
+        nodes = [node for node in self._nodes[account] if node.level == level and node.shown]
         return [
             {k: v for k, v in self._day(node, day).items() if k in wanted | {"date_start", "date_stop"}}
             for node in nodes
@@ -237,7 +240,8 @@ class Ads:
     def _below(self, node: Node) -> list[Node]:
         account, _ = self._by_id[node.id]
         parent = f"{node.level}_id"
-        return [n for n in self._nodes[account] if n.level == "ad" and n.facts.get(parent) == node.id]
+        found = (n for n in self._nodes[account] if n.level == "ad" and n.shown)
+        return [n for n in found if n.facts.get(parent) == node.id]
 
     def _shown(self, node: Node, wanted: list[Wanted]) -> dict[str, Any]:
         shown = {"id": node.id, "effective_status": self._effective(node), **node.facts}
@@ -304,6 +308,38 @@ class Ads:
                     ad = self._made(account, page, "ad", f"{c}.{s}.{a}")
                     parents = {"campaign_id": campaign.id, "adset_id": group.id}
                     ad.facts |= {"name": f"Picture {a + 1}", "status": "ACTIVE", **parents}
+
+    def _new(self, account: str, level: str, facts: dict[str, Any]) -> Reply:
+        node = Node(level, self._state.world.ids.numbered("12029", 15), facts, shown=False)
+        self._add(account, node)
+        return json_reply({"id": node.id})
+
+    def _parent(self, account: str, level: str, form: dict[str, str]) -> dict[str, Any]:
+        found = self._by_id.get(form.get(f"{level}_id", ""))
+        if found is None or found[0] != account or found[1].level != level:
+            raise bad_parameter(f"{level}_id must be the id of one of the ad account")
+        return found[1].facts
+
+    def _creative(self, account: str, page: Profile, spec: dict[str, Any]) -> str:
+        """The id of a new one. It shows a post of the page, or media of the linked Instagram account."""
+        world, story = self._state.world, spec.get("object_story_id")
+        media = spec.get("source_instagram_media_id")
+        if story is not None:
+            shown = world.find("facebook", str(story))
+            known = shown is not None and shown.author_id == page.id and shown.kind != "story"
+            facts: dict[str, Any] = {"object_story_id": story, "effective_object_story_id": story}
+        else:
+            shown = world.find("instagram", str(media))
+            owner = world.accounts.get(("instagram", str(spec.get("instagram_user_id"))))
+            linked = owner is not None and owner.username == page.username
+            known = linked and shown is not None and shown.author_id == owner.id  # type: ignore[union-attr]
+            facts = {"source_instagram_media_id": media, "instagram_user_id": spec.get("instagram_user_id")}
+        if not known:
+            raise making.no_creative()
+        facts |= {"name": str(spec.get("name", "")), "status": "ACTIVE"}
+        node = Node("creative", self._state.world.ids.numbered("12028", 15), facts)
+        self._add(account, node)
+        return node.id
 
     def _made(self, account: str, page: Profile, level: str, place: str) -> Node:
         node = Node(level, digits(15, page.id, level, place, prefix="12020"))

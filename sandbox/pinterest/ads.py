@@ -1,8 +1,8 @@
 """Advertising: one ad account for each business, its campaigns, ad groups and ads, and their days.
 
 Source: Pinterest's OpenAPI document 5.23.0 (`/ad_accounts/...`). Amounts are millionths of the currency.
-Writes take lists and answer 200 with an exception for each object that was refused. Asynchronous reports, and
-making ad groups and ads, are not emulated.
+Writes take lists and answer 200 with an exception for each object that was refused. Asynchronous reports are
+not emulated.
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ import orjson
 
 from sandbox.generate import voice_of
 from sandbox.ids import digits, seeded
+from sandbox.pinterest import ads_making as making
 from sandbox.pinterest.access import Access, Caller
 from sandbox.pinterest.errors import Refused, refusal, wrong
 from sandbox.pinterest.paging import listed
@@ -24,7 +25,6 @@ from sandbox.world import Profile
 DAYS, OBJECTS_AT_MOST = 90, 250
 _EPOCH = date(1970, 1, 1)
 _CURRENCIES = {"en": ("USD", "US"), "pt": ("BRL", "BR"), "ja": ("JPY", "JP"), "de": ("EUR", "DE")}
-_OBJECTIVES = ("AWARENESS", "CONSIDERATION", "WEB_CONVERSION", "CATALOG_SALES", "VIDEO_COMPLETION")
 _STATUSES = ("ACTIVE", "PAUSED", "ARCHIVED", "DRAFT", "DELETED_DRAFT")
 _SUMMARIES = {"ACTIVE": "RUNNING", "PAUSED": "PAUSED", "ARCHIVED": "ARCHIVED", "DRAFT": "DRAFT"}
 _KINDS = {"campaigns": "campaign", "ad_groups": "adgroup", "ads": "ad"}
@@ -39,13 +39,21 @@ class AdObject:
     id: str
     level: str
     facts: dict[str, Any] = field(default_factory=dict)
+    shown: bool = True  # to people: what was made here was not, and has no numbers
 
     def view(self, ad_account_id: str) -> dict[str, Any]:
         summary = _SUMMARIES.get(self.facts["status"], self.facts["status"])
         if self.level == "ads" and summary == "RUNNING":
             summary = "APPROVED"
         kind = _KINDS[self.level]
-        told = {"id": self.id, "ad_account_id": ad_account_id, "type": kind, "summary_status": summary}
+        told: dict[str, Any] = {
+            "id": self.id,
+            "ad_account_id": ad_account_id,
+            "type": kind,
+            "summary_status": summary,
+        }
+        if self.level == "ads":
+            told |= {"rejected_reasons": [], "rejection_labels": []}
         return told | self.facts
 
 
@@ -63,9 +71,9 @@ class Advertising:
                 op("GET", f"{path}/analytics", self._of(self.report, level), read, "ads_analytics"),
                 op("GET", path, self._of(self.show, level), read, "ads_read"),
                 op("PATCH", path, self._of(self.change, level), write, "ads_write"),
+                op("POST", path, self._of(self.create, level), write, "ads_write"),
             ]
-        create = self._of(self.create, "campaigns")
-        return [*found, op("POST", "/ad_accounts/:account/campaigns", create, write, "ads_write")]
+        return found
 
     async def accounts(self, call: Call, caller: Caller) -> Reply:
         account = caller.account
@@ -93,19 +101,39 @@ class Advertising:
 
     async def create(self, call: Call, caller: Caller, level: str) -> Reply:
         own, answers = self._own(call, caller), list[dict[str, Any]]()
-        for wish in _wishes(call):
-            reason = self._refused(wish, caller)
-            if reason is None and (not wish.get("name") or wish.get("objective_type") not in _OBJECTIVES):
-                reason = "Name and objective_type are required."
+        for sent in _wishes(call):
+            wish = {name: value for name, value in sent.items() if value is not None}
+            reason = self._refused(wish, caller) or self._not_made(wish, own, level, caller)
             if reason is not None:
-                answers.append({"exceptions": [{"code": 1, "message": reason}]})
+                refused = {"code": 1, "message": reason}
+                answers.append({"exceptions": refused if level == "ads" else [refused]})
                 continue
             now_s = self._state.clock.now_ms() // 1000
-            made = AdObject(self._world.ids.numbered("62670", 12), level)
+            made = AdObject(self._world.ids.numbered("62670", 12), level, shown=False)
             made.facts = {"status": "ACTIVE", **_plain(wish), "created_time": now_s, "updated_time": now_s}
+            if level == "ads":
+                group = own[wish["ad_group_id"]].facts
+                made.facts |= {"campaign_id": group["campaign_id"], "review_status": "PENDING"}
             own[made.id] = made
-            answers.append({"data": made.view(_account_id(caller.account)), "exceptions": []})
+            answer = {"data": made.view(_account_id(caller.account))}
+            answers.append(answer if level == "ads" else {**answer, "exceptions": []})
         return json_reply({"items": answers})
+
+    def _not_made(
+        self, wish: dict[str, Any], own: dict[str, AdObject], level: str, caller: Caller
+    ) -> str | None:
+        def named(parent: str, key: str) -> dict[str, Any] | None:
+            found = own.get(str(wish.get(key)))
+            return found.facts if found is not None and found.level == parent else None
+
+        if level == "campaigns":
+            return making.campaign_refused(wish)
+        if level == "ad_groups":
+            now_s = self._state.clock.now_ms() // 1000
+            return making.group_refused(wish, named("campaigns", "campaign_id"), now_s)
+        pin = self._world.find("pinterest", str(wish.get("pin_id")))
+        mine = pin if pin is not None and pin.author_id == caller.account.id else None
+        return making.ad_refused(wish, named("ad_groups", "ad_group_id"), mine)
 
     async def change(self, call: Call, caller: Caller, level: str) -> Reply:
         own, answers = self._own(call, caller), list[dict[str, Any]]()
@@ -136,7 +164,7 @@ class Advertising:
         for id_ in ids:
             if id_ not in own or own[id_].level != level:
                 raise wrong(f"{id_} was not found.")
-            for day in days:
+            for day in days if own[id_].shown else ():
                 told = self._day(caller.account, own[id_], day)
                 shown = {name: told[name] for name in columns if name in told}
                 rows.append({"DATE": day.isoformat(), _IDS[level]: id_, **shown})
@@ -232,13 +260,16 @@ def _generated(account: Profile) -> list[AdObject]:
     for number in range(3):
         cap = rng.choice((50, 80, 120)) * 1_000_000
         name = f"{rng.choice(products)} {number + 1}"
-        objective = _OBJECTIVES[number]
-        campaign = add("campaigns", name, objective_type=objective, daily_spend_cap=cap, start_time=born)
+        objective = making.OBJECTIVES[number]
+        # From when a cap and budgets of ad groups went together.
+        older = {"daily_spend_cap": cap, "is_campaign_budget_optimization": False}
+        campaign = add("campaigns", name, objective_type=objective, start_time=born, **older)
         for group in range(2):
             budget = {"budget_in_micro_currency": cap // 2, "budget_type": "DAILY"}
             own = add("ad_groups", f"{name} / {group + 1}", campaign_id=campaign.id, **budget)
             for ad in range(2):
                 pin = digits(18, account.id, "pin", 1 + ad, prefix="8802")
                 parents = {"campaign_id": campaign.id, "ad_group_id": own.id, "pin_id": pin}
-                add("ads", f"{name} / {group + 1} / {ad + 1}", **parents, review_status="APPROVED")
+                reviewed = {"creative_type": "REGULAR", "review_status": "APPROVED"}
+                add("ads", f"{name} / {group + 1} / {ad + 1}", **parents, **reviewed)
     return made

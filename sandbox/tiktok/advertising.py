@@ -28,6 +28,9 @@ class AdObject:
     budget: float = 50.0
     objective: str = "PRODUCT_SALES"
     deleted: bool = False
+    begins: str = "2026-10-01 00:00:00"
+    ends: str | None = None
+    shown: bool = True  # to people: what was made here was not, and has no numbers
 
     def view(self, advertiser: str) -> dict[str, Any]:
         shown: dict[str, Any] = {
@@ -43,7 +46,7 @@ class AdObject:
         if self.level == "campaign":
             shown["objective_type"] = self.objective
         if self.level == "adgroup":
-            shown["schedule_start_time"] = "2026-10-01 00:00:00"
+            shown |= {"schedule_start_time": self.begins, "schedule_end_time": self.ends}
         return shown
 
     def _detail(self) -> str:
@@ -68,13 +71,11 @@ class Advertisers:
             self._objects[advertiser] = self._generate(account)
         return self._objects[advertiser]
 
-    def create(
-        self, account: Profile, name: str, objective: str, mode: str, budget: float, status: str
-    ) -> AdObject:
-        made = self.objects(account)
-        id_ = self._world.ids.numbered("18", 16)
-        made[id_] = AdObject(id_, "campaign", name, {}, status, mode, budget, objective)
-        return made[id_]
+    def add(self, account: Profile, item: AdObject) -> AdObject:
+        """A new one, which gets its id here."""
+        item.id, item.shown = self._world.ids.numbered("18", 16), False
+        self.objects(account)[item.id] = item
+        return item
 
     def repeated(self, account: Profile, request_id: str) -> str | None:
         return self._requests.get((account.id, request_id))

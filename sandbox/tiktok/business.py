@@ -15,6 +15,7 @@ from sandbox.apps import PlatformApp
 from sandbox.limits import Rule
 from sandbox.routing import Operation
 from sandbox.state import State
+from sandbox.tiktok import ads_making as making
 from sandbox.tiktok import errors
 from sandbox.tiktok.access import ADS, HOLDER
 from sandbox.tiktok.advertising import AdObject, Advertisers, days, utc_date
@@ -53,6 +54,10 @@ class Business:
             op("GET", "business/get", HOLDER, self.account),
             op("GET", "business/video/list", HOLDER, self.videos),
             op("POST", "campaign/create", ADS, self.create_campaign),
+            op("POST", "adgroup/create", ADS, self.create_group),
+            op("POST", "ad/create", ADS, self.create_ad),
+            op("GET", "tool/region", ADS, self.regions),
+            op("GET", "identity/get", ADS, self.identities),
         ]
         for level in ("campaign", "adgroup", "ad"):
             rows += [
@@ -132,25 +137,67 @@ class Business:
         return listing
 
     async def create_campaign(self, call: Call, caller: Caller) -> dict[str, Any]:
+        wish = self._wish(call, caller)
+        return self._made(caller, wish, making.campaign_of(wish))
+
+    async def create_group(self, call: Call, caller: Caller) -> dict[str, Any]:
+        wish = self._wish(call, caller)
+        campaign = self._item(caller, "campaign", wish.get("campaign_id"))
+        return self._made(caller, wish, making.group_of(wish, campaign, self._state.clock.now_ms()))
+
+    async def create_ad(self, call: Call, caller: Caller) -> dict[str, Any]:
+        """Of one or several creatives; there is no request id."""
+        wish = self._wish(call, caller)
+        group, creatives = self._item(caller, "adgroup", wish.get("adgroup_id")), wish.get("creatives")
+        if (
+            not isinstance(creatives, list)
+            or not 1 <= len(creatives) <= 20
+            or not all(isinstance(c, dict) for c in creatives)
+        ):
+            raise BadInput("creatives must be a list of 1 to 20 objects")
+        posts = [self._post(caller, str(c.get("tiktok_item_id"))) for c in creatives]
+        found = [
+            making.ad_of(c, group, caller.account, post) for c, post in zip(creatives, posts, strict=True)
+        ]
+        made = [self._ads.add(caller.account, item) for item in found]
+        shown = [item.view(advertiser_id(caller.account)) for item in made]
+        return {"ad_ids": [item.id for item in made], "creatives": shown, "need_audit": True}
+
+    async def regions(self, call: Call, caller: Caller) -> dict[str, Any]:
+        self._check_advertiser(call.query.get("advertiser_id"), caller)
+        if not _listed(call, "placements") or not call.query.get("objective_type"):
+            raise BadInput("placements and objective_type are required")
+        return {"region_info": making.regions()}
+
+    async def identities(self, call: Call, caller: Caller) -> dict[str, Any]:
+        """The account itself, linked to its advertiser."""
+        self._check_advertiser(call.query.get("advertiser_id"), caller)
+        row = {
+            "identity_id": making.identity_id(caller.account),
+            "identity_type": "TT_USER",
+            "display_name": caller.account.name,
+            "can_pull_video": True,
+            "can_push_video": True,
+        }
+        page = {"page": 1, "page_size": 100, "total_number": 1, "total_page": 1}
+        return {"identity_list": [row], "page_info": page}
+
+    def _post(self, caller: Caller, post_id: str) -> Content | None:
+        """What the account has posted."""
+        found = self._world.find("tiktok", post_id)
+        return found if found is not None and found.author_id == caller.account.id else None
+
+    def _wish(self, call: Call, caller: Caller) -> dict[str, Any]:
         wish = call.json()
         self._check_advertiser(wish.get("advertiser_id"), caller)
-        name, objective, mode = (wish.get(n) for n in ("campaign_name", "objective_type", "budget_mode"))
-        if not isinstance(name, str) or not 0 < len(name) <= 512 or not isinstance(objective, str):
-            raise BadInput("campaign_name and objective_type are needed")
-        budget = wish.get("budget", 0.0)
-        if mode in ("BUDGET_MODE_DAY", "BUDGET_MODE_TOTAL") and not _is_amount(budget):
-            raise BadInput("budget must be a number")
+        return wish
+
+    def _made(self, caller: Caller, wish: dict[str, Any], item: AdObject) -> dict[str, Any]:
+        """The same request id again makes nothing."""
         request_id = wish.get("request_id")
         if isinstance(request_id, str) and self._ads.repeated(caller.account, request_id):
             raise Refused(errors.coded(40050, "Duplicated request."))
-        made = self._ads.create(
-            caller.account,
-            name,
-            objective,
-            str(mode),
-            float(budget),
-            str(wish.get("operation_status", "ENABLE")),
-        )
+        made = self._ads.add(caller.account, item)
         if isinstance(request_id, str):
             self._ads.remember(caller.account, request_id, made.id)
         return made.view(advertiser_id(caller.account))
@@ -161,7 +208,7 @@ class Business:
             self._check_advertiser(wish.get("advertiser_id"), caller)
             item = self._item(caller, level, wish.get(f"{level}_id"))
             if "budget" in wish:
-                if not _is_amount(wish["budget"]) or level == "ad":
+                if not making.is_amount(wish["budget"]) or level == "ad":
                     raise BadInput("budget must be a number, of a campaign or an ad group")
                 item.budget = float(wish["budget"])
             item.name = str(wish.get(f"{level}_name", item.name))
@@ -198,7 +245,7 @@ class Business:
         if not 0 <= (until - since).days < _DAYS_AT_MOST:
             raise BadInput("a report by stat_time_day spans at most 30 days")
         rows = []
-        items = [i for i in self._ads.objects(caller.account).values() if i.level == level]
+        items = [i for i in self._ads.objects(caller.account).values() if i.level == level and i.shown]
         for day in days(since, min(until, utc_date(self._state.clock.now_ms()))):
             for item in items:
                 told = self._ads.numbers(caller.account, item, day)
@@ -331,7 +378,3 @@ def _parsed(call: Call, name: str, kind: type) -> Any:
     if not isinstance(value, kind):
         raise BadInput(f"{name} must be a JSON {kind.__name__}")
     return value
-
-
-def _is_amount(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0

@@ -13,10 +13,13 @@ from domain.advertising import (
     AdObject,
     AdPage,
     AdStatus,
+    NewAd,
     NewAdCampaign,
+    NewAdGroup,
     ReportRequest,
     ReportState,
     ReportStep,
+    tagged,
 )
 from domain.catalog import BatchState, Catalog, Order, OrderLine, OrderPage, Product, ProductPage
 from domain.content import ContentKind, Person, Remark, RemarkKind, Text
@@ -65,6 +68,8 @@ class Numbers(Scripted):
 
 class Advertising(Scripted):
     """`Ads`: accounts with one object on each level, and days by `spend`."""
+
+    missing: Mapping[str, str] = {}
 
     def __init__(self, *accounts: str, currency: str = "EUR") -> None:
         super().__init__()
@@ -116,17 +121,44 @@ class Advertising(Scripted):
     async def create_campaign(
         self, access: Access, account: AdAccount, wish: NewAdCampaign
     ) -> Outcome[AdObject]:
-        made = self._object(AdLevel.CAMPAIGN, f"made-{len(self.made)}", None, f"{wish.name} [{wish.tag}]")
-        answer = self.told("create_campaign", made, access, account, wish)
-        if isinstance(answer, Ok):
-            self.made.append(made)
-        return answer
+        return self._make("create_campaign", AdLevel.CAMPAIGN, None, access, account, wish)
 
     async def find_campaign(
         self, access: Access, account: AdAccount, wish: NewAdCampaign
     ) -> Outcome[AdObject | None]:
-        found = next((m for m in self.made if wish.tag in m.name), None)
-        return self.told("find_campaign", found, access, account, wish)
+        return self.told("find_campaign", self._made(wish), access, account, wish)
+
+    async def create_group(self, access: Access, account: AdAccount, wish: NewAdGroup) -> Outcome[AdObject]:
+        return self._make("create_group", AdLevel.GROUP, wish.campaign_id, access, account, wish)
+
+    async def find_group(
+        self, access: Access, account: AdAccount, wish: NewAdGroup
+    ) -> Outcome[AdObject | None]:
+        return self.told("find_group", self._made(wish), access, account, wish)
+
+    async def create_ad(self, access: Access, account: AdAccount, wish: NewAd) -> Outcome[AdObject]:
+        return self._make("create_ad", AdLevel.AD, wish.group_id, access, account, wish)
+
+    async def find_ad(self, access: Access, account: AdAccount, wish: NewAd) -> Outcome[AdObject | None]:
+        return self.told("find_ad", self._made(wish), access, account, wish)
+
+    def _make(
+        self,
+        call: str,
+        level: AdLevel,
+        parent: str | None,
+        access: Access,
+        account: AdAccount,
+        wish: NewAdCampaign | NewAdGroup | NewAd,
+    ) -> Outcome[AdObject]:
+        made = self._object(level, f"made-{len(self.made)}", parent, tagged(wish))
+        answer = self.told(call, made, access, account, wish)
+        if isinstance(answer, Ok):
+            self.made.append(made)
+        return answer
+
+    def _made(self, wish: NewAdCampaign | NewAdGroup | NewAd) -> AdObject | None:
+        return next((m for m in self.made if wish.tag in m.name), None)
 
     async def set_budget(
         self, access: Access, account: AdAccount, level: AdLevel, id_: str, daily: Money

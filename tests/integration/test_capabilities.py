@@ -169,6 +169,67 @@ async def test_an_ad_campaign_whose_answer_was_lost_is_made_once(world: World) -
     assert (found["daily_budget"], found["status"]) == (change["daily_budget"], "active")
 
 
+async def test_an_ad_of_a_post_is_made_once_whatever_answer_was_lost(world: World) -> None:
+    """A campaign, an ad set, an ad of what is published: Facebook makes each, and nobody hears of it."""
+    caller = await world.org()
+    _, view = await joined(world, caller, "facebook", META_ADS, posts=6)
+    await done(caller, await caller.post(f"/v1/accounts/{view['id']}/ads/read", {"levels": []}))
+    (ad_account,) = await caller.all(f"/v1/ad-accounts?account_id={view['id']}")
+    content = await caller.all(f"/v1/accounts/{view['id']}/content")
+    post = next(c["id"] for c in content if c["kind"] != "story")
+    name = f"Glaze {uuid.uuid4().hex[:6]}"
+
+    async def made(edge: str, path: str, wish: Json) -> str:
+        where = f"act_{ad_account['external_id']}/{edge}$"
+        fault = {"platform": "facebook", "path": where, "count": 1, "kind": "half_body"}
+        await world.sandbox.post("faults", fault)
+        (operation,) = await done(caller, await caller.post(path, wish | {"name": name}))
+        assert "outcome_unknown" in [step["what"] for step in operation["steps"]]
+        return str(operation["result"]["ad_id"])
+
+    wish: Json = {"ad_account_id": ad_account["id"], "objective": "OUTCOME_TRAFFIC"}
+    campaign = await made("campaigns", f"/v1/accounts/{view['id']}/ad-campaigns", wish)
+    wish = {"goal": "LINK_CLICKS", "countries": ["DE"]}
+    without_budget = await caller.post(f"/v1/ads/{campaign}/groups", wish | {"name": name})
+    wish["daily_budget"] = {"amount_minor": 1500, "currency": "EUR"}
+    group = await made("adsets", f"/v1/ads/{campaign}/groups", wish)
+    ad = await made("ads", f"/v1/ads/{group}/ads", {"content_id": post})
+
+    await done(caller, await caller.post(f"/v1/accounts/{view['id']}/ads/read"))
+    for level, parent, expected in zip(LEVELS, (None, campaign, group), (campaign, group, ad), strict=True):
+        named = await caller.all(f"/v1/ads?account_id={view['id']}&level={level}")
+        (found,) = [a for a in named if a["name"].startswith(name)]
+        assert (found["id"], found["parent_id"], found["status"]) == (expected, parent, "paused")
+
+    async def failed() -> bool:
+        (operation,) = without_budget["operations"]
+        shown = await caller.get(f"/v1/operations/{operation['id']}")
+        return shown["status"] == "failed" and "need one each" in shown["reason"]
+
+    await eventually(failed)
+
+
+async def test_facebooks_live_videos_are_read_and_what_is_said_there_is_heard(world: World) -> None:
+    caller = await world.org()
+    account, view = await joined(world, caller, "facebook")
+    video = (await world.sandbox.act(account, "stream", text="Kiln opening"))["id"]
+    path = f"/v1/accounts/{view['id']}/broadcasts"
+    await done(caller, await caller.post(f"{path}/read"))
+    (shown,) = await caller.all(f"/v1/broadcasts?account_id={view['id']}")
+    assert (shown["external_id"], shown["title"], shown["status"]) == (video, "Kiln opening", "live")
+    assert shown["permalink"] and shown["started_at"]
+    following = await caller.post(f"/v1/broadcasts/{shown['id']}/chat")
+    await world.sandbox.act(account, "chat", text="Lovely glaze", author={"username": "berta"})
+    await world.sandbox.act(account, "stream_end")
+    await done(caller, following)
+    messages = await caller.all(f"/v1/comments?account_id={view['id']}&kind=message")
+    assert [m["text"] for m in messages] == ["Lovely glaze"]
+    plan = {"title": "Next", "scheduled_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+    answer = await caller.request("POST", path, json=plan)
+    assert answer.status_code == 422 and answer.json()["type"].endswith("not_offered")
+    assert "Rookery reads a page's live videos" in answer.json()["detail"]
+
+
 async def test_an_order_of_a_shop_is_one_transaction_and_is_followed(world: World) -> None:
     caller = await world.org()
     await registered(world, "tiktok")

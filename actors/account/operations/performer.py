@@ -8,7 +8,7 @@ import orjson
 
 from actors.account.documents import side_id
 from actors.account.effects import TaskStep
-from actors.account.operations.steps import ads, commerce, insights, live
+from actors.account.operations.steps import ads, ads_making, commerce, insights, live
 from actors.account.operations.steps.work import Look, Make, Sides, Work
 from actors.account.operations.task import OPERATIONS, Phase, Step, What
 from actors.account.tokens.grant import field
@@ -26,7 +26,9 @@ _STEPS: Mapping[What, Make] = {
     What.CONTENT_INSIGHTS: insights.of_content,
     What.ACCOUNT_INSIGHTS: insights.of_account,
     What.ADS: ads.walk,
-    What.CREATE_AD_CAMPAIGN: ads.create,
+    What.CREATE_AD_CAMPAIGN: ads_making.create_campaign,
+    What.CREATE_AD_GROUP: ads_making.create_group,
+    What.CREATE_AD: ads_making.create_ad,
     What.CHANGE_AD: ads.change,
     What.CATALOGS: commerce.catalogs,
     What.PRODUCTS: commerce.products,
@@ -38,7 +40,12 @@ _STEPS: Mapping[What, Make] = {
     What.TRANSITION: live.transition,
     What.CHAT: live.chat,
 }
-_LOOKS: Mapping[What, Look] = {What.CREATE_AD_CAMPAIGN: ads.find, What.CREATE_BROADCAST: live.find}
+_LOOKS: Mapping[What, Look] = {
+    What.CREATE_AD_CAMPAIGN: ads_making.find_campaign,
+    What.CREATE_AD_GROUP: ads_making.find_group,
+    What.CREATE_AD: ads_making.find_ad,
+    What.CREATE_BROADCAST: live.find,
+}
 _STORE_AWAY = RetryAfter(2.0, LimitScope.ACCOUNT, "store_unavailable")
 
 

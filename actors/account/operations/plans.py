@@ -24,6 +24,8 @@ OVERLAP = timedelta(hours=1)
 _SCHEDULED = (What.CONTENT_INSIGHTS, What.ACCOUNT_INSIGHTS, What.ADS, What.ORDERS)
 # By what a capability calls it, where a platform may lack a part of one.
 _PARTS = {
+    What.CREATE_AD_GROUP: "create_group",
+    What.CREATE_AD: "create_ad",
     What.CATALOGS: "catalogs",
     What.PRODUCTS: "products",
     What.UPSERT_PRODUCTS: "upsert",

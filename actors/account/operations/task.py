@@ -29,6 +29,8 @@ class What(StrEnum):
     ACCOUNT_INSIGHTS = "account_insights"
     ADS = "ads"  # the ad accounts; of each its objects, level by level, then its days
     CREATE_AD_CAMPAIGN = "create_ad_campaign"
+    CREATE_AD_GROUP = "create_ad_group"
+    CREATE_AD = "create_ad"
     CHANGE_AD = "change_ad"
     CATALOGS = "catalogs"
     PRODUCTS = "products"
@@ -50,6 +52,8 @@ _CAPABILITIES: Mapping[What, str] = {
     What.ACCOUNT_INSIGHTS: "insights",
     What.ADS: "ads",
     What.CREATE_AD_CAMPAIGN: "ads",
+    What.CREATE_AD_GROUP: "ads",
+    What.CREATE_AD: "ads",
     What.CHANGE_AD: "ads",
     What.CATALOGS: "commerce",
     What.PRODUCTS: "commerce",
@@ -68,6 +72,8 @@ FIRST_CALL: Mapping[What, str] = {
     What.ACCOUNT_INSIGHTS: "insights.account",
     What.ADS: "ads.accounts",
     What.CREATE_AD_CAMPAIGN: "ads.create",
+    What.CREATE_AD_GROUP: "ads.create_group",
+    What.CREATE_AD: "ads.create_ad",
     What.CHANGE_AD: "ads.change",
     What.CATALOGS: "commerce.catalogs",
     What.PRODUCTS: "commerce.products",
@@ -80,8 +86,21 @@ FIRST_CALL: Mapping[What, str] = {
     What.CHAT: "live.chat",
 }
 
-ONCE: Mapping[What, str] = {What.CREATE_AD_CAMPAIGN: "ads.find", What.CREATE_BROADCAST: "live.list"}
+ONCE: Mapping[What, str] = {
+    What.CREATE_AD_CAMPAIGN: "ads.find",
+    What.CREATE_AD_GROUP: "ads.find",
+    What.CREATE_AD: "ads.find",
+    What.CREATE_BROADCAST: "live.list",
+}
 """What must not happen twice, and by which call it is looked for when nobody knows whether it did."""
+
+
+TAGGED: Mapping[What, str] = {
+    What.CREATE_AD_CAMPAIGN: "adc",
+    What.CREATE_AD_GROUP: "adg",
+    What.CREATE_AD: "ad",
+}
+"""What is found again by a tag in its name, and with what the tag begins."""
 
 
 class Phase(StrEnum):

@@ -7,7 +7,17 @@ from typing import Any
 
 import httpx
 
-from domain.advertising import AdLevel, AdStatus, NewAdCampaign, ReportRequest, ReportState
+from domain.advertising import (
+    AdAccount,
+    AdLevel,
+    AdStatus,
+    NewAd,
+    NewAdCampaign,
+    NewAdGroup,
+    Promoted,
+    ReportRequest,
+    ReportState,
+)
 from domain.catalog import Product
 from domain.live import BroadcastStatus
 from domain.money import Money
@@ -16,7 +26,7 @@ from platforms.base import PageQuery
 from platforms.capabilities import Access, AsksFurther, SignedConsent
 from platforms.outcome import Ok, Outcome, Rejected
 from tests.contract.platforms.answers import Answer, Ask
-from tests.contract.platforms.cases import FILES
+from tests.contract.platforms.cases import FILES, Case
 from tests.contract.platforms.place import HOOK, START, VERIFIER, Place
 from tests.unit.platforms.publish_support import Files, job_of
 from tests.unit.platforms.support import CALLBACK, app_of, grant_of, ok
@@ -170,6 +180,47 @@ async def _ads(book: Book, place: Place) -> None:
     await book.use("ads.find_campaign", access, ads.find_campaign, account, wish)
     await book.use("ads.set_budget", access, ads.set_budget, account, level, old.external_id, budget)
     await book.use("ads.set_status", access, ads.set_status, account, level, old.external_id, AdStatus.PAUSED)
+
+    await _adverts(book, place, account)
+
+
+async def _adverts(book: Book, place: Place, account: AdAccount) -> None:
+    """A campaign without a budget, an ad group with one, an ad of what the account published last."""
+    ads, advert = place.case.platform.ads, place.case.advert
+    assert ads is not None and advert is not None
+    access = await place.access_for("ads")
+    bare = NewAdCampaign("Bare", "tag-8", advert.objective)
+    campaign = await book.use("ads.create_campaign bare", access, ads.create_campaign, account, bare)
+    group = adverts_group(place.case, campaign.external_id, account)
+    made = await book.use("ads.create_group", access, ads.create_group, account, group)
+    await book.use("ads.find_group", access, ads.find_group, account, group)
+    ad = NewAd("Bowl", "tag-10", made.external_id if made else "1", await published(place))
+    await book.use("ads.create_ad", access, ads.create_ad, account, ad)
+    await book.use("ads.find_ad", access, ads.find_ad, account, ad)
+
+
+def adverts_group(case: Case, campaign_id: str, account: AdAccount) -> NewAdGroup:
+    assert case.advert is not None
+    return NewAdGroup(
+        "Germany",
+        "tag-9",
+        campaign_id,
+        case.advert.objective,
+        False,
+        case.advert.goal,
+        ("DE",),
+        daily_budget=Money(5000, account.currency),
+        ends_at=START + timedelta(days=7),
+        settings=case.advert.settings,
+    )
+
+
+async def published(place: Place) -> Promoted:
+    """The newest thing of the account that stays."""
+    platform, me = place.case.platform, place.told["external_id"]
+    source = next(s for s in platform.spec.sources if not s.remarks and not s.complete)
+    page = ok(await platform.list_page(place.http, place.bearer, me, PageQuery(source)))
+    return Promoted(platform.spec.name, me, page.items[0].external_id, page.items[0].kind)
 
 
 async def _commerce(book: Book, place: Place) -> None:

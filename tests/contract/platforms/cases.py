@@ -21,6 +21,15 @@ FILES = {"p": JPEG, "f": FILM}
 
 
 @dataclass(frozen=True)
+class Advert:
+    """What is advertised with: a campaign's objective, what its ad groups are for, what they need beside."""
+
+    objective: str
+    goal: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Case:
     """`window`: the sandbox's name of a rate window that every list counts in, `room`: a limit of it that a
     single call fits in and a walk does not. `drafts`: one of each way of publishing. `film_mib`: a large
@@ -30,7 +39,7 @@ class Case:
     hides what the token model says. `seed`: of an account that may do all there is. `consents_at`: capability
     -> the platform whose login its own consent is, where it is another's. `shops`: a consent opens shops, and
     calls are made for one of them. `maps`: where an answer holds names of the platform's choice, so that
-    every one of them has a meaning."""
+    every one of them has a meaning. `advert`: of platforms with ads."""
 
     platform: Platform
     window: str
@@ -44,6 +53,7 @@ class Case:
     shops: bool = False
     maps: frozenset[str] = frozenset()
     film_mib: int = 100
+    advert: Advert | None = None
 
     @property
     def name(self) -> str:
@@ -70,6 +80,7 @@ CASES = {
             (TEXT_ONLY, PHOTOS, REEL, Draft(ContentKind.STORY, media=(FILMED,))),
             heard=("comment", Happening.REMARKED),
             room=16,
+            advert=Advert("OUTCOME_TRAFFIC", "LINK_CLICKS"),
         ),
         Case(Perch(), "calls", (TEXT_ONLY,)),
         Case(
@@ -89,6 +100,7 @@ CASES = {
             dialect="rotating",
             maps=frozenset({"upload_parameters"}),
             film_mib=15,
+            advert=Advert("CONSIDERATION", "CLICKTHROUGH"),
         ),
         Case(
             PLATFORMS["tiktok"],
@@ -96,12 +108,14 @@ CASES = {
             (replace(FILM_DRAFT, title=None), PHOTOS),
             heard=("revoke", Happening.ACCESS_REVOKED),
             shops=True,
+            advert=Advert("TRAFFIC", "CLICK", {"promotion_type": "WEBSITE"}),
         ),
         Case(
             PLATFORMS["twitter"],
             "/2/users/:id/tweets",
             (TEXT_ONLY, PHOTO, replace(FILM_DRAFT, title=None)),
             heard=("comment", Happening.REMARKED),
+            advert=Advert("WEBSITE_CLICKS", "LINK_CLICKS"),
         ),
         Case(
             PLATFORMS["youtube"],

@@ -15,7 +15,7 @@ from actors.account.operations.task import OPERATIONS, Phase, Step, What, operat
 from actors.account.operations.told import AD_ACCOUNTS, AD_DAYS, ADS, INSIGHTS, ORDERS, PRODUCTS, STREAMS
 from actors.account.tokens.token import Call
 from actors.runtime.failpoints import Failpoint
-from domain.advertising import AdLevel
+from domain.advertising import AdLevel, Promoted
 from domain.budget import Priority
 from domain.content import ContentKind
 from domain.ids import AccountId
@@ -225,6 +225,52 @@ async def test_a_campaign_is_made_with_its_tag_and_found_by_it(desk: Desk) -> No
     found = await desk.make(looking)
     assert isinstance(found, Ok) and found.value is not None
     assert found.value.result == made.value.result == {"ad_id": f"{ACCOUNT}|made-0"}
+
+
+GROUP = {
+    "name": "Germany",
+    "campaign": {"id": "c1", "objective": "SALES", "has_budget": False},
+    "goal": "CLICKS",
+    "countries": ["DE", "FR"],
+    "lifetime_budget": {"minor": 900, "currency": "EUR"},
+    "starts_at": None,
+    "ends_at": "2026-06-01T00:00:00Z",
+    "settings": {"dsa_payor": "Kiln"},
+}
+SHOWN = {"platform": "facebook", "owner_id": "100", "external_id": "100_7", "kind": "photo"}
+AD = {"name": "Bowl", "group": {"id": "g1"}, "content": SHOWN, "settings": {}}
+
+
+@pytest.mark.parametrize(
+    ("what", "wish", "call", "parent"),
+    [
+        (What.CREATE_AD_GROUP, GROUP, "group", "c1"),
+        (What.CREATE_AD, AD, "ad", "g1"),
+    ],
+)
+async def test_what_is_below_a_campaign_is_made_with_its_tag_and_found_by_it(
+    desk: Desk, what: What, wish: dict[str, Any], call: str, parent: str
+) -> None:
+    effect = await desk.asked(what, wish | {"account": _account()}, {"tag": "tag_1"})
+    assert isinstance(effect, DecisiveStep)
+    looking = replace(effect, task=replace(effect.task, phase=Phase.LOOKING))
+    assert await desk.make(looking) == Ok(None)
+    made = await desk.make(effect)
+    assert isinstance(made, Ok) and made.value is not None and made.value.facts is None
+    found = await desk.make(looking)
+    assert isinstance(found, Ok) and found.value is not None
+    assert found.value.result == made.value.result == {"ad_id": f"{ACCOUNT}|made-0"}
+    ((_, _, asked),) = desk.able.ads.calls(f"create_{call}")
+    assert asked == desk.able.ads.calls(f"find_{call}")[0][2]
+    assert (asked.tag, asked.name, asked.settings) == ("tag_1", wish["name"], wish["settings"])
+    ((collection, document),) = made.value.documents
+    assert (collection, document["parentId"]) == (ADS, f"{ACCOUNT}|{parent}")
+    assert (document["level"], document["adAccountId"]) == (call, f"{ACCOUNT}|77")
+    if call == "group":
+        assert (asked.countries, asked.lifetime_budget) == (("DE", "FR"), Money(900, "EUR"))
+        assert (asked.starts_at, asked.ends_at) == (None, datetime(2026, 6, 1, tzinfo=UTC))
+    else:
+        assert asked.content == Promoted("facebook", "100", "100_7", ContentKind.PHOTO)
 
 
 async def test_budget_and_status_are_two_calls_in_two_turns(desk: Desk) -> None:

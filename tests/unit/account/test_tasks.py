@@ -13,7 +13,7 @@ from actors.account.content.work import CALL_TIMEOUT
 from actors.account.effects import DecisiveStep, Refresh, TaskStep
 from actors.account.operations.operations import MAX_OPEN
 from actors.account.operations.plans import EVERY, FIRST_AFTER, not_offered
-from actors.account.operations.task import FIRST_CALL, ONCE, Phase, Step, What
+from actors.account.operations.task import FIRST_CALL, ONCE, TAGGED, Phase, Step, What
 from actors.account.operations.tasks import GIVE_UP_AFTER, LOOKS, MAX_FAILURES, UNDER_WAY
 from actors.account.state import Status
 from actors.runtime.entity import SideRef
@@ -170,9 +170,10 @@ def test_every_call_of_every_capability_counts_in_a_window(name: str) -> None:
 
 
 # -- what must not happen twice -----------------------------------------------------------------------
-def test_an_unknown_outcome_is_looked_for_and_never_sent_again() -> None:
+@pytest.mark.parametrize("what", TAGGED)
+def test_an_unknown_outcome_is_looked_for_and_never_sent_again(what: What) -> None:
     account = Operator()
-    account.ask(What.CREATE_AD_CAMPAIGN, name="Spring")
+    account.ask(what, name="Spring")
     tag = orjson.loads(account.sent[0].task.facts)["tag"]
     account.step(UNHEARD)
     for n in range(len(LOOKS)):

@@ -11,7 +11,7 @@ from platforms.base import Grant
 from platforms.outcome import Ok, Rejected
 from storage.crypto import field_aad
 from tests.unit.api.conftest import World
-from tests.unit.api.things import campaign_body, make_things
+from tests.unit.api.things import add_content, campaign_body, make_things
 
 
 async def ask(world: World, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
@@ -93,6 +93,64 @@ async def test_an_ad_campaign_goes_into_an_ad_account_that_the_account_opens(wor
     both = wish | {"daily_budget": budget, "lifetime_budget": budget}
     assert (await ask(world, f"/v1/accounts/{things.account}/ad-campaigns", both)).status_code == 422
     assert (await ask(world, f"/v1/accounts/{things.account}/ad-campaigns", wish)).status_code == 202
+
+
+async def test_an_ad_group_goes_into_an_ad_campaign(world: World) -> None:
+    things = await make_things(world, world.ours, "1")
+    path, wish = f"/v1/ads/{things.ad}/groups", {"name": "Germany", "goal": "CLICKS", "countries": ["DE"]}
+    budget, end = {"amount_minor": 100, "currency": "EUR"}, "2027-01-01T00:00:00Z"
+    for changes, field in (
+        ({"daily_budget": budget, "lifetime_budget": budget, "ends_at": end}, "lifetime_budget"),
+        ({"lifetime_budget": budget}, "ends_at"),
+        ({"ends_at": "2020-01-01T00:00:00Z"}, "ends_at"),
+        ({"starts_at": end, "ends_at": end}, "ends_at"),
+        ({"countries": []}, "countries"),
+        ({"countries": ["Germany"]}, "countries.0"),
+    ):
+        answer = await ask(world, path, wish | changes)
+        assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == field, changes
+    group = things.ad.replace("campaign", "group")
+    refused = await ask(world, f"/v1/ads/{group}/groups", wish)
+    assert refused.status_code == 422 and "of the level campaign" in refused.json()["detail"]
+    whole = wish | {"lifetime_budget": budget, "ends_at": end, "settings": {"dsa_payor": "Kiln"}}
+    answers = [await ask(world, path, whole, "key-1") for _ in range(2)]
+    assert [a.status_code for a in answers] == [202, 202] and answers[0].json() == answers[1].json()
+    (operation,) = answers[0].json()["operations"]
+    assert operation["what"] == "create_ad_group" and operation["id"].startswith(things.account)
+    told = asked(world)["wish"]
+    assert told["campaign"] == {"id": "77-campaign", "objective": None, "has_budget": True}
+    assert (told["lifetime_budget"], told["ends_at"]) == ({"minor": 100, "currency": "EUR"}, end)
+    assert told["settings"] == {"dsa_payor": "Kiln"} and told["account"]["externalId"] == "77"
+
+
+async def test_an_ad_shows_published_content_of_the_org(world: World) -> None:
+    things = await make_things(world, world.ours, "1")
+    theirs = await make_things(world, world.theirs, "2")
+    path = f"/v1/ads/{things.ad.replace('campaign', 'group')}/ads"
+    for wrong in (theirs.content, "nothing", things.ad):
+        answer = await ask(world, path, {"name": "Bowl", "content_id": wrong})
+        assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == "content_id"
+    gone = await add_content(world, world.ours, things.account, "gone", status="deleted")
+    assert (await ask(world, path, {"name": "Bowl", "content_id": gone})).status_code == 422
+    at_campaign = await ask(world, f"/v1/ads/{things.ad}/ads", {"name": "B", "content_id": things.content})
+    assert at_campaign.status_code == 422 and "of the level group" in at_campaign.json()["detail"]
+    assert (await ask(world, path, {"name": "Bowl", "content_id": things.content})).status_code == 202
+    told = asked(world)["wish"]
+    assert told["group"] == {"id": "77-group"}
+    assert told["content"] == {
+        "platform": "twitter",
+        "owner_id": things.account.split(":")[1],
+        "external_id": "900",
+        "kind": "photo",
+    }
+    world.twitter.ads.missing = {"create_ad": "Ads are made elsewhere."}
+    refused = await ask(world, path, {"name": "Bowl", "content_id": things.content})
+    assert refused.status_code == 422 and "Ads are made elsewhere." in refused.json()["detail"]
+
+
+def asked(world: World) -> Any:
+    """What the owner was asked to perform last."""
+    return next(m for _, m in reversed(world.owners.asked) if m.name == "perform").data
 
 
 # -- live ---------------------------------------------------------------------------------------------

@@ -53,6 +53,8 @@ BODIES: dict[str, Any] = {
     "read_account_insights": {},
     "read_ads": {},
     "create_ad_campaign": {"ad_account_id": "x", "name": "n", "objective": "o"},
+    "create_ad_group": {"name": "n", "goal": "g", "countries": ["DE"]},
+    "create_ad": {"name": "n", "content_id": "x"},
     "tie_ad_campaigns": {"ad_campaigns": []},
     "change_ad": {"status": "paused"},
     "upsert_products": {
@@ -95,7 +97,7 @@ def address(path: str, name: str, things: Things, **more: str) -> str:
         "letter_id": things.dead_letter,
         "id": things.account if thing is Thing.ENTITY else getattr(things, thing.value) if thing else "",
         "operation_id": things.operation,
-        "ad_id": things.ad,
+        "ad_id": things.ad.replace("campaign", "group") if name == "create_ad" else things.ad,
         "catalog_id": things.catalog,
         "broadcast_id": things.broadcast,
         "capability": "ads",
@@ -111,6 +113,8 @@ def body_of(name: str, things: Things) -> Any:
     if name == "create_ad_campaign":
         account = things.ad.replace("77-campaign", "77")
         return {"ad_account_id": account, "name": "Spring", "objective": "SALES"}
+    if name == "create_ad":
+        return {"name": "Bowl", "content_id": things.content}
     if name == "tie_ad_campaigns":
         return {"ad_campaigns": [things.ad]}
     return BODIES.get(name)

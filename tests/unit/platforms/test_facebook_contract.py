@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from platforms.facebook import ads, commerce, live, normalise
+from domain.advertising import AdLevel
+from platforms.facebook import ads_rows, commerce, live, normalise
 from platforms.facebook.adapter import Facebook
 from sandbox.meta.fields import parse
 from tests.unit.platforms.publish_support import access_of, job_of, publish
@@ -47,9 +48,9 @@ def edges(name: str, method: str) -> dict[str, set[str]]:
         (normalise.PAGE_FIELDS, ("Page",)),
         (normalise.REEL_FIELDS, ("AdVideo",)),
         (normalise.COMMENT_FIELDS, ("Comment",)),
-        (ads._FIELDS[ads.AdLevel.CAMPAIGN], ("Campaign",)),
-        (ads._FIELDS[ads.AdLevel.GROUP], ("AdSet",)),
-        (ads._FIELDS[ads.AdLevel.AD], ("Ad",)),
+        (ads_rows.FIELDS[AdLevel.CAMPAIGN], ("Campaign",)),
+        (ads_rows.FIELDS[AdLevel.GROUP], ("AdSet",)),
+        (ads_rows.FIELDS[AdLevel.AD], ("Ad",)),
         (live.FIELDS, ("LiveVideo",)),
         (f"status,{live._COMMENTS}", ("LiveVideo",)),
         ("account_id,name,currency,timezone_name", ("AdAccount",)),

@@ -16,8 +16,10 @@ import pytest
 facebook_business = pytest.importorskip("facebook_business", reason="facebook_business is not installed")
 pyfacebook = pytest.importorskip("pyfacebook", reason="python-facebook-api is not installed")
 
+from facebook_business.adobjects.ad import Ad  # noqa: E402
 from facebook_business.adobjects.adaccount import AdAccount  # noqa: E402
 from facebook_business.adobjects.adreportrun import AdReportRun  # noqa: E402
+from facebook_business.adobjects.adset import AdSet  # noqa: E402
 from facebook_business.adobjects.livevideo import LiveVideo  # noqa: E402
 from facebook_business.adobjects.page import Page  # noqa: E402
 from facebook_business.adobjects.pagepost import PagePost  # noqa: E402
@@ -186,6 +188,55 @@ def test_metas_client_manages_ads_and_reads_report_runs(served: Served) -> None:
     rows = list(run.get_result(params={"limit": 5}))
     assert len(rows) == 8 * 3
     assert all(isinstance(row["spend"], str) for row in rows)
+
+
+def test_metas_client_makes_an_ad_of_a_post(served: Served) -> None:
+    """As its examples do it: an ad set, a creative of its own, the ad."""
+    (account,) = User("me", api=served.person).get_ad_accounts(fields=["account_id"])
+    account = AdAccount(account["id"], api=served.person)
+    campaign = account.create_campaign(
+        params={
+            "name": "Posts",
+            "objective": "OUTCOME_ENGAGEMENT",
+            "status": "PAUSED",
+            "special_ad_categories": [],
+            "is_adset_budget_sharing_enabled": False,
+        }
+    )
+    wish = {
+        "name": "Germany",
+        "campaign_id": campaign["id"],
+        "daily_budget": 1500,
+        "billing_event": AdSet.BillingEvent.impressions,
+        "optimization_goal": AdSet.OptimizationGoal.post_engagement,
+        "targeting": {
+            "geo_locations": {"countries": ["DE"]},
+            "targeting_automation": {"advantage_audience": 0},
+        },
+        "status": AdSet.Status.paused,
+    }
+    ad_set = account.create_ad_set(params=wish)
+    with pytest.raises(FacebookRequestError, match="targeting must name countries"):
+        account.create_ad_set(params=wish | {"targeting": {}})
+    post = sorted(listed(served))[0]
+    creative = account.create_ad_creative(params={"name": "Post", "object_story_id": post})
+    made = account.create_ad(
+        params={
+            "name": "Post",
+            "adset_id": ad_set["id"],
+            "creative": {"creative_id": creative["id"]},
+            "status": Ad.Status.paused,
+        }
+    )
+    shown = Ad(made["id"], api=served.person).api_get(fields=["name", "adset_id", "creative", "status"])
+    assert (shown["adset_id"], shown["status"]) == (ad_set["id"], "PAUSED")
+    assert shown["creative"]["id"] == creative["id"]
+    below = AdSet(ad_set["id"], api=served.person).api_get(
+        fields=["campaign_id", "daily_budget", "targeting"]
+    )
+    assert (below["campaign_id"], below["daily_budget"]) == (campaign["id"], "1500")
+    assert below["targeting"]["geo_locations"]["countries"] == ["DE"]
+    assert made["id"] in {ad["id"] for ad in account.get_ads(fields=["id"], params={"limit": 50})}
 
 
 def test_metas_client_reads_live_videos_and_their_comments(served: Served) -> None:

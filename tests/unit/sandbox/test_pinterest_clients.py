@@ -129,3 +129,34 @@ def test_publishing_and_its_errors(served: Served) -> None:
     stranger = served.client(access_token="pina_nobody")
     with stranger, pytest.raises(sdk.exceptions.UnauthorizedException):
         sdk.UserAccountApi(stranger).user_account_get()
+
+
+def test_an_ad_of_a_pin(served: Served) -> None:
+    with served.client() as client:
+        (owner,) = sdk.AdAccountsApi(client).ad_accounts_list().items
+        campaign = {"ad_account_id": owner.id, "name": "Pins", "objective_type": "CONSIDERATION"}
+        campaign |= {"status": "PAUSED", "is_campaign_budget_optimization": False}
+        wish = sdk.CampaignCreateItem.from_dict(campaign)
+        made = sdk.CampaignsApi(client).campaigns_create(owner.id, [wish]).items[0].data
+        group = {
+            "campaign_id": made.id,
+            "name": "Germany",
+            "billable_event": "CLICKTHROUGH",
+            "bid_strategy_type": "AUTOMATIC_BID",
+            "budget_type": "DAILY",
+            "budget_in_micro_currency": 5_000_000,
+            "targeting_spec": {"LOCATION": ["DE"]},
+            "status": "PAUSED",
+        }
+        api = sdk.AdGroupsApi(client)
+        below = api.ad_groups_create(owner.id, [sdk.AdGroupCreateCreate.from_dict(group)]).items[0].data
+        assert (below.campaign_id, below.status) == (made.id, "PAUSED")
+        nowhere = sdk.AdGroupCreateCreate.from_dict(group | {"targeting_spec": {}})
+        (refused,) = api.ad_groups_create(owner.id, [nowhere]).items
+        assert refused.data is None and "LOCATION or GEO" in refused.exceptions[0].message
+        pin = next(p for p in sdk.PinsApi(client).pins_list().items if p.creative_type == "REGULAR")
+        ad = {"ad_group_id": below.id, "creative_type": "REGULAR", "pin_id": pin.id, "status": "PAUSED"}
+        ads = sdk.AdsApi(client)
+        shown = ads.ads_create(owner.id, [sdk.AdCreate.from_dict(ad | {"name": "Bowl"})]).items[0].data
+        assert (shown.pin_id, shown.ad_group_id, shown.campaign_id) == (pin.id, below.id, made.id)
+        assert shown.id in {a.id for a in ads.ads_list(owner.id, page_size=250).items}

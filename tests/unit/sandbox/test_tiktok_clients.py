@@ -174,11 +174,56 @@ def test_the_official_business_client_reads_and_writes_advertising(served: Serve
         end_date=DAYS[2],
         page_size=1000,
     )
-    assert len(report["data"]["list"]) == 3 * 4
+    assert len(report["data"]["list"]) == 3 * 3, "what was made just now has no numbers"
     assert all(isinstance(row["metrics"]["spend"], str) for row in report["data"]["list"])
     with pytest.raises(Exception) as refused:
         campaigns.campaign_get(advertiser, "nonsense")
     assert "40105" in str(refused.value)
+    _makes_an_ad(sdk, served, client, advertiser, token, made["data"]["campaign_id"])
+
+
+def _makes_an_ad(sdk: Any, served: Served, client: Any, advertiser: str, token: str, campaign: str) -> None:
+    """An ad group in the campaign, an ad of a post in it."""
+    regions = sdk.ToolApi(client).tool_region(advertiser, ["PLACEMENT_TIKTOK"], "TRAFFIC", token)
+    (germany,) = [r for r in regions["data"]["region_info"] if r["region_code"] == "DE"]
+    wish = sdk.AdgroupCreateBody(
+        advertiser_id=advertiser,
+        campaign_id=campaign,
+        adgroup_name="Germany",
+        promotion_type="WEBSITE",
+        placement_type="PLACEMENT_TYPE_NORMAL",
+        placements=["PLACEMENT_TIKTOK"],
+        location_ids=[germany["location_id"]],
+        budget_mode="BUDGET_MODE_DAY",
+        budget=50.0,
+        schedule_type="SCHEDULE_FROM_NOW",
+        schedule_start_time="2027-05-01 09:00:00",
+        optimization_goal="CLICK",
+        billing_event="CPC",
+        pacing="PACING_MODE_SMOOTH",
+        bid_type="BID_TYPE_NO_BID",
+        operation_status="DISABLE",
+    )
+    groups, ads = sdk.AdgroupApi(client), sdk.AdApi(client)
+    group = groups.adgroup_create(token, body=wish)["data"]["adgroup_id"]
+    wish.billing_event = "CPM"
+    with pytest.raises(Exception, match="billing_event does not go"):
+        groups.adgroup_create(token, body=wish)
+    (identity,) = sdk.IdentityApi(client).identity_get(advertiser, token)["data"]["identity_list"]
+    post = served.ask("GET", "/ledger")["content"][f"tiktok:{served.account['external_id']}"][0]
+    creative = sdk.AdcreateCreatives(
+        ad_name="Bowl",
+        ad_format="CAROUSEL_ADS" if post["kind"] == "photo" else "SINGLE_VIDEO",
+        tiktok_item_id=post["id"],
+        identity_type=identity["identity_type"],
+        identity_id=identity["identity_id"],
+        operation_status="DISABLE",
+    )
+    body = sdk.AdCreateBody(advertiser_id=advertiser, adgroup_id=group, creatives=[creative])
+    (ad,) = ads.ad_create(token, body=body)["data"]["ad_ids"]
+    told = ads.ad_get(advertiser, token, filtering=sdk.FilteringAdGet(ad_ids=[ad]))
+    (shown,) = told["data"]["list"]
+    assert (shown["adgroup_id"], shown["operation_status"]) == (group, "DISABLE")
 
 
 def test_what_the_adapter_creates_is_in_tiktoks_own_model() -> None:

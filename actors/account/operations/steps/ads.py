@@ -1,5 +1,5 @@
-"""Advertising: which accounts there are, their objects level by level, their days by reports; campaigns made,
-budgets and states changed.
+"""Advertising: which accounts there are, their objects level by level, their days by reports; budgets and
+states changed. Making is in `ads_making`.
 
     accounts -> of each: campaigns, groups, ads, page by page -> its report, step by step -> the next account
 
@@ -20,7 +20,6 @@ from domain.advertising import (
     AdLevel,
     AdObject,
     AdStatus,
-    NewAdCampaign,
     ReportRequest,
     ReportState,
 )
@@ -47,7 +46,7 @@ async def walk(work: Work) -> Outcome[Step]:
 
 
 async def _accounts(work: Work) -> Outcome[Step]:
-    answer = await _ads(work).accounts(work.access)
+    answer = await ads_of(work).accounts(work.access)
     if not isinstance(answer, Ok):
         return answer
     documents = tuple(
@@ -86,11 +85,11 @@ async def _next(work: Work) -> Outcome[Step]:
 
 
 async def _objects(work: Work) -> Outcome[Step]:
-    account, level = _account_in(work.facts["account"]), AdLevel(work.facts["level"])
-    answer = await _ads(work).objects(work.access, account, level, work.facts["cursor"])
+    account, level = account_in(work.facts["account"]), AdLevel(work.facts["level"])
+    answer = await ads_of(work).objects(work.access, account, level, work.facts["cursor"])
     if not isinstance(answer, Ok):
         return answer
-    documents = tuple(_object(work, account, item) for item in answer.value.items)
+    documents = tuple(object_document(work, account, item) for item in answer.value.items)
     facts = {**work.facts, "cursor": answer.value.next_cursor}
     if answer.value.next_cursor is not None:
         return Ok(Step(facts, documents, items=len(documents)), answer.readings)
@@ -109,12 +108,12 @@ def _reporting(work: Work, facts: dict[str, Any]) -> dict[str, Any]:
     until = work.wish.get("until") or today.isoformat()
     level = AdLevel(work.wish.get("report_level", AdLevel.CAMPAIGN))
     request = ReportRequest(level, date.fromisoformat(since), date.fromisoformat(until))
-    return {**facts, "stage": "report", "report": _state_out(_ads(work).report(request))}
+    return {**facts, "stage": "report", "report": _state_out(ads_of(work).report(request))}
 
 
 async def _report(work: Work) -> Outcome[Step]:
-    account = _account_in(work.facts["account"])
-    answer = await _ads(work).report_step(work.access, account, _state_in(work.facts["report"]))
+    account = account_in(work.facts["account"])
+    answer = await ads_of(work).report_step(work.access, account, _state_in(work.facts["report"]))
     if not isinstance(answer, Ok):
         return answer
     documents = tuple(_day(work, row) for row in answer.value.rows)
@@ -135,59 +134,31 @@ def _first(work: Work) -> str:
 
 
 # -- changes ------------------------------------------------------------------------------------------
-async def create(work: Work) -> Outcome[Step]:
-    """`wish`: account, name, objective, daily_budget or lifetime_budget; `facts`: tag."""
-    answer = await _ads(work).create_campaign(work.access, _account_in(work.wish["account"]), _wished(work))
-    return Ok(_made(work, answer.value), answer.readings) if isinstance(answer, Ok) else answer
-
-
-async def find(work: Work) -> Outcome[Step | None]:
-    answer = await _ads(work).find_campaign(work.access, _account_in(work.wish["account"]), _wished(work))
-    if not isinstance(answer, Ok):
-        return answer
-    return Ok(_made(work, answer.value) if answer.value is not None else None, answer.readings)
-
-
 async def change(work: Work) -> Outcome[Step]:
     """`wish`: ad (the document's id), daily_budget, status. One call a turn: the budget first."""
     known = (await work.sides.load_many(ADS, [work.wish["ad"]])).get(work.wish["ad"])
     if known is None:
         return Rejected("ad_unknown", "The advertisement is not here any more: read the ads again.")
-    account = _account_in(work.wish["account"])
+    account = account_in(work.wish["account"])
     level, id_ = AdLevel(known["level"]), known["externalId"]
     daily = money_in(work.wish.get("daily_budget"))
     if daily is not None and not work.facts.get("budget_set"):
-        answer = await _ads(work).set_budget(work.access, account, level, id_, daily)
+        answer = await ads_of(work).set_budget(work.access, account, level, id_, daily)
         if not isinstance(answer, Ok):
             return answer
         document = (ADS, known | {"dailyBudget": money_out(daily), "readAt": work.now})
         facts = {"budget_set": True} if work.wish.get("status") else None
         return Ok(Step(facts, (document,), note="budget set"), answer.readings)
     status = AdStatus(work.wish["status"])
-    answer = await _ads(work).set_status(work.access, account, level, id_, status)
+    answer = await ads_of(work).set_status(work.access, account, level, id_, status)
     if not isinstance(answer, Ok):
         return answer
     document = (ADS, known | {"status": status.value, "readAt": work.now})
     return Ok(Step(None, (document,), note="status set"), answer.readings)
 
 
-def _wished(work: Work) -> NewAdCampaign:
-    return NewAdCampaign(
-        work.wish["name"],
-        work.facts["tag"],
-        work.wish["objective"],
-        money_in(work.wish.get("daily_budget")),
-        money_in(work.wish.get("lifetime_budget")),
-    )
-
-
-def _made(work: Work, made: AdObject) -> Step:
-    document = _object(work, _account_in(work.wish["account"]), made)
-    return Step(None, (document,), items=1, result={"ad_id": document[1]["_id"]})
-
-
 # -- documents ----------------------------------------------------------------------------------------
-def _object(work: Work, account: AdAccount, item: AdObject) -> tuple[str, Document]:
+def object_document(work: Work, account: AdAccount, item: AdObject) -> tuple[str, Document]:
     return work.document(
         ADS,
         item.external_id,
@@ -227,11 +198,11 @@ def _account_out(document: Document) -> dict[str, Any]:
     return {name: document[name] for name in ("externalId", "name", "currency", "timezone")}
 
 
-def _account_in(told: dict[str, Any]) -> AdAccount:
+def account_in(told: dict[str, Any]) -> AdAccount:
     return AdAccount(told["externalId"], told["name"], told["currency"], told["timezone"])
 
 
-def _ads(work: Work) -> Ads:
+def ads_of(work: Work) -> Ads:
     assert work.platform.ads is not None  # noqa: S101 - offered, or nobody asks
     return work.platform.ads
 
