@@ -130,6 +130,7 @@ async def create_ad_group(
     has_budget = campaign["dailyBudget"] is not None or campaign["lifetimeBudget"] is not None
     of = {"id": campaign["externalId"], "objective": campaign["objective"], "has_budget": has_budget}
     told = body.model_dump(mode="json", exclude={"daily_budget", "lifetime_budget"})
+    told["countries"] = list(dict.fromkeys(body.countries))
     wish = told | {"account": _account_json(account), "campaign": of} | _budgets(body)
     owner = campaign["socialAccountId"]
     return await perform(services, caller, command, owner, [Wish(What.CREATE_AD_GROUP, wish)])

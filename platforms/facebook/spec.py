@@ -22,7 +22,8 @@ SPEC = PlatformSpec(
     authorize_url=f"https://www.facebook.com/{VERSION}/dialog/oauth",
     pkce=False,
     # docs/permissions: reading, publishing, moderating, numbers and webhooks of pages. Ads and catalogues ask
-    # for `ads_read`, `ads_management`, `catalog_management` and `business_management` beside them.
+    # for `ads_read`, `ads_management`, `catalog_management` and `business_management` beside them, ads of the
+    # page's posts for `pages_manage_ads`, too.
     default_scopes=(
         "pages_show_list",
         "pages_read_engagement",

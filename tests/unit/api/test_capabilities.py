@@ -113,6 +113,7 @@ async def test_an_ad_group_goes_into_an_ad_campaign(world: World) -> None:
     refused = await ask(world, f"/v1/ads/{group}/groups", wish)
     assert refused.status_code == 422 and "of the level campaign" in refused.json()["detail"]
     whole = wish | {"lifetime_budget": budget, "ends_at": end, "settings": {"dsa_payor": "Kiln"}}
+    whole["countries"] = ["DE", "FR", "DE"]
     answers = [await ask(world, path, whole, "key-1") for _ in range(2)]
     assert [a.status_code for a in answers] == [202, 202] and answers[0].json() == answers[1].json()
     (operation,) = answers[0].json()["operations"]
@@ -120,7 +121,8 @@ async def test_an_ad_group_goes_into_an_ad_campaign(world: World) -> None:
     told = asked(world)["wish"]
     assert told["campaign"] == {"id": "77-campaign", "objective": None, "has_budget": True}
     assert (told["lifetime_budget"], told["ends_at"]) == ({"minor": 100, "currency": "EUR"}, end)
-    assert told["settings"] == {"dsa_payor": "Kiln"} and told["account"]["externalId"] == "77"
+    assert told["countries"] == ["DE", "FR"] and told["settings"] == {"dsa_payor": "Kiln"}
+    assert told["account"]["externalId"] == "77"
 
 
 async def test_an_ad_shows_published_content_of_the_org(world: World) -> None:
