@@ -32,8 +32,8 @@ from platforms.wire import Json, flag_at, id_at, mapping, objects, text_at, word
 
 _PAGES_AT_MOST = 50
 _CREATED = "the campaign may have been created"
-# The countries of a line item are objects of their own, made after it: see /targeting_criteria.
-_NOT_BELOW = "At X Rookery makes campaigns only: line items and promoted posts are made in X's own tools."
+# A line item's countries are objects of their own, made after it; a promoted post has no paused state.
+_NOT_BELOW = "At X Rookery makes campaigns only: promoted posts run as soon as they are made, never paused."
 _SETTABLE = {AdStatus.ACTIVE: "ACTIVE", AdStatus.PAUSED: "PAUSED"}
 
 
