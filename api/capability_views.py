@@ -139,6 +139,7 @@ def broadcast_json(document: Document) -> dict[str, Any]:
         "stream_id": document["streamId"],
         "chat_id": document["chatId"],
         "permalink": document["permalink"],
+        "embed_html": document.get("embedHtml"),  # not in what was read by earlier builds
     }
 
 

@@ -30,6 +30,7 @@ class Broadcast:
     stream_id: str | None = None
     chat_id: str | None = None
     permalink: str | None = None
+    embed_html: str | None = None  # the platform's own markup of a player: not ours to vouch for
     payload: bytes = field(default=b"", repr=False)
 
 

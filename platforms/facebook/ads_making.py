@@ -38,6 +38,8 @@ _MAYBE = {
 }
 # Whom an ad in the EU is for and who pays: wanted where the ad account has no default (docs: DSA).
 _GROUP_SETTINGS = ("dsa_beneficiary", "dsa_payor", "pixel_id", "custom_event_type")
+# A button on the post, and where it leads. That campaigns for sales want one is second-hand.
+_AD_SETTINGS = ("call_to_action", "link")
 _BY_PIXEL = ("OFFSITE_CONVERSIONS", "VALUE")
 _BY_PAGE = ("PAGE_LIKES", "LEAD_GENERATION", "QUALITY_LEAD", "CONVERSATIONS")
 
@@ -92,7 +94,10 @@ async def group(access: Access, account: AdAccount, wish: NewAdGroup) -> Outcome
 
 
 async def ad(access: Access, account: AdAccount, wish: NewAd) -> Outcome[AdObject]:
-    if (wrong := unknown_setting(wish.settings, (), "Facebook's ads")) is not None:
+    wrong = unknown_setting(wish.settings, _AD_SETTINGS, "Facebook's ads")
+    if wrong is None and wish.settings:
+        wrong = missing_setting(wish.settings, _AD_SETTINGS, "A button")
+    if wrong is not None:
         return wrong
     content, creative = wish.content, dict[str, Any]()
     if content.platform == "instagram":
@@ -107,6 +112,9 @@ async def ad(access: Access, account: AdAccount, wish: NewAd) -> Outcome[AdObjec
         return Rejected(
             "content", "An ad at Facebook promotes a post of its own page, or a post of an Instagram account."
         )
+    if wish.settings:
+        value = {"link": wish.settings["link"]}
+        creative["call_to_action"] = {"type": wish.settings["call_to_action"], "value": value}
     form = {
         "name": tagged(wish),
         "adset_id": wish.group_id,

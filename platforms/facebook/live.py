@@ -108,5 +108,6 @@ def broadcast(row: Json) -> Broadcast | None:
         viewers=count_at(row, "live_views"),
         chat_id=external_id,  # people talk in its comments
         permalink=absolute(words_at(row, "permalink_url")),
+        embed_html=words_at(row, "embed_html"),
         payload=packed(row),
     )

@@ -337,6 +337,8 @@ class Ads:
         if not known:
             raise making.no_creative()
         facts |= {"name": str(spec.get("name", "")), "status": "ACTIVE"}
+        if "call_to_action" in spec:
+            facts["call_to_action"] = making.button(spec["call_to_action"])
         node = Node("creative", self._state.world.ids.numbered("12028", 15), facts)
         self._add(account, node)
         return node.id

@@ -117,6 +117,18 @@ def creative_spec(form: dict[str, str]) -> dict[str, Any]:
     return spec
 
 
+def button(told: Any) -> dict[str, Any]:
+    """A call to action: whole as a parameter, or inside a creative."""
+    try:
+        found = json.loads(told) if isinstance(told, str) else told
+        link = found["value"]["link"]
+    except (ValueError, TypeError, KeyError):
+        raise bad_parameter("call_to_action must have a type and a value with a link") from None
+    if not isinstance(found.get("type"), str) or not str(link).startswith(("http://", "https://")):
+        raise bad_parameter("call_to_action must have a type and a value with a link")
+    return dict(found)
+
+
 def no_creative() -> Refused:
     return bad_parameter("The creative must show a post that the ad account may promote")
 

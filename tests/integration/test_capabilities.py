@@ -217,7 +217,7 @@ async def test_facebooks_live_videos_are_read_and_what_is_said_there_is_heard(wo
     await done(caller, await caller.post(f"{path}/read"))
     (shown,) = await caller.all(f"/v1/broadcasts?account_id={view['id']}")
     assert (shown["external_id"], shown["title"], shown["status"]) == (video, "Kiln opening", "live")
-    assert shown["permalink"] and shown["started_at"]
+    assert shown["permalink"] and shown["started_at"] and shown["embed_html"]
     following = await caller.post(f"/v1/broadcasts/{shown['id']}/chat")
     await world.sandbox.act(account, "chat", text="Lovely glaze", author={"username": "berta"})
     await world.sandbox.act(account, "stream_end")

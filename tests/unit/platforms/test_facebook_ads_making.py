@@ -123,6 +123,10 @@ async def test_an_ad_shows_a_post_of_the_page(world: World) -> None:
         f"/graph.facebook.com/{creative}", params=asked | {"fields": "object_story_id"}
     )
     assert told.json()["object_story_id"] == post
+    button = {"call_to_action": "SHOP_NOW", "link": "https://shop.example/bowl"}
+    ok(await ADS.create_ad(access, owner, replace(wish, tag="rk-button", settings=button)))
+    nowhere = replace(wish, tag="rk-nowhere", settings=button | {"link": "shop"})
+    assert isinstance(await ADS.create_ad(access, owner, nowhere), Rejected)
     ok(await ADS.set_status(access, owner, AdLevel.AD, made.external_id, AdStatus.ACTIVE))
     found = await shown(access, owner, AdLevel.AD, made.external_id)
     assert (found.status, found.native_status) == (AdStatus.ACTIVE, "CAMPAIGN_PAUSED")
@@ -210,6 +214,16 @@ async def test_what_cannot_be_promoted_is_not_sent(content: Promoted) -> None:
     assert http.asked == []
 
 
+async def test_a_button_leads_somewhere() -> None:
+    http = Answers()
+    access = Access(http, None, Secret("t"), "104")  # type: ignore[arg-type]
+    content = Promoted("facebook", "104", "104_7", ContentKind.POST)
+    wish = NewAd("n", "t", "1", content, {"call_to_action": "SHOP_NOW"})
+    refused = await ADS.create_ad(access, AdAccount("3", "n", "EUR", None), wish)
+    assert isinstance(refused, Rejected) and "needs the setting link" in refused.message
+    assert http.asked == []
+
+
 async def test_what_facebook_refuses_is_refused(world: World) -> None:
     """The sandbox checks as Facebook does, what the adapter leaves to it as well."""
     _, access, owner = await opened(world)
@@ -274,7 +288,8 @@ class TestContract:
             Promoted("facebook", "104", "104_7", ContentKind.POST),
             Promoted("instagram", "17", "18", ContentKind.PHOTO),
         ):
-            ok(await ADS.create_ad(access, owner, NewAd("n", "t", "1", content)))
+            button = {"call_to_action": "SHOP_NOW", "link": "https://shop.example/bowl"}
+            ok(await ADS.create_ad(access, owner, NewAd("n", "t", "1", content, button)))
         for call in http.asked:
             edge = call.url.rpartition("/")[2]
             assert set(call.form or {}) <= known[edge], edge

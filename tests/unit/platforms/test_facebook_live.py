@@ -34,6 +34,7 @@ async def test_a_live_video_from_its_plan_to_its_end(world: World) -> None:
     (shown,) = ok(await LIVE.broadcasts(access, None)).items
     assert (shown.status, shown.viewers) == (BroadcastStatus.LIVE, 1)
     assert shown.started_at and shown.permalink and shown.permalink.startswith("https://www.facebook.com/")
+    assert shown.embed_html and shown.embed_html.startswith("<iframe ")
     await world.act(account, kind="stream_end", content_id=planned)
     (shown,) = ok(await LIVE.broadcasts(access, None)).items
     assert (shown.status, shown.native_status, shown.viewers) == (BroadcastStatus.COMPLETE, "VOD", 0)

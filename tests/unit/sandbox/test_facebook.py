@@ -239,3 +239,22 @@ async def test_what_v26_ended_is_gone(world: Any) -> None:
     account = await world.account("facebook", posts=1)
     await read(world, account, "", 400, ids="1,2")
     await read(world, account, f"/{account['external_id']}/commerce_orders", 400)
+
+
+async def test_live_videos_are_the_pages_own_and_tell_what_is_asked_for(world: Any) -> None:
+    account = await world.account("facebook")
+    act = f"/accounts/facebook/{account['external_id']}/act"
+    video = (await world.post(act, kind="schedule", text="Kiln opening"))["id"]
+    page = f"/{account['external_id']}/live_videos"
+    (row,) = (await read(world, account, page))["data"]
+    assert set(row) == {"id", "status", "stream_url", "secure_stream_url", "embed_html"}
+    assert row["status"] == "SCHEDULED_UNPUBLISHED"
+    assert (await read(world, account, page, broadcast_status='["LIVE"]'))["data"] == []
+    wrong = await read(world, account, page, 400, broadcast_status="ON_AIR")
+    assert wrong["error"]["code"] == 100
+    refused = await read(world, account, page, 400, access_token=account["refresh_token"])
+    assert refused["error"]["code"] == 210, "the page's own token"
+    other = await world.account("facebook", 2)
+    await read(world, other, f"/{video}", 400)
+    early = await world.http.post(f"/_sandbox{act}", json={"kind": "stream", "content_id": "1"})
+    assert early.status_code == 400 and "no such live video" in early.text

@@ -141,6 +141,7 @@ def _document(work: Work, broadcast: Broadcast) -> tuple[str, Document]:
         streamId=broadcast.stream_id,
         chatId=broadcast.chat_id,
         permalink=broadcast.permalink,
+        embedHtml=broadcast.embed_html,
         originalData=payload,
     )
 
