@@ -119,6 +119,8 @@ GET    /v1/ads                                      amn
 GET    /v1/ads/{ad_id}                              amn
 GET    /v1/ads/{ad_id}/days                         amn
 PATCH  /v1/ads/{ad_id}                              am
+POST   /v1/ads/{ad_id}/groups                       am
+POST   /v1/ads/{ad_id}/ads                          am
 PUT    /v1/campaigns/{id}/ad-campaigns              am
 POST   /v1/accounts/{id}/catalogs/read              am
 GET    /v1/catalogs                                 amn
@@ -160,6 +162,8 @@ BODIES: dict[tuple[str, str], Json] = {
     ("PUT", "/v1/accounts/{id}/grants/{capability}"): {"access_token": "brought"},
     ("POST", "/v1/accounts/{id}/ad-campaigns"): {"ad_account_id": "x", "name": "x", "objective": "x"},
     ("PATCH", "/v1/ads/{ad_id}"): {"status": "paused"},
+    ("POST", "/v1/ads/{ad_id}/groups"): {"name": "x", "goal": "x", "countries": ["DE"]},
+    ("POST", "/v1/ads/{ad_id}/ads"): {"name": "x", "content_id": "x"},
     ("PUT", "/v1/campaigns/{id}/ad-campaigns"): {"ad_campaigns": []},
     ("POST", "/v1/catalogs/{catalog_id}/products"): {
         "products": [
