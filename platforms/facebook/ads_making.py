@@ -176,9 +176,8 @@ def _broken(wish: NewAdGroup) -> Rejected | None:
 
 
 def _promoted_object(access: Access, wish: NewAdGroup) -> dict[str, str]:
-    if wish.goal in _BY_PAGE:
-        return {"page_id": access.external_id}
-    return {name: wish.settings[name] for name in ("pixel_id", "custom_event_type") if name in wish.settings}
+    named = {name: wish.settings[name] for name in ("pixel_id", "custom_event_type") if name in wish.settings}
+    return named | ({"page_id": access.external_id} if wish.goal in _BY_PAGE else {})
 
 
 def _budgets(account: AdAccount, wish: NewAdCampaign | NewAdGroup) -> dict[str, str] | Rejected:
