@@ -342,37 +342,35 @@ SABOTAGES = [
     Sabotage("seen", "Redis remembers no event ids", 10, _nothing_seen),
     Sabotage("recent", "a process forgets what it has just applied", 20, _repeats_in_one_batch),
     Sabotage("ack", "mail leaves its stream when it is read", 10, _deleted_when_read),
-    Sabotage("rev", "side documents take any revision", 100, _any_rev),
-    Sabotage("fence", "any reader deletes mail", 200, _unfenced, first=150),
-    Sabotage("epochs", "a claim has no epoch of its own", 200, _one_epoch, first=40),
+    Sabotage("rev", "side documents take any revision", 300, _any_rev),
+    Sabotage("fence", "any reader deletes mail", 300, _unfenced),
+    Sabotage("epochs", "a claim has no epoch of its own", 200, _one_epoch),
     Sabotage("answers", "answers to commands are not kept", 10, _no_answers),
-    Sabotage("turn lock", "turns of one entity at once", 100, _no_locks),
+    Sabotage("idle saves", "nothing to do is not saved", 300, _idle_decisions_unsaved),
+    Sabotage("turn lock", "turns of one entity at once", 200, _no_locks),
     Sabotage("save first", "effects start before the save", 20, _effects_before_the_save),
-    Sabotage("sides", "side documents are not written again on load", 20, _sides_not_written_on_load),
-    Sabotage("outbox", "events leave the document unpublished", 20, _outbox_emptied_at_once),
-    Sabotage(
-        "outbox again", "no look at events that a crash left", 200, _outbox_not_looked_at_again, first=65
-    ),
-    Sabotage("reminders", "nobody asks the store what is due", 20, _no_reminders),
-    Sabotage("letter order", "dead letters after the deletion", 100, _letters_after_the_deletion, first=90),
-    Sabotage("letter write", "set aside without a write", 200, _letters_without_the_write, first=125),
+    Sabotage("sides", "side documents are not written again on load", 50, _sides_not_written_on_load),
+    Sabotage("outbox", "events leave the document unpublished", 50, _outbox_emptied_at_once),
+    Sabotage("outbox again", "no look at events that a crash left", 300, _outbox_not_looked_at_again),
+    Sabotage("reminders", "nobody asks the store what is due", 50, _no_reminders),
+    Sabotage("let go", "what is no longer owed is applied", 20, _let_go_and_applied),
+    Sabotage("letter order", "dead letters after the deletion", 200, _letters_after_the_deletion),
+    Sabotage("letter write", "set aside without a write", 200, _letters_without_the_write),
+    Sabotage("letter memory", "whether it was set aside is not saved", 200, _letters_without_memory),
     Sabotage("set aside", "nothing is ever set aside", 20, _never_set_aside),
+    Sabotage("estranged", "an actor goes on with its old state", 300, _never_estranged),
+    Sabotage("not_after", "a refresh is sent at any time", 300, _sent_at_any_time),
+    Sabotage("grace", "an intent is given up early", 20, _given_up_too_early),
+    Sabotage("reserve", "calls are not reserved", 300, _calls_not_reserved),
+    Sabotage("outcomes", "an outcome is posted once", 200, _outcomes_dropped),
 ]
 
 UNPROVEN = [
     Sabotage("confirm", "a connect is answered by whoever saved it", 400, _connects_unconfirmed),
-    Sabotage("idle saves", "nothing to do is not saved", 400, _idle_decisions_unsaved),
     Sabotage("parked", "a parked event is not looked at again", 400, _not_looked_at_again),
-    Sabotage("let go", "what is no longer owed is applied", 400, _let_go_and_applied),
-    Sabotage("letter memory", "whether it was set aside is not saved", 400, _letters_without_memory),
     Sabotage("lane", "a lane is overtaken", 400, _lanes_overtaken),
     Sabotage("adopt", "an entity is taken over without a write", 400, _adopted_without_a_write),
-    Sabotage("estranged", "an actor goes on with its old state", 400, _never_estranged),
-    Sabotage("not_after", "a refresh is sent at any time", 400, _sent_at_any_time),
-    Sabotage("grace", "an intent is given up early", 400, _given_up_too_early),
-    Sabotage("reserve", "calls are not reserved", 400, _calls_not_reserved),
-    Sabotage("outcomes", "an outcome is posted once", 400, _outcomes_dropped),
 ]
-"""Not seen to be missed yet, and so no test: each needs more seeds than were tried, or a fault or an
-invariant that is not there. Without `reserve` 24 seeds found nothing: the windows are too wide for this
-traffic."""
+"""Not seen to be missed within 160 seeds each, and so no test. Another protection makes up for `parked`: what
+is parked is replayed a minute after a connect as well. Without `adopt` the first save of whoever takes over
+does what the write would have done. The other two need a moment that these worlds do not have."""
