@@ -61,8 +61,8 @@ def section(runs: Sequence[Json]) -> Iterable[str]:
     total = {name: sum(run[name] for run in runs) for name in (*SUMMED, *ZERO)}
     yield (
         f"Runs: {len(runs)}, {minutes:.0f} minutes in all, {faults} faults. Webhooks accepted: "
-        f"{total['events_accepted']:,}. Refreshes: {total['refreshes']:,}, {total['refresh_in_doubt']} in doubt. "
-        f"Publications: {total['publications']:,}, {total['publishes_in_doubt']} in doubt."
+        f"{total['events_accepted']:,}. Refreshes: {total['refreshes']:,}, {total['refresh_in_doubt']} in "
+        f"doubt. Publications: {total['publications']:,}, {total['publishes_in_doubt']} in doubt."
     )
     yield ""
     yield "| " + " | ".join(f"`{name}`" for name in ZERO) + " |"
