@@ -13,7 +13,7 @@ from actors.account import connection, wanted, wishes
 from actors.account.content import errands, hearing, sync, work
 from actors.account.content.content import Changes
 from actors.account.documents import Seal
-from actors.account.effects import Recall, ReplayParked, Revoke
+from actors.account.effects import DecisiveStep, PublishStep, Recall, Refresh, ReplayParked, Revoke
 from actors.account.operations import operations, plans, tasks
 from actors.account.publishing import publications, publishing
 from actors.account.state import AccountState, Config, Errand, Mode, Status, Wish, dump, load
@@ -88,6 +88,20 @@ class AccountEntity:
             people = any(t.priority is Priority.PERSON for t in state.tasks)
             return Urgency.PERSON if people else Urgency.SCHEDULED
         return work.urgency(state, self._spec(state), due)
+
+    def intends(self, state: AccountState, effect: Effect) -> bool:
+        match effect:
+            case Refresh(grant=None):
+                return state.intent is not None and state.intent.id == effect.intent_id
+            case Refresh(grant=str(name)):
+                grant = state.grants.get(name)
+                return grant is not None and grant.intent is not None and grant.intent.id == effect.intent_id
+            case PublishStep():
+                return any(p.call is not None and p.call[0] == effect.call.id for p in state.publications)
+            case DecisiveStep():
+                return any(t.call is not None and t.call.id == effect.call.id for t in state.tasks)
+            case _:
+                return True
 
     def reads(self, key: EntityKey, state: State, message: Message) -> Sequence[SideRef]:
         return wanted.reads(key.id, state, message)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from actors.runtime.activation import Activation, Placement, to_document
-from actors.runtime.entity import TICK, Effect, Entity, Message, SideRef, SideWrite, Turn
+from actors.runtime.entity import TICK, Effect, Entity, Intends, Message, SideRef, SideWrite, Turn
 from actors.runtime.urgency import Urgency
 from actors.runtime.verdicts import FLUSH_NAME, RUNTIME_NAMES, SKIP_NAME, Fate, Item, Saved, Verdict
 from domain.errors import RookeryError
@@ -161,6 +161,9 @@ class Draft:
         """The versioned write; None when nothing changed, or when the entity cannot say what to write."""
         if not self._dirty or self._state is None:
             return None
+        if any(effect.once for effect in self.effects) and isinstance(self._entity, Intends):
+            state, intends = self._state, self._entity.intends
+            self.effects = [e for e in self.effects if not e.once or intends(state, e)]
         version = self.activation.version + 1
         epoch = max(epoch, self.runtime.epoch)
         rev = Rev(epoch, version).packed()

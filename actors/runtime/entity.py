@@ -7,7 +7,7 @@ from it. Raising leaves the old state. The host saves, then lets the rest happen
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from actors.runtime.urgency import Urgency
 from domain.events import Event
@@ -15,6 +15,7 @@ from domain.ids import EntityKey, Kind
 from storage.records import Document
 
 S = TypeVar("S")
+S_contra = TypeVar("S_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +107,14 @@ class Entity(Protocol[S]):
 
     def snapshot(self, key: EntityKey, state: S) -> dict[str, Any] | None:
         """What live subscribers see after a change; None for kinds without."""
+        ...
+
+
+@runtime_checkable
+class Intends(Protocol[S_contra]):
+    """An entity with once-only effects."""
+
+    def intends(self, state: S_contra, effect: Effect) -> bool:
+        """Whether the intent of a once-only effect is in this state. Of several messages in one turn a later
+        one may end what an earlier one began: then nothing of it is saved, and nothing may be sent."""
         ...

@@ -197,7 +197,7 @@ async def test_when_memory_is_scarce_a_target_that_floods_is_refused_and_its_nei
     await redis.set("ballast", b"x" * 20_000_000)
     used = (await redis.info("memory"))["used_memory"]
     clock = ManualClock()
-    mailboxes = RedisMailboxes(redis, clock, memory_limit=int(used / 0.9))
+    mailboxes = RedisMailboxes(redis, clock, memory_limit=int(used / 0.95))
     loud = [(STREAM, Mail("twitter:loud", f"e{n}", b"x")) for n in range(640)]
     for start in range(0, 640, 64):
         await mailboxes.tell(loud[start : start + 64])

@@ -78,7 +78,7 @@ class Judge:
         self._told_at: dict[str, datetime] = {}  # event id -> when last
         self._marked_at: dict[str, datetime] = {}
         self._unmarked: set[str] = set()  # event ids whose mark was lost
-        self.tried: dict[tuple[str, StreamId], list[tuple[Process, bool]]] = {}  # alone: by whom
+        self.tried: dict[str, list[tuple[Process, bool]]] = {}  # event id -> alone: by whom
         self.letters: dict[str, str] = {}  # dead letter -> event id
         self.out_of_order: set[str] = set()  # content of which a campaign was told again at the end
         self.deaf_until: dict[EntityKey, datetime] = {}  # until then what was accepted may have no effect
@@ -247,7 +247,7 @@ class Judge:
     def _tried(self, request: Request, args: tuple[Any, ...], result: Any) -> None:
         for entry in args[0]:
             # A process counts itself once, and once more as long as it does not hear that it has.
-            tried = self.tried.setdefault((entry.stream, entry.id), [])
+            tried = self.tried.setdefault(entry.mail.event_id, [])
             unheard = bool(request.fate.lost) or request.fate.given_up
             if request.kwargs.get("alone") and (request.process, False) not in tried:
                 tried.append((request.process, unheard))
@@ -262,12 +262,8 @@ class Judge:
             told = self._world.envelope.open_mail(Mail("x:y", letter.event_id, letter.sealed_body))
             if isinstance(told, Message) and "content_id" in told.data:
                 self.out_of_order.add(told.data["content_id"])
-            kind, partition, _, position = letter.id.split(":")[
-                1:5
-            ]  # mailbox:{kind}:{partition}:{generation}:{id}:...
-            entry = f"mailbox:{kind}:{partition}", StreamId.parse(position)
             poisoned = letter.event_id in self._world.poisoned
-            if len(self.tried.get(entry, [])) <= SOLO_FAILURES and not poisoned:
+            if len(self.tried.get(letter.event_id, [])) <= SOLO_FAILURES and not poisoned:
                 self.says(f"{letter.event_id} of {letter.entity} was set aside: {letter.reason}")
 
     def _parked(self, request: Request, args: tuple[Any, ...], result: Any) -> None:

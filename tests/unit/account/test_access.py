@@ -8,10 +8,15 @@ import pytest
 from actors.account.effects import FetchPage, Refresh
 from actors.account.state import Status
 from actors.account.tokens.access import REFRESH_TIMEOUT
+from actors.runtime.activation import Activation
+from actors.runtime.drafts import Draft
+from actors.runtime.entity import TICK, Message
+from actors.runtime.verdicts import Item
 from domain.content import Happening
 from domain.events import EventType
 from domain.tokens import BACKOFF_S, UNRESOLVED_GRACE
 from platforms.outcome import LimitScope, Ok, Outcome, ReauthRequired, Rejected, RetryAfter, Unknown
+from storage.records import SaveOutcome
 from tests.unit.account.driver import INSTAGRAM, START, Account
 from tests.unit.account.feed import quiet_account, refreshing_account
 
@@ -361,3 +366,24 @@ def test_connecting_again_without_refresh_token_keeps_the_intent_that_spends_it(
     assert account.known.intent is not None and account.known.intent.id == call.intent_id
     account.refreshed(Ok(None), call=call)
     assert account.known.token.refresh == b"refresh-1"
+
+
+def test_what_a_later_message_of_the_same_turn_ends_is_not_sent() -> None:
+    """An answer that waited for the store comes first in the turn of a disconnect: nothing of the refresh that
+    it begins is saved."""
+    account = quiet_account()
+    account.now = account.due or account.now
+    items = [Item(TICK), Item(Message("disconnect", id="cmd"))]
+    drafts = [
+        Draft(account.entity, Activation(account.key, account.known, account.version), items[:n])
+        for n in (1, 2)
+    ]
+    sent: list[int] = []
+    for draft in drafts:
+        draft.apply({}, account.now)
+        save = draft.save(1, 0, account.now)
+        assert save is not None and draft.settle(save, SaveOutcome.SAVED)
+        refreshes = [e for e in draft.saved().effects if isinstance(e, Refresh)]
+        assert bool(refreshes) == (save.document["intent"] is not None)
+        sent.append(len(refreshes))
+    assert sent == [1, 0]
