@@ -65,7 +65,13 @@ async def _document() -> tuple[AccountId, bytes]:
 
 def main(actors: int) -> None:
     one, document = asyncio.run(_document())
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
     remote: Any = ray.remote(num_cpus=0.01)(AccountActor)
     started_ms, memory = [], []
     for n in range(actors):
