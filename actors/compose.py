@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from actors.account.content.parked import Parked
 from actors.account.entity import AccountEntity
 from actors.account.handler import AccountHandler
 from actors.account.operations.performer import Performer
 from actors.account.publishing.publisher import Publisher
+from actors.account.remains import Remains
 from actors.budget.entity import BudgetEntity
 from actors.budget.leases import Leases
 from actors.campaign.entity import CampaignEntity
@@ -35,6 +37,7 @@ from storage.mongo import client as mongo
 from storage.mongo import schema
 from storage.mongo.apps import AppRecord, Apps
 from storage.mongo.claims import MongoClaims
+from storage.mongo.consents import Consents
 from storage.mongo.dead_letters import MongoDeadLetters
 from storage.mongo.entities import MongoEntityStore
 from storage.mongo.members import MongoMembers
@@ -132,6 +135,8 @@ async def build(settings: Settings, count: Counter) -> Built:
         await live.publish_live([(org, sealed)])
 
     leases = Leases(PLATFORMS, clock, count)
+    dead_letters = MongoDeadLetters(database)
+    parked = Parked(parking, mailboxes, settings.partitions)
     account_handler = AccountHandler(
         PLATFORMS,
         http,
@@ -148,6 +153,7 @@ async def build(settings: Settings, count: Counter) -> Built:
         failpoints,
         count,
         leases,
+        Remains(sides, dead_letters, parked, Consents(database, keys)),
     )
     claims = MongoClaims(database)
     parts = Parts(
@@ -165,7 +171,7 @@ async def build(settings: Settings, count: Counter) -> Built:
         bus=bus,
         mailboxes=mailboxes,
         claims=claims,
-        dead_letters=MongoDeadLetters(database),
+        dead_letters=dead_letters,
         parking=parking,
     )
     addressing = Addressing(store, envelope, PLATFORMS)

@@ -19,13 +19,14 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from actors.account.erasure import BEING_ERASED
 from actors.compose import platform_app
 from actors.runtime.entity import Message
 from api.auth import Principal
 from api.platform_apps import choose_app, platform_of
 from api.policy import POLICY
 from api.services import Services
-from domain.errors import BadRequest, Busy, Invalid
+from domain.errors import BadRequest, Busy, Conflict, Invalid
 from domain.ids import AccountId
 from platforms.base import AuthorizeRequest, Connectable
 from platforms.outcome import Failure, Ok, ReauthRequired, Rejected, RetryAfter, Unknown
@@ -172,8 +173,14 @@ async def connect(
     # Before the owner: whoever takes the consent back next must be found.
     alias = profile.alias_ids[0] if profile.alias_ids else None
     person = grant.person_id or profile.external_id
-    await services.directory.consents.put(str(id_), record.app_id, person, alias)
-    view = await services.owners.ask(id_.key, Message("connect", data, command_id))
+    now = services.clock.now()
+    await services.directory.consents.put(str(id_), record.app_id, person, alias, now)
+    try:
+        view = await services.owners.ask(id_.key, Message("connect", data, command_id))
+    except Conflict as refused:
+        if refused.code == BEING_ERASED:  # which forgets earlier consents only
+            await services.directory.consents.forget(str(id_), now + timedelta(milliseconds=1))
+        raise
     default = platform_of(services, record.platform).spec.default_scopes
     return view | {"missing_scopes": [s for s in default if s not in scopes]}
 

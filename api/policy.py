@@ -91,6 +91,7 @@ POLICY: Final[dict[str, Access]] = {
     "sync_account": Access(_OWNERS, Thing.ACCOUNT),
     "backfill_account": Access(_OWNERS, Thing.ACCOUNT),
     "disconnect_account": Access(_OWNERS, Thing.ACCOUNT),
+    "erase_account": Access(_ADMINS, Thing.ACCOUNT),
     "list_account_content": Access(_ALL, Thing.ACCOUNT),
     # Content and what people answer
     "list_content": Access(_ALL),

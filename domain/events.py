@@ -23,6 +23,7 @@ class EventType(StrEnum):
     SOCIAL_ACCOUNT_DISCONNECTED = "SocialAccountDisconnected"
     SOCIAL_ACCOUNT_CHANGED = "SocialAccountChanged"  # paused, resumed, configured, refreshed, re-profiled
     SOCIAL_ACCOUNT_REAUTHORIZATION_REQUIRED = "SocialAccountReauthorizationRequired"
+    SOCIAL_ACCOUNT_ERASED = "SocialAccountErased"  # nothing of it is held any more; it may be connected anew
     CONTENT_SYNCHRONIZED = "ContentSynchronized"  # one per page or webhook; lists the content ids
     CONTENT_ENGAGED = "ContentEngaged"  # totals and previous totals of one content
     CONTENT_PUBLISHED = "ContentPublished"

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 from zlib import crc32
 
 import httpx
@@ -131,8 +132,12 @@ class Deliverer:
         """One attempt in the background: for the callbacks whose redelivery is not documented."""
 
         async def post() -> None:
-            with suppress(httpx.HTTPError):
-                await self.client.post(url, data=form)
+            row: dict[str, Any] = {"url": url, "status": None, "answer": None}
+            with suppress(httpx.HTTPError, ValueError):  # not reached; not JSON
+                answer = await self.client.post(url, data=form)
+                row["status"] = answer.status_code
+                row["answer"] = answer.json()
+            self._ledger.callbacks.append(row)
 
         task = asyncio.get_running_loop().create_task(post())
         self._callbacks.add(task)

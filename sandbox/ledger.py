@@ -95,6 +95,7 @@ class Ledger:
     apps: dict[str, AppCalls] = field(default_factory=dict)
     token_expiries: int = 0
     crc_checks: list[dict[str, Any]] = field(default_factory=list)
+    callbacks: list[dict[str, Any]] = field(default_factory=list)  # forms posted to apps: url, status, answer
     _next_seq: int = 1
     _ids: dict[tuple[str, str], EventRow] = field(default_factory=dict)
     _accepted_up_to: dict[tuple[str, str], int] = field(default_factory=dict)

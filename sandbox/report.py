@@ -111,6 +111,7 @@ def ledger(state: State, since: int, kinds: frozenset[str]) -> dict[str, Any]:
         "publications": book.publications,
         "published_twice": book.published_twice(),
         "crc_checks": book.crc_checks,
+        "callbacks": book.callbacks,
         "limits_changed": state.limits.changed(),
     }
 

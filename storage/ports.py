@@ -55,7 +55,9 @@ class EntityStore(Protocol):
 class SideStore(Protocol):
     """Documents written on behalf of an entity: content, comments, people."""
 
-    async def load_many(self, collection: str, ids: Sequence[str]) -> dict[str, Document]: ...
+    async def load_many(self, collection: str, ids: Sequence[str]) -> dict[str, Document]:
+        """Those of the ids that exist; what was erased (`storage.records.ERASED`) does not."""
+        ...
 
     async def upsert_many(
         self, collection: str, documents: Sequence[Document], rev: Rev | None = None
@@ -78,6 +80,11 @@ class SideStore(Protocol):
     ) -> Page:
         """An org's documents, newest first, without tombstones (`deletedAt` set). What a collection is
         ordered by and may be filtered by is in `storage.mongo.schema.FEEDS`; KeyError for anything else."""
+        ...
+
+    async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:
+        """Ids of up to `limit` documents that name the account in `socialAccountId`, in any order,
+        tombstones among them."""
         ...
 
 
@@ -219,6 +226,10 @@ class DeadLetters(Protocol):
     async def get(self, id: str) -> DeadLetter | None: ...
 
     async def mark_replayed(self, id: str, at: datetime) -> None: ...
+
+    async def forget(self, org: str, entity: str, limit: int) -> int:
+        """Remove up to `limit` letters of an entity of the org; answers how many."""
+        ...
 
 
 class MediaRecords(Protocol):

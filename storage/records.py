@@ -10,6 +10,11 @@ Document = dict[str, Any]
 """A BSON document as a dict; an entity's has at least `_id`, `org`, `version`, `partition`, `next_due_at`."""
 
 
+ERASED = "erased"
+"""`status` of a side document that its owner erased: it keeps its place against late writes, and no reader
+finds it."""
+
+
 class SaveOutcome(StrEnum):
     SAVED = "saved"
     CONFLICT = "conflict"  # somebody else wrote this version: drop the activation, reload, decide again

@@ -82,6 +82,7 @@ def _kept(new: AccountState, old: AccountState) -> AccountState:
         plans=old.plans,
         counters=old.counters,
         last_sync_at=old.last_sync_at,
+        erasure=old.erasure,
     )
     if token.refresh is not None or old.token.refresh is None:
         return new

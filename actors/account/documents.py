@@ -4,7 +4,7 @@ Built whole, with absolute values; the runtime adds `rev`. People's words and na
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -14,16 +14,24 @@ from domain.commerce import extract
 from domain.content import ContentItem, ContentKind, Engagement, Media, Remark, Text
 from domain.engagement import METRICS, Reading, Tally
 from storage.crypto import field_aad
-from storage.records import Document
+from storage.records import ERASED, Document
 
 CONTENT = "social_content"
 REMARKS = "social_comments"
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 Seal = Callable[[bytes, str], bytes]
 
 
 def side_id(account_id: str, external_id: str) -> str:
     return f"{account_id}|{external_id}"
+
+
+def erased(id_: str, org: str, ordered_by: str, now: datetime) -> Document:
+    """In place of any document of an account that is erased. It stays, so that no late write of a former
+    owner brings the document back; it does not name its account, so that it is found once. Lists by time
+    have it last, where it holds nobody up."""
+    return {"_id": id_, "org": org, ordered_by: _LONG_AGO, "status": ERASED, "deletedAt": now}
 
 
 # -- content ----------------------------------------------------------------------------------------

@@ -100,6 +100,16 @@ class ReplayParked(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class FindRemains(Effect):
+    """What one of the places of `erasure` still holds of the account, at most a page of it. `since` is when
+    its erasure began."""
+
+    call: Call
+    place: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PublishStep(PlatformCall):
     """The step that `record` says is next. A decisive one is not begun late and ends before `call.until`."""
 

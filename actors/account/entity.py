@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from actors.account import connection, wanted, wishes
+from actors.account import connection, erasure, wanted, wishes
 from actors.account.content import errands, hearing, sync, work
 from actors.account.content.content import Changes
 from actors.account.documents import Seal
@@ -23,6 +23,7 @@ from actors.account.wishes import must_be_connected
 from actors.runtime.entity import Effect, Message, SideRef, SideView, Turn
 from actors.runtime.urgency import Urgency
 from domain.budget import Priority
+from domain.clock import truncate_ms
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Event, EventType
 from domain.ids import AccountId, EntityKey, Kind, new_id
@@ -50,6 +51,7 @@ class AccountEntity:
             "sync": self._sync,
             "backfill": self._backfill,
             "disconnect": self._disconnect,
+            "erase": self._erase,
         }
 
     # -- what the runtime asks ----------------------------------------------------------------------
@@ -71,6 +73,7 @@ class AccountEntity:
     def due(self, state: AccountState) -> datetime | None:
         spec = self._spec(state)
         times = [work.wake_at(state, spec), errands.wake_at(state), state.replay_at, tasks.wake_at(state)]
+        times.append(erasure.wake_at(state))
         if state.publications:
             times.append(publishing.wake_at(state, state.updated_at))
         if state.status in (Status.CONNECTED, Status.PAUSED):
@@ -87,6 +90,8 @@ class AccountEntity:
         if due is not None and tasks.wake_at(state) == due:
             people = any(t.priority is Priority.PERSON for t in state.tasks)
             return Urgency.PERSON if people else Urgency.SCHEDULED
+        if due is not None and erasure.wake_at(state) == due:
+            return Urgency.SCHEDULED
         return work.urgency(state, self._spec(state), due)
 
     def intends(self, state: AccountState, effect: Effect) -> bool:
@@ -117,7 +122,7 @@ class AccountEntity:
         command = self._commands.get(message.name)
         if command is not None or message.name in wishes.COMMANDS:
             _check_version(message)
-            if state.status is Status.DISCONNECTED and message.name != "disconnect":
+            if state.status is Status.DISCONNECTED and message.name not in ("disconnect", "erase"):
                 raise Conflict("account_disconnected", "The account is disconnected: connect it again.")
             effects: list[Effect] = []
             if command is not None:
@@ -141,6 +146,7 @@ class AccountEntity:
             effects=tuple(effects),
             reply=view(key, new) if reply else None,
             changed=changed,
+            forgets=message.name == "erase",
         )
 
     # -- what goes on by itself ---------------------------------------------------------------------
@@ -175,6 +181,8 @@ class AccountEntity:
         if state.tasks:
             state, steps = tasks.drive(state, platform, changes, self._make_id)
             calls += steps
+        state, looks = erasure.drive(state, now, self._make_id)
+        calls += looks
         return state, effects + asked + calls
 
     def _outcome(self, state: AccountState, message: Message, changes: Changes, now: datetime) -> "_Step":
@@ -221,6 +229,8 @@ class AccountEntity:
                 state, refusal = tasks.answered(state, platform, data, changes)
             case "replayed":
                 return (replace(state, replay_at=None) if data["again_at"] == state.replay_at else state), []
+            case "remains_found":
+                return erasure.found(state, data, changes), []
             case "reseal":
                 return connection.resealed(state, data["pairs"]), []
             case "reconcile" if state.status is not Status.CONNECTED:
@@ -250,6 +260,8 @@ class AccountEntity:
         self, key: EntityKey, state: State, message: Message, now: datetime, side: SideView
     ) -> Turn[AccountState]:
         id_ = AccountId.parse(key.id)
+        if state is not None:
+            erasure.must_have_ended(state)
         new = connection.connected(state, id_, message.data, self._platforms[id_.platform].spec, now)
         changes = Changes(key.id, new, side, now, self._seal)
         event = {"account_id": key.id, "platform": new.platform, "reconnected": state is not None}
@@ -319,6 +331,21 @@ class AccountEntity:
         event = {"account_id": key.id, "platform": state.platform, "reason": new.reason}
         changes.events.append(Event(EventType.SOCIAL_ACCOUNT_DISCONNECTED, event))
         return new, [Revoke(state.app_id, token.access, token.refresh)]
+
+    def _erase(self, key: EntityKey, state: AccountState, message: Message, changes: Changes) -> "_Step":
+        """`data` of a platform's callback: app_id, asked_at. The platform is told as at a disconnect."""
+        asked = message.data.get("asked_at")
+        if asked is not None:
+            asked_at = truncate_ms(datetime.fromisoformat(asked))
+            if message.data["app_id"] != state.app_id or erasure.answers(state, asked_at):
+                return state, []
+        else:
+            asked_at = changes.now
+        token, connected = state.token, state.status is not Status.DISCONNECTED
+        new = erasure.begun(
+            operations.abandon(publications.abandon(state, changes), changes), asked_at, changes
+        )
+        return new, [Revoke(state.app_id, token.access, token.refresh)] if connected else []
 
     def _spec(self, state: AccountState) -> PlatformSpec:
         return self._platforms[state.platform].spec

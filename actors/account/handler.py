@@ -18,6 +18,7 @@ from actors.account.effects import (
     ChooseRecheck,
     FetchPage,
     FetchProfile,
+    FindRemains,
     LookForPublication,
     PlatformCall,
     PublishStep,
@@ -31,6 +32,7 @@ from actors.account.effects import (
 )
 from actors.account.operations.performer import Performer
 from actors.account.publishing.publisher import Publisher
+from actors.account.remains import Remains
 from actors.account.runner import StepRunner
 from actors.account.tokens.grant import field
 from actors.account.tokens.grants import consents_of
@@ -98,8 +100,11 @@ class AccountHandler:
         failpoints: Failpoints,
         count: Counter,
         quotas: Quotas,
+        remains: Remains | None = None,
     ) -> None:
+        """`remains` None: where nothing is erased, as in benchmarks."""
         self._quotas = quotas
+        self._remains = remains
         self._slots = asyncio.Semaphore(CONCURRENT)
         self._platforms = platforms
         self._http = http
@@ -152,6 +157,8 @@ class AccountHandler:
             case ReplayParked():
                 done = await self._parked.replay(account) and effect.again_at is not None
                 return [Message("replayed", {"again_at": effect.again_at})] if done else []
+            case FindRemains() if self._remains is not None:
+                return await self._remains.find(account, effect)
             case _:
                 raise TypeError(type(effect).__name__)
 

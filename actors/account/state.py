@@ -111,6 +111,19 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True)
+class Erasure:
+    """How far the erasure of everything that the account held is, or the last one. It outlives the
+    connection, so that a platform which repeats a wish is not heard twice."""
+
+    asked_at: datetime  # the newest wish that it answers; of a callback by the platform's clock
+    begun_at: datetime
+    place: str | None  # where is looked now (`erasure.PLACES`); None: it has ended
+    documents: int = 0
+    call: Call | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AccountState:
     org: str
     platform: str
@@ -143,6 +156,7 @@ class AccountState:
     subscribed: bool = False
     not_subscribed: str | None = None  # why the platform sends no webhooks
     resubscribe_at: datetime | None = None  # webhooks that end by themselves are asked for again then
+    erasure: Erasure | None = None
 
     def count(self, name: str, n: int = 1) -> dict[str, int]:
         return self.counters | {name: self.counters.get(name, 0) + n}
@@ -194,6 +208,8 @@ def _beside(s: AccountState) -> Document:
         out["tasks"] = [task_out(t) for t in s.tasks]
     if s.plans:
         out["plans"] = {what: plan_out(plan) for what, plan in s.plans.items()}
+    if s.erasure:
+        out["erasure"] = _fields(s.erasure)
     return out
 
 
@@ -238,6 +254,7 @@ def load(d: Document) -> AccountState:
         subscribed=d["subscribed"],
         not_subscribed=d["notSubscribed"],
         resubscribe_at=d.get("resubscribeAt"),
+        erasure=_erasure_in(d["erasure"]) if d.get("erasure") else None,
     )
 
 
@@ -258,7 +275,7 @@ def _named(pairs: Iterable[tuple[str, V]]) -> dict[str, V]:
     return {intern(name): value for name, value in pairs}
 
 
-def _fields(record: Source | Job | Wish | Owed) -> Document:
+def _fields(record: Source | Job | Wish | Owed | Erasure) -> Document:
     out: Document = {}
     for name in record.__dataclass_fields__:
         value = getattr(record, name)
@@ -285,6 +302,10 @@ def _wish_in(d: Document) -> Wish:
 
 def _owed_in(d: Document) -> Owed:
     return Owed(**d | {"call": _call_in(d["call"])})
+
+
+def _erasure_in(d: Document) -> Erasure:
+    return Erasure(**d | {"call": _call_in(d["call"])})
 
 
 def _call_in(d: Document | None) -> Call | None:

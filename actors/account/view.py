@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from actors.account.state import AccountState, Errand
+from actors.account.state import AccountState, Erasure, Errand
 from domain.ids import EntityKey
 
 
@@ -118,12 +118,25 @@ def view(key: EntityKey, s: AccountState) -> dict[str, Any]:
             }
             for what, plan in s.plans.items()
         },
+        "erasure": _erasure(s.erasure),
         "counters": s.counters,
         "webhooks_subscribed": s.subscribed,
         "webhooks": _webhooks(s),
         "created_at": _time(s.created_at),
         "updated_at": _time(s.updated_at),
         "last_sync_at": _time(s.last_sync_at),
+    }
+
+
+def _erasure(erasure: Erasure | None) -> dict[str, Any] | None:
+    if erasure is None:
+        return None
+    return {
+        "status": "erasing" if erasure.ended_at is None else "done",
+        "asked_at": _time(erasure.asked_at),
+        "begun_at": _time(erasure.begun_at),
+        "ended_at": _time(erasure.ended_at),
+        "documents": erasure.documents,
     }
 
 

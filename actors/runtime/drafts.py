@@ -108,6 +108,8 @@ class Draft:
                 view[ref] = write.document
             self._state = turn.state
             self._dirty = self._changed = True
+            if turn.forgets:
+                self.runtime = replace(self.runtime, answers=())
         self.effects.extend(turn.effects)
         return Verdict(Fate.APPLIED, reply=self._noted(item, message, turn, person))
 

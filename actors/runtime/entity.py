@@ -64,7 +64,8 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Turn(Generic[S]):
-    """`changed` False means: nothing to save (a query-like command, a duplicate)."""
+    """`changed` False means: nothing to save (a query-like command, a duplicate). `forgets`: the answers that
+    are kept for repeated commands go, because they show what the entity was."""
 
     state: S
     events: tuple[Event, ...] = ()
@@ -72,6 +73,7 @@ class Turn(Generic[S]):
     effects: tuple[Effect, ...] = ()
     reply: dict[str, Any] | None = None
     changed: bool = True
+    forgets: bool = False
 
 
 class Entity(Protocol[S]):

@@ -125,6 +125,14 @@ async def disconnect_account(
     return await _send(command, response, id, "disconnect")
 
 
+@router.post("/{id}/erase", status_code=202)
+async def erase_account(id: str, response: Response, services: Svc, caller: Caller, command: Command) -> Json:
+    """End the connection and erase everything that is held of the account: `erasure` of the answer, and of
+    the account, says how far that is. It cannot be stopped; connecting again begins from nothing."""
+    await _reachable(services, caller, id)
+    return await _send(command, response, id, "erase")
+
+
 @router.get("/{id}/content")
 async def list_account_content(
     id: str,

@@ -3,13 +3,16 @@
 Enter the addresses at the platform beside the webhook address of the application.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 
 from actors.compose import platform_app
+from actors.runtime.entity import Message
 from api.access import Svc
 from api.platform_apps import platform_of
 from api.schemas import Json
@@ -17,7 +20,9 @@ from api.services import Services
 from domain.errors import BadRequest, NotFound
 from domain.ids import AccountId
 from platforms.base import Farewell, TellsFarewell
+from storage.mongo.audit import AuditEntry
 from storage.mongo.consents import Deletion
+from storage.records import Mail
 
 router = APIRouter(prefix="/v1/integrations", tags=["integrations"])
 
@@ -26,36 +31,76 @@ router = APIRouter(prefix="/v1/integrations", tags=["integrations"])
 async def deauthorize(platform: str, app_id: str, request: Request, services: Svc) -> Json:
     """The person removed the app: every account that they connected with it asks for a new authorisation."""
     teller, farewell = await _heard(services, platform, app_id, request)
-    await _tell(services, platform, app_id, teller, farewell)
+    mails = []
+    for account_id in await services.directory.consents.accounts_of(app_id, farewell.person_id):
+        account = AccountId.parse(account_id)
+        entry = teller.farewell_entry(account.external_id, farewell)
+        stream, mail = services.envelope.webhook_mail(platform, app_id, entry)
+        # To this connection alone: another org's may rest on somebody else's consent.
+        event_id = f"{mail.event_id}@{account.org}"
+        mails.append((stream, replace(mail, target=account_id, event_id=event_id)))
+    await _tell(services, mails)
     return {}
 
 
 @router.post("/{platform}/apps/{app_id}/delete-data")
 async def delete_data(platform: str, app_id: str, request: Request, services: Svc) -> Json:
-    """The person wants their data deleted: access ends at once, and the wish is kept under the code."""
-    teller, farewell = await _heard(services, platform, app_id, request)
-    accounts = await _tell(services, platform, app_id, teller, farewell)
-    consents = services.directory.consents
+    """The person wants their data deleted: what is held of every account that they connected with the
+    application is erased, beginning with the access to it. The answer's address says how far that is."""
+    _, farewell = await _heard(services, platform, app_id, request)
+    consents, now = services.directory.consents, services.clock.now()
     code = consents.code(app_id, farewell.person_id, farewell.at)
-    wish = Deletion(code, platform, services.clock.now(), accounts)
-    await consents.keep_deletion(app_id, farewell.person_id, wish)
+    accounts = tuple(await consents.accounts_of(app_id, farewell.person_id))
+    # Before the owners are told: they also forget whose consent it was.
+    wish = await consents.keep_deletion(
+        app_id, farewell.person_id, Deletion(code, platform, farewell.at, now, accounts)
+    )
+    data = {"app_id": app_id, "asked_at": farewell.at.isoformat()}
+    await _tell(
+        services,
+        [
+            # Ids are remembered beside all others of a partition: each names its account.
+            services.envelope.mail(AccountId.parse(id_).key, Message("erase", data, f"erase:{code}:{id_}"))
+            for id_ in wish.accounts
+        ],
+    )
+    for account_id in wish.accounts:
+        org = AccountId.parse(account_id).org
+        await services.directory.audit.add(AuditEntry(org, platform, "delete_data", account_id, now, 200))
     url = f"{services.settings.public_url}/v1/integrations/{platform}/deletions/{code}"
     return {"url": url, "confirmation_code": code}
 
 
 @router.get("/{platform}/deletions/{code}")
 async def show_deletion(platform: str, code: str, services: Svc) -> Json:
-    """How far a deletion is. Access has ended when this answers; whoever runs the service deletes the
-    rest."""
+    """How far a deletion is, as the accounts' owners say: `received`, `erasing` or `done`."""
     wish = await services.directory.consents.deletion(code)
     if wish is None or wish.platform != platform:
         raise NotFound("deletion_unknown", "There is no deletion under this code.")
+    found = [await _erasure(services, account_id, wish.asked_at) for account_id in wish.accounts]
+    begun = [erasure for erasure in found if erasure is not None]
+    ended = [erasure["ended_at"] for erasure in begun if erasure["ended_at"] is not None]
+    done = len(ended) == len(wish.accounts)
     return {
         "confirmation_code": wish.code,
-        "status": "received",
-        "requested_at": wish.requested_at.isoformat(),
-        "connections_ended": wish.accounts,
+        "status": "done" if done else "erasing" if begun else "received",
+        "requested_at": _text(wish.received_at),
+        "completed_at": max(ended, default=_text(wish.received_at)) if done else None,
+        "accounts": len(wish.accounts),
+        "accounts_erased": len(ended),
     }
+
+
+async def _erasure(services: Services, account_id: str, asked_at: datetime) -> dict[str, Any] | None:
+    """What the owner says of it; None while it has not begun."""
+    try:
+        view = await services.owners.view(AccountId.parse(account_id).key)
+    except NotFound:  # the person consented and the connect went no further
+        return {"ended_at": _text(asked_at)}
+    erasure: dict[str, Any] | None = view["erasure"]
+    if erasure is None or datetime.fromisoformat(erasure["asked_at"]) < asked_at:
+        return None
+    return erasure
 
 
 async def _heard(
@@ -71,17 +116,11 @@ async def _heard(
     return adapter, farewell
 
 
-async def _tell(
-    services: Services, platform: str, app_id: str, teller: TellsFarewell, farewell: Farewell
-) -> int:
-    """Through the mailbox, as any webhook: it is on disk before the answer. How many accounts are told."""
-    accounts = await services.directory.consents.accounts_of(app_id, farewell.person_id)
-    mails: list[Any] = []
-    for account_id in accounts:
-        entry = teller.farewell_entry(AccountId.parse(account_id).external_id, farewell)
-        stream, mail = services.envelope.webhook_mail(platform, app_id, entry)
-        # To this connection alone: another org's may rest on somebody else's consent.
-        mails.append((stream, replace(mail, target=account_id)))
+async def _tell(services: Services, mails: Sequence[tuple[str, Mail]]) -> None:
+    """Through the mailbox, as any webhook: it is on disk before the answer."""
     if mails:
         await services.mailboxes.tell(mails)
-    return len(mails)
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

@@ -65,6 +65,9 @@ class Nothing:
     ) -> Page:
         return Page([], None)
 
+    async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:
+        return []
+
     async def publish(self, events: Sequence[tuple[str, str, bytes]]) -> None:
         pass
 
@@ -85,7 +88,7 @@ class Noted:
 
     def __init__(self, inner: SideStore, written: Written) -> None:
         self._inner, self._written = inner, written
-        self.load_many, self.page = inner.load_many, inner.page
+        self.load_many, self.page, self.held = inner.load_many, inner.page, inner.held
 
     async def upsert_many(
         self, collection: str, documents: Sequence[Document], rev: Rev | None = None

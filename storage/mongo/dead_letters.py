@@ -8,7 +8,7 @@ from datetime import datetime
 from pymongo import UpdateOne
 
 from storage.mongo.client import Database, guard
-from storage.mongo.documents import newest_first
+from storage.mongo.documents import IDS_PER_QUERY, newest_first
 from storage.mongo.schema import DEAD_LETTERS
 from storage.records import Cursor, DeadLetter, Document
 
@@ -45,6 +45,15 @@ class MongoDeadLetters:
     async def mark_replayed(self, id: str, at: datetime) -> None:
         with guard():
             await self._letters.update_one({"_id": id}, {"$set": {"replayed_at": at}})
+
+    async def forget(self, org: str, entity: str, limit: int) -> int:
+        where = {"org": org, "entity": entity}
+        with guard():
+            found = await self._letters.find(where, {"_id": 1}).limit(limit).to_list(None)
+            ids = [document["_id"] for document in found]
+            for start in range(0, len(ids), IDS_PER_QUERY):
+                await self._letters.delete_many({"_id": {"$in": ids[start : start + IDS_PER_QUERY]}})
+        return len(ids)
 
 
 def _insert(letter: DeadLetter) -> UpdateOne:

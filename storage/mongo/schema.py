@@ -77,8 +77,17 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         _index("org", "socialAccountId", "publishedAt", "_id"),
         _index("org", "publishedAt", "_id"),
     ),
-    "social_comments": (_index("org", "contentId", "at", "_id"), _index("org", "at", "_id")),
-    "social_publications": (_index("org", "createdAt", "_id"), _index("org", "group", "createdAt", "_id")),
+    "social_comments": (
+        _index("org", "contentId", "at", "_id"),
+        _index("org", "socialAccountId", "at", "_id"),
+        _index("org", "at", "_id"),
+    ),
+    "social_publications": (
+        _index("org", "createdAt", "_id"),
+        _index("org", "group", "createdAt", "_id"),
+        _index("org", "socialAccountId", "createdAt", "_id"),
+    ),
+    "social_streams": (_index("org", "socialAccountId", "_id"),),
     **{
         name: (_index("org", "socialAccountId", by, "_id"), _index("org", by, "_id"), *more)
         for name, by, more in (
@@ -95,7 +104,11 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     },
     "events": (_index("org", "at", "_id"),),
     members.COLLECTION: (_index("org", "ref", "_id"),),
-    DEAD_LETTERS: (_index("org", "failed_at", "_id"), _index("failed_at", "_id")),
+    DEAD_LETTERS: (
+        _index("org", "failed_at", "_id"),
+        _index("org", "entity", "_id"),
+        _index("failed_at", "_id"),
+    ),
     PARKED: (_index("target", "at", "n"), _index("at", expire_after_s=PARKED_FOR_S)),
     **directory.INDEXES,
 }

@@ -17,7 +17,7 @@ from storage.mongo.documents import (
     replace,
 )
 from storage.mongo.schema import FEEDS
-from storage.records import Cursor, Document, Page, Rev, Unencodable
+from storage.records import ERASED, Cursor, Document, Page, Rev, Unencodable
 
 INSERT_FROM = 20
 """Of so many documents it is worth a look which are new."""
@@ -45,7 +45,8 @@ class MongoSideStore:
         self._database = database.with_options(write_concern=WriteConcern("majority", wtimeout=10_000))
 
     async def load_many(self, collection: str, ids: Sequence[str]) -> dict[str, Document]:
-        return await find_by_id(self._database[collection], ids)
+        found = await find_by_id(self._database[collection], ids)
+        return {id_: document for id_, document in found.items() if document.get("status") != ERASED}
 
     async def upsert_many(
         self, collection: str, documents: Sequence[Document], rev: Rev | None = None
@@ -105,3 +106,9 @@ class MongoSideStore:
             raise KeyError(f"{collection} is not filtered by {', '.join(sorted(unknown))}")
         equal = {"org": org, **filters, "deletedAt": None}
         return await newest_first(self._database[collection], equal, feed.by, limit, after)
+
+    async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:
+        where = {"org": org, "socialAccountId": account_id}
+        with guard():
+            found = await self._database[collection].find(where, {"_id": 1}).limit(limit).to_list(None)
+        return [document["_id"] for document in found]

@@ -43,3 +43,11 @@ async def test_a_reason_with_half_a_character_is_kept_readable(stores: Stores) -
     kept = await stores.dead_letters.get("d01")
     assert kept is not None
     assert kept.reason == "bad ? text"
+
+
+async def test_letters_of_one_entity_are_forgotten_page_by_page(stores: Stores) -> None:
+    other = replace(letter(8), entity="account/twitter:2:acme")
+    await stores.dead_letters.put([letter(1), letter(2), letter(3), other, letter(9, "globex")])
+    entity = "account/twitter:1:acme"
+    assert [await stores.dead_letters.forget("acme", entity, 2) for _ in range(3)] == [2, 1, 0]
+    assert [d.id for d in await stores.dead_letters.list(None, 50)] == ["d09", "d08"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from actors.account.documents import erased
 from storage.records import Document, Rev, Unencodable
 from tests.contract.conftest import Stores
 
@@ -124,3 +125,25 @@ async def test_a_page_of_new_known_and_outdated_documents(stores: Stores) -> Non
     await stores.sides.upsert_many(CONTENT, page)
     expected = ["page"] * 20 + ["newest"] * 20 + ["page"] * 20
     assert [await text_of(stores, n) for n in names] == expected
+
+
+async def test_what_names_an_account_is_found_and_its_tombstones_too(
+    stores: Stores,
+) -> None:
+    mine = [content(f"p{n}") for n in range(5)]
+    mine[1]["deletedAt"] = T0
+    others = [content("p7", socialAccountId="twitter:2:acme"), content("p8", org="globex")]
+    await stores.sides.upsert_many(CONTENT, [*mine, *others], Rev(1, 1))
+    assert len(await stores.sides.held(CONTENT, "acme", "twitter:1:acme", 2)) == 2
+    assert sorted(await stores.sides.held(CONTENT, "acme", "twitter:1:acme", 50)) == [
+        f"p{n}" for n in range(5)
+    ]
+    # As an erasure leaves them; and a late write of a former owner changes nothing.
+    gone = [erased(f"p{n}", "acme", "publishedAt", T0) for n in range(3)]
+    await stores.sides.upsert_many(CONTENT, gone, Rev(1, 2))
+    await stores.sides.upsert_many(CONTENT, mine, Rev(1, 1))
+    assert sorted(await stores.sides.held(CONTENT, "acme", "twitter:1:acme", 50)) == ["p3", "p4"]
+    page = await stores.sides.page(CONTENT, "acme", {}, 50)
+    assert {document["_id"] for document in page.documents} == {"p3", "p4", "p7"}
+    assert set(await stores.sides.load_many(CONTENT, ["p0", "p2", "p3"])) == {"p3"}
+    assert await stores.sides.held("social_streams", "acme", "twitter:1:acme", 50) == []

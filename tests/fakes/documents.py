@@ -16,6 +16,7 @@ from storage.mongo.members import COLLECTION as MEMBERS
 from storage.mongo.parking import PER_TARGET
 from storage.mongo.schema import FEEDS
 from storage.records import (
+    ERASED,
     OVERFLOW,
     Claim,
     Cursor,
@@ -104,7 +105,8 @@ class FakeSideStore:
 
     async def load_many(self, collection: str, ids: Sequence[str]) -> dict[str, Document]:
         held = self._data.get(collection, {})
-        return {id_: _decode(held[id_][1]) for id_ in ids if id_ in held}
+        found = {id_: _decode(held[id_][1]) for id_ in ids if id_ in held}
+        return {id_: document for id_, document in found.items() if document.get("status") != ERASED}
 
     async def upsert_many(
         self, collection: str, documents: Sequence[Document], rev: Rev | None = None
@@ -143,6 +145,10 @@ class FakeSideStore:
             and all(d.get(f) == v for f, v in filters.items())
         )
         return _page(listed, feed.by, limit, after)
+
+    async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:
+        mine = (d for d in self.all(collection) if d["org"] == org and d.get("socialAccountId") == account_id)
+        return [d["_id"] for d in mine][:limit]
 
 
 class FakeMembers:
@@ -240,6 +246,12 @@ class FakeDeadLetters:
     async def mark_replayed(self, id: str, at: datetime) -> None:
         if id in self._letters:
             self._letters[id] = replace(self._letters[id], replayed_at=at)
+
+    async def forget(self, org: str, entity: str, limit: int) -> int:
+        mine = [d.id for d in self._letters.values() if (d.org, d.entity) == (org, entity)][:limit]
+        for id_ in mine:
+            del self._letters[id_]
+        return len(mine)
 
 
 class FakeParking:

@@ -69,6 +69,7 @@ POST   /v1/accounts/{id}/sync                       amc
 POST   /v1/accounts/{id}/backfill                   amc
 GET    /v1/accounts/{id}/content                    amnc
 POST   /v1/accounts/{id}/disconnect                 amc
+POST   /v1/accounts/{id}/erase                      a
 GET    /v1/content                                  amnc
 GET    /v1/content/{content_id}                     amnc
 GET    /v1/content/{content_id}/comments            amn
@@ -330,7 +331,7 @@ async def test_every_route_with_every_role_and_with_the_ids_of_another_org(world
             said = f"{role} {method} {path} with {whose} ids: {answer.status_code} {answer.text[:200]}"
             wrong.append(said)
 
-    ends = {"DELETE": 2, "disconnect": 1, "complete": 1, "disable": 1}
+    ends = {"erase": 3, "DELETE": 2, "disconnect": 1, "complete": 1, "disable": 1}
 
     def last(row: tuple[str, str, str]) -> int:
         return max(ends.get(row[0], 0), ends.get(row[1].rpartition("/")[2], 0))

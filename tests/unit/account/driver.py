@@ -33,6 +33,7 @@ from domain.publishing import Draft, Refusal
 from platforms.outcome import Ok, Outcome
 from platforms.registry import PLATFORMS
 from platforms.spec import PlatformSpec
+from storage.records import ERASED
 
 ORG = "org_a"
 EXTERNAL = "100"
@@ -94,7 +95,7 @@ class Account:
         """Apply and save one message. Only what `reads` names is shown, as in the runtime."""
         message = Message(name, {**(data or {}), "_version": self.version})
         refs = self.entity.reads(self.key, self.state, message)
-        view = {ref: self.side[ref] for ref in refs if ref in self.side}
+        view = {r: self.side[r] for r in refs if r in self.side and self.side[r].get("status") != ERASED}
         turn = self.last = self.entity.apply(self.key, self.state, message, self.now, view)
         if turn.changed:
             self._save(turn)

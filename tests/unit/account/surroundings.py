@@ -10,6 +10,7 @@ from actors.account.effects import FetchPage, Refresh
 from actors.account.handler import AccountHandler, Quotas
 from actors.account.operations.performer import Performer
 from actors.account.publishing.publisher import Publisher
+from actors.account.remains import Remains
 from actors.account.tokens.token import Call
 from actors.runtime.entity import Effect, Message
 from actors.runtime.failpoints import Failpoints
@@ -120,6 +121,7 @@ class Surroundings:
         self.apps_away = False
         self.failpoints = Failpoints()
         self.quotas: Quotas = Unmetered()
+        self.remains: Remains | None = None
         self.counted: list[dict[str, Any]] = []
 
     async def run(self, effect: Effect) -> list[Message]:
@@ -146,6 +148,7 @@ class Surroundings:
             failpoints=self.failpoints,
             count=lambda name, n=1, **labels: self.counted.append(labels),
             quotas=self.quotas,
+            remains=self.remains,
         )
         return await handler.run(ACCOUNT.key, effect)
 

@@ -369,8 +369,8 @@ def test_connecting_again_without_refresh_token_keeps_the_intent_that_spends_it(
 
 
 def test_what_a_later_message_of_the_same_turn_ends_is_not_sent() -> None:
-    """An answer that waited for the store comes first in the turn of a disconnect: nothing of the refresh that
-    it begins is saved."""
+    """An answer that waited for the store comes first in the turn of a disconnect: nothing of the refresh
+    that it begins is saved."""
     account = quiet_account()
     account.now = account.due or account.now
     items = [Item(TICK), Item(Message("disconnect", id="cmd"))]

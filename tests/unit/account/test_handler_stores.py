@@ -1,18 +1,24 @@
 """What a handler does with stored things: parked mail, and content to be read again."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
-from actors.account.content.parked import REPLAY_BATCH
+from actors.account import erasure
+from actors.account.content.parked import REPLAY_BATCH, Parked
+from actors.account.documents import CONTENT
 from actors.account.effects import (
     ChooseRecheck,
+    FindRemains,
     ReplayParked,
 )
+from actors.account.remains import Remains
 from actors.runtime.entity import Effect, Message
 from domain.clock import ManualClock
-from storage.records import ZERO, Document, Mail, StoreUnavailable
+from storage.records import ZERO, DeadLetter, Document, Mail, StoreUnavailable
+from tests.fakes.documents import FakeDeadLetters
 from tests.fakes.streams import FakeMailboxes, FakeRedis
 from tests.unit.account.surroundings import ACCOUNT, Contents, Surroundings
 
@@ -127,3 +133,51 @@ async def test_an_account_without_content_has_nothing_to_read(around: Surroundin
 async def test_an_effect_of_another_kind_is_a_defect(around: Surroundings) -> None:
     with pytest.raises(TypeError):
         await around.run(Effect())
+
+
+# -- what is left of an account that is being erased ----------------------------------------------------
+class Consents:
+    def __init__(self) -> None:
+        self.forgotten: list[tuple[str, datetime]] = []
+
+    async def forget(self, account_id: str, before: datetime) -> None:
+        self.forgotten.append((account_id, before))
+
+
+async def test_remains_are_found_page_by_page_and_what_nobody_owns_is_removed(around: Surroundings) -> None:
+    letters, consents, begun = FakeDeadLetters(), Consents(), around.clock.now()
+    parked_mail = Parked(around.parking, around.mailboxes, 64)
+    around.remains = Remains(around.sides, letters, parked_mail, consents)
+    for account in (ACCOUNT, replace(ACCOUNT, org="org_b")):
+        ids = [f"{account}|{n}" for n in range(150)]
+        documents = [{"_id": i, "org": account.org, "socialAccountId": str(account)} for i in ids]
+        await around.sides.upsert_many(CONTENT, documents)
+        for n in range(2):
+            letter = DeadLetter(f"{account}{n}", account.org, str(account.key), "e", b"", "", begun)
+            await letters.put([letter])
+    await around.parking.park(parked(2), begun)
+
+    async def look(place: str) -> tuple[set[str], int]:
+        (found,) = await around.run(FindRemains(around.call, place, begun))
+        assert (found.name, found.data["call_id"]) == ("remains_found", "call_1")
+        return set(found.data["ids"]), found.data["removed"]
+
+    ids, removed = await look(CONTENT)
+    assert (len(ids), removed) == (erasure.PAGE, 0)
+    assert all(id_.startswith(f"{ACCOUNT}|") for id_ in ids)
+    assert await look(erasure.LETTERS) == (set(), 2)
+    assert await look(erasure.LETTERS) == (set(), 0)
+    assert [letter.org for letter in await letters.list(None, 10)] == ["org_b", "org_b"]
+    assert await look(erasure.PARKED) == (set(), 0)
+    assert await owed(around) == ["e0", "e1"]
+    assert await look(erasure.CONSENT) == (set(), 0)
+    assert consents.forgotten == [(str(ACCOUNT), begun)]
+
+
+async def test_parked_mail_that_the_mailbox_does_not_take_is_looked_for_again(around: Surroundings) -> None:
+    mailboxes = Refusing(around.redis, batches=0)
+    parked_mail = Parked(around.parking, mailboxes, 64)
+    around.remains = Remains(around.sides, FakeDeadLetters(), parked_mail, Consents())
+    await around.parking.park(parked(1), around.clock.now())
+    assert await around.run(FindRemains(around.call, erasure.PARKED, around.clock.now())) == []
+    assert await around.parking.counts(10) == {"twitter:100": 1}

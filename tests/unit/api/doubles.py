@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -69,7 +70,8 @@ class InProcessOwners:
         turn = entity.apply(key, found.state, message, self._clock.now(), side)
         reply = (turn.reply or {}) | {"version": found.version + turn.changed}
         if turn.changed:
-            runtime = found.runtime.with_answer(message.id, reply) if message.id else found.runtime
+            runtime = replace(found.runtime, answers=()) if turn.forgets else found.runtime
+            runtime = runtime.with_answer(message.id, reply) if message.id else runtime
             document = to_document(key, entity, turn.state, runtime, found.version + 1, None)
             document["partition"] = 0
             outcome = await self._store.save_many({key: Save(document, found.version)})

@@ -216,19 +216,30 @@ async def test_a_state_that_is_looked_at_stays(directory: Directory) -> None:
 
 async def test_a_consent_is_found_by_the_person(directory: Directory) -> None:
     consents = directory.consents
-    await consents.put("facebook:1:org", "app", "ana", None)
-    await consents.put("facebook:2:org", "app", "bo", "ana")
+    await consents.put("facebook:1:org", "app", "ana", None, NOW)
+    await consents.put("facebook:2:org", "app", "bo", "ana", NOW)
     assert await consents.accounts_of("app", "ana") == ["facebook:1:org", "facebook:2:org"]
     assert await consents.accounts_of("other-app", "ana") == []
-    await consents.put("facebook:1:org", "app", "bo", None)
+    await consents.put("facebook:1:org", "app", "bo", None, NOW)
     assert await consents.accounts_of("app", "ana") == ["facebook:2:org"], "it rests on another person's now"
     code = consents.code("app", "ana", NOW)
     assert code == consents.code("app", "ana", NOW) != consents.code("app", "bo", NOW)
-    wish = Deletion(code, "facebook", NOW, 2)
-    await consents.keep_deletion("app", "ana", wish)
-    await consents.keep_deletion("app", "ana", Deletion(code, "facebook", NOW + timedelta(days=1), 0))
+    wish = Deletion(code, "facebook", NOW, NOW, ("facebook:1:org", "facebook:2:org"))
+    assert await consents.keep_deletion("app", "ana", wish) == wish
+    later = Deletion(code, "facebook", NOW, NOW + timedelta(days=1), ())
+    assert await consents.keep_deletion("app", "ana", later) == wish
     assert await consents.deletion(code) == wish
     assert await consents.deletion("nothing") is None
+
+
+async def test_a_consent_is_forgotten_unless_it_was_given_since(directory: Directory) -> None:
+    consents = directory.consents
+    await consents.put("facebook:1:org", "app", "ana", None, NOW)
+    await consents.forget("facebook:2:org", NOW)
+    await consents.forget("facebook:1:org", NOW)
+    assert await consents.accounts_of("app", "ana") == ["facebook:1:org"], "of that very moment: not before"
+    await consents.forget("facebook:1:org", NOW + timedelta(seconds=1))
+    assert await consents.accounts_of("app", "ana") == []
 
 
 async def test_attempts_with_a_key(directory: Directory) -> None:

@@ -4,10 +4,15 @@ from typing import Any
 
 import pytest
 
+from actors.account import erasure
+from actors.account.documents import CONTENT, erased
+from actors.account.operations.task import OPERATIONS
+from actors.account.operations.told import ADS, BROADCASTS, CATALOGS
+from actors.account.publishing.publication import PUBLICATIONS
 from domain.ids import EntityKey, Kind
 from storage.crypto import field_aad
 from storage.mongo.identity import Role
-from storage.records import ZERO, DeadLetter, Mail
+from storage.records import ZERO, DeadLetter, Mail, Rev
 from tests.unit.api.conftest import PUBLIC, World
 from tests.unit.api.things import add_comment, add_content, campaign_body, make_things, sale_body
 
@@ -32,6 +37,45 @@ async def test_an_accounts_life(world: World) -> None:
     assert message.data["limit"] == 50 and message.data["since"].startswith("2025-01-01T00:00:00+01:00")
     assert (await world.call("POST", path + "/disconnect", admin)).json()["status"] == "disconnected"
     assert "TOKEN" not in (await world.call("GET", path, admin)).text
+
+
+async def test_an_account_is_erased_by_an_admin_once(world: World) -> None:
+    admin = world.ours.admin
+    path = f"/v1/accounts/{(await world.connect(admin))['id']}"
+    keyed = {"headers": {"Idempotency-Key": "erase-1"}}
+    first = await world.call("POST", path + "/erase", admin, **keyed)
+    assert (first.status_code, first.json()["erasure"]["status"]) == (202, "erasing")
+    assert first.json()["profile"]["username"] == ""
+    again = await world.call("POST", path + "/erase", admin, **keyed)
+    assert again.json() == first.json()
+    assert (await world.call("POST", path + "/erase", world.ours.manager)).status_code == 403
+    assert (await world.call("POST", path + "/sync", admin)).status_code == 409
+    assert (await world.call("GET", path, admin)).json()["erasure"]["documents"] == 0
+    audit = (await world.call("GET", "/v1/audit", admin)).json()["items"]
+    assert any(e["action"] == "erase_account" and e["status"] == 202 for e in audit)
+
+
+async def test_what_is_left_of_an_erased_account_is_nobodys(world: World) -> None:
+    admin, things = world.ours.admin, await make_things(world, world.ours, "1")
+    paths = {
+        f"/v1/content/{things.content}": CONTENT,
+        f"/v1/publications/{things.publication}": PUBLICATIONS,
+        f"/v1/operations/{things.operation}": OPERATIONS,
+        f"/v1/ads/{things.ad}": ADS,
+        f"/v1/broadcasts/{things.broadcast}": BROADCASTS,
+        f"/v1/catalogs/{things.catalog}/products": CATALOGS,
+    }
+    rev = Rev(9, 9)
+    for path, collection in paths.items():
+        assert (await world.call("GET", path, admin)).status_code == 200, path
+        id_, by = path.split("/")[3], erasure.DOCUMENTS[collection]
+        await world.sides.upsert_many(collection, [erased(id_, world.ours.id, by, world.clock.now())], rev)
+        assert (await world.call("GET", path, admin)).status_code == 404, path
+    tied = {"ad_campaigns": [things.ad]}
+    refused = await world.call("PUT", f"/v1/campaigns/{things.campaign}/ad-campaigns", admin, json=tied)
+    assert refused.status_code == 422
+    listed = (await world.call("GET", "/v1/content", admin)).json()["items"]
+    assert things.content not in {item["id"] for item in listed}
 
 
 @pytest.mark.parametrize(

@@ -354,6 +354,8 @@ async def test_the_farewell_of_a_person(world: World) -> None:
     async with asyncio.timeout(5):
         while len(world.receiver.received) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+        while {f"{HOOK}/bye", f"{HOOK}/forget"} != await answered(world):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
     requests = [body.decode().partition("signed_request=")[2] for _, body in world.receiver.received]
     assert requests
     for request in requests:
@@ -364,6 +366,12 @@ async def test_the_farewell_of_a_person(world: World) -> None:
         assert FB.farewell(app, "x" + request[1:]) is None
         event = FB.parse(FB.farewell_entry(account["external_id"], told))
         assert (event.what, event.occurred_at) == (Happening.ACCESS_REVOKED, told.at)
+
+
+async def answered(world: World) -> set[str]:
+    """Addresses of the application that answered what was posted to them, as the platform saw it."""
+    callbacks = (await world.ask("GET", "/ledger"))["callbacks"]
+    return {row["url"] for row in callbacks if row["status"] == 200}
 
 
 @pytest.mark.parametrize("text", ["", ".", "a.b", "é.é", "=.=", "x" * 10_000])
