@@ -159,6 +159,7 @@ def _due(document: Document, one: AccountId, wanted: Urgency, colony: Colony) ->
         "accessCredentials": credentials,
         "sources": sources,
         "partition": one.key.partition(64),
+        "updatedAt": then,  # by its last write a document says when it wants to be woken
     }
     job = {
         Urgency.PERSON: ("incremental", 0),
