@@ -16,6 +16,7 @@ import bson
 from actors.account.handler import AccountHandler
 from actors.account.operations.performer import Performer
 from actors.account.publishing.publisher import Publisher
+from actors.budget.leases import Leases
 from actors.compose import Handlers, build, entities, platform_app
 from actors.runtime.addressing import Addressing
 from actors.runtime.entity import Message
@@ -111,7 +112,7 @@ def count(name: str, value: float = 1, **labels: str) -> None:
     pass
 
 
-async def into_nothing(job: Job, keys: Keys) -> Parts:
+async def into_nothing(job: Job, keys: Keys) -> tuple[Parts, Leases | None]:
     clock, failpoints, envelope = SystemClock(), Failpoints(), Envelope(keys.seal, PARTITIONS)
     nothing, mailboxes, parking = Nothing(), FakeMailboxes(FakeRedis(clock)), FakeParking()
     app = platform_app(_app(job))
@@ -129,7 +130,7 @@ async def into_nothing(job: Job, keys: Keys) -> Parts:
         PLATFORMS, http, find_app, keys.seal, publisher, performer, nothing, parking, mailboxes, PARTITIONS,
         "", clock, failpoints, count, Unmetered(),
     )  # fmt: skip
-    return Parts(
+    parts = Parts(
         entities=entities(keys),
         handler=Handlers({Kind.ACCOUNT: handler}),
         envelope=envelope,
@@ -145,9 +146,10 @@ async def into_nothing(job: Job, keys: Keys) -> Parts:
         dead_letters=FakeDeadLetters(),
         parking=parking,
     )
+    return parts, None
 
 
-async def into_server(job: Job, keys: Keys) -> Parts:
+async def into_server(job: Job, keys: Keys) -> tuple[Parts, Leases | None]:
     settings = Settings.load(
         mongodb_url=job.mongodb,
         redis_url=job.redis,
@@ -158,7 +160,7 @@ async def into_server(job: Job, keys: Keys) -> Parts:
     assert job.mongodb is not None
     await Apps(mongo.connect(job.mongodb), keys.seal).put(_app(job))
     built = await build(settings, count)
-    return replace(built.parts, sides=Noted(built.parts.sides, job.written))
+    return replace(built.parts, sides=Noted(built.parts.sides, job.written)), built.leases
 
 
 def _app(job: Job) -> AppRecord:
@@ -203,9 +205,10 @@ async def listed(host: Host, key: EntityKey) -> int | None:
 async def pull(job: Job) -> None:
     keys = Keys.load(str(job.folder / "keys.json"))  # made when a deployment is set up
     watch = Stopwatch()
-    parts = await (into_nothing if job.mongodb is None else into_server)(job, keys)
+    parts, leases = await (into_nothing if job.mongodb is None else into_server)(job, keys)
     await parts.claims.assign(share({}, [HOST], PARTITIONS), "bench")
-    host = Host(HOST, "bench", parts, Addressing(parts.store, parts.envelope, PLATFORMS), NoActors())
+    addressing = Addressing(parts.store, parts.envelope, PLATFORMS)
+    host = Host(HOST, "bench", parts, addressing, NoActors(), leases=leases)
     host.start()
     while len(host.ownership.held) < PARTITIONS:  # noqa: ASYNC110  # claims come from the store
         await asyncio.sleep(LOOK_EVERY_S)

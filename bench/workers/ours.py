@@ -22,9 +22,11 @@ async def race(job: Job, racers: int) -> None:
     """Connect with tokens that have expired, let `racers` commands for each account go at once, and say when
     every account has been read after all of them."""
     keys = Keys.load(str(job.folder / "keys.json"))
-    parts = await into_server(job, keys)
+    parts, leases = await into_server(job, keys)
     await parts.claims.assign(share({}, [HOST], PARTITIONS), "bench")
-    host = Host(HOST, "bench", parts, Addressing(parts.store, parts.envelope, PLATFORMS), NoActors())
+    host = Host(
+        HOST, "bench", parts, Addressing(parts.store, parts.envelope, PLATFORMS), NoActors(), leases=leases
+    )
     host.start()
     while len(host.ownership.held) < PARTITIONS:  # noqa: ASYNC110  # claims come from the store
         await asyncio.sleep(0.05)
