@@ -73,8 +73,10 @@ def _machine(one: Saved) -> str:
 
 def _versions(one: Saved) -> str:
     known = {k: v for k, v in one.machine.items() if k not in ("cpu", "cores", "memory_gib")}
-    peers = one.result.detail.get("peers", {})
-    return ", ".join(f"{name} {number}" for name, number in (known | peers).items())
+    peers = one.result.detail.get("peers")
+    if isinstance(peers, dict):  # name -> version; density says how many it made
+        known |= peers
+    return ", ".join(f"{name} {number}" for name, number in known.items())
 
 
 def _settings(one: Saved) -> str:
