@@ -22,6 +22,8 @@ KEPT = {
     204: "content whose events were told out of order",
     215: "a process that counted itself twice",
     226: "set aside in the middle of a release",
+    309: "sent though a later message of the turn had ended it",
+    909: "set aside twice, because Redis had lost the first",
     919: "parked, deleted and told again, while an owner of before still held it",
     353: "a click set aside and replayed",
     1213: "an answer from before an adoption",
