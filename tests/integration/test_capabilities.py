@@ -147,6 +147,7 @@ async def test_what_ads_cost_becomes_a_campaigns_cost_once(world: World) -> None
     assert (await counted())["ad_spend"][0]["amount_minor"] == spend
 
 
+@pytest.mark.heavy
 async def test_an_ad_campaign_whose_answer_was_lost_is_made_once(world: World) -> None:
     caller = await world.org()
     _, view = await joined(world, caller, "facebook", META_ADS)
@@ -169,6 +170,7 @@ async def test_an_ad_campaign_whose_answer_was_lost_is_made_once(world: World) -
     assert (found["daily_budget"], found["status"]) == (change["daily_budget"], "active")
 
 
+@pytest.mark.heavy
 async def test_an_ad_of_a_post_is_made_once_whatever_answer_was_lost(world: World) -> None:
     """A campaign, an ad set, an ad of what is published: Facebook makes each, and nobody hears of it."""
     caller = await world.org()

@@ -188,6 +188,7 @@ def test_redis_refuses_to_evict_and_syncs_every_write_on_loopback_only(folder: P
     assert Path(config["dir"]) == folder / "redis"
 
 
+@pytest.mark.heavy
 def test_the_servers_do_not_outlive_a_killed_owner_and_the_next_start_has_everything(folder: Path) -> None:
     owner = in_another_process(folder, "time.sleep(60)")
     servers = printed(owner)

@@ -25,7 +25,7 @@ async def planted(world: World, caller: Caller, platform: str) -> tuple[Json, Js
     account, view = await connected(world, caller, platform)
     word = f"planted{uuid.uuid4().hex}"
     await world.sandbox.act(account, "post", text=f"Ours: {word}")
-    author = {"username": "ann", "name": word}
+    author = {"username": f"ann_{word[-8:]}", "name": word}  # a person of this account's alone
     await world.sandbox.act(account, "comment", text=f"Mine: {word}", author=author)
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     await caller.post("/v1/publications", {"accounts": [view["id"]], "text": word, "publish_at": tomorrow})

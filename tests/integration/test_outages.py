@@ -120,6 +120,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat()
 
 
+@pytest.mark.heavy
 async def test_redis_stands_still_for_twelve_seconds(world: World) -> None:
     stage, hook = await Stage.set_up(world), await Hook.of(world, "twitter")
     body = x_reply(stage.account["external_id"], str(uuid.uuid4().int)[:18], "1", "during")

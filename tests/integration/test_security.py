@@ -348,6 +348,8 @@ async def test_every_route_with_every_role_and_with_the_ids_of_another_org(world
                 await expect(role, method, path, own, 403)
             elif "/cho" in path:  # nobody gave out the handle
                 await expect(role, method, path, own, 400, 404)
+            elif path.endswith("/grants/{capability}/connect"):  # X is asked first, and wants an API key pair
+                await expect(role, method, path, own, 200, 400)
             elif method in ("GET", "HEAD"):
                 await expect(role, method, path, own, 200)
             else:  # 409: what an earlier role did stands in the way
