@@ -36,11 +36,11 @@ demo: $(STAMP) ## Show the whole service at work; ONCE=1 checks itself and exits
 
 # The guards only end a run that hangs.
 test: $(STAMP) ## Run unit, contract, simulation, integration and a short chaos tier
-	timeout --foreground 1800 $(BIN)/python -m pytest -n 4 -m "not heavy" $(ALONE)
+	timeout --foreground 1800 $(BIN)/python -m pytest -n 4 --dist worksteal -m "not heavy" $(ALONE)
 	timeout --foreground 1500 $(BIN)/python -m pytest -m "not heavy" $(SERVICE)
 
 test-heavy: $(STAMP) ## Run the tests that take their time, left out of `make test`
-	timeout --foreground 1800 $(BIN)/python -m pytest -n 2 -m heavy $(ALONE)
+	timeout --foreground 1800 $(BIN)/python -m pytest -n 2 --dist worksteal -m heavy $(ALONE)
 	timeout --foreground 1500 $(BIN)/python -m pytest -m heavy $(SERVICE)
 
 test-all: test test-heavy ## Run everything but the demo's tests, as CI does
