@@ -27,6 +27,7 @@ def test_ingest_bare() -> None:
 
 
 @needs_peers
+@pytest.mark.heavy
 def test_sync() -> None:
     """Every tool ends with every row, after a 429 spell, a dead token, and a SIGKILL in the middle."""
     result = sync.compare(sync.SMALL)
@@ -39,6 +40,7 @@ def test_sync() -> None:
 
 
 @needs_peers
+@pytest.mark.heavy
 def test_workers() -> None:
     result = workers.compare(workers.SMALL)
     for row in result.rows:
