@@ -73,6 +73,10 @@ def mark_of(key: EntityKey, delivery: Delivery) -> str:
     return event_id if delivery.entry.mail.target == key.id else f"{event_id}@{key.id.rsplit(':', 1)[-1]}"
 
 
+def _set_aside(letter: DeadLetter) -> tuple[EntityKey, str]:
+    return EntityKey.parse(letter.entity), letter.event_id
+
+
 class Owed:
     """What was read and is not finished.
 
@@ -126,7 +130,12 @@ class Owed:
         return set(self._by_stream)
 
     def remove(self, partitions: Collection[int]) -> None:
-        """What is finished and not deleted is left to the next reader as well: it finds the effect saved."""
+        """What is finished and not deleted is left to the next reader as well: it finds the effect saved.
+        What was set aside and has no letter yet is forgotten, or this process would take it for done if it is
+        that reader."""
+        for partition, letter in self._letters:
+            if partition in partitions:
+                self._recent.pop(_set_aside(letter), None)
         self._open = {p: d for p, d in self._open.items() if d.partition not in partitions}
         self._by_stream = Counter(stream for stream, _ in self._open)
         self._finished = [d for d in self._finished if d.partition not in partitions]
@@ -162,7 +171,9 @@ class Owed:
         for index, (delivery, verdict) in enumerate(zip(queue, verdicts, strict=True)):
             if verdict.fate not in DONE:
                 return Stopped(list(queue[index:]), verdict.fate, verdict.error)
-            if verdict.fate is Fate.ASIDE and self.holds(delivery):
+            if verdict.fate is Fate.ASIDE:
+                if not self.holds(delivery):
+                    continue  # let go of meanwhile: whoever reads it next owes the letter
                 self._failpoints.hit(Failpoint.DEAD_PASSED)
                 self._letters.append((delivery.partition, self._letter(key, delivery, verdict.reply or {})))
             # This entity is done with it, and shall not see its event id again.
@@ -211,10 +222,12 @@ class Owed:
 
     async def mark_again(self, concerns: Callable[[EntityKey], bool], stream_of: StreamOf) -> None:
         """Redis has lost data: what was applied here may be told again, and its mark may be among the lost,
-        or was not written yet and never would be, its stream having begun anew."""
+        or was not written yet and never would be, its stream having begun anew. Nothing is marked before its
+        letter is written."""
         marks: dict[str, list[str]] = {}
-        for (key, _), mark in self._recent.items():
-            if concerns(key):
+        without_letter = {_set_aside(letter) for _, letter in self._letters}
+        for (key, event_id), mark in self._recent.items():
+            if concerns(key) and (key, event_id) not in without_letter:
                 marks.setdefault(stream_of(key), []).append(mark)
         for stream, lost in marks.items():
             for first in range(0, len(lost), MARKED_AT_ONCE):

@@ -1,18 +1,24 @@
 """What is set aside: in its turn, by a versioned write, and never what has taken effect."""
 
+from collections.abc import Mapping, Sequence
+
+import pytest
+
 from actors.runtime.activation import Placement
 from actors.runtime.entity import Message
 from actors.runtime.envelope import stream_of
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.host import Host
 from actors.runtime.mail import SOLO_FAILURES
-from actors.runtime.verdicts import NotOwner
-from domain.ids import Kind
-from storage.records import ZERO, Entry
+from actors.runtime.verdicts import Item, NotOwner, Verdict
+from domain.ids import EntityKey, Kind
+from storage.records import ZERO, Entry, StoreUnavailable
+from tests.fakes.faulty import Faulty
 from tests.unit.runtime.colony import PARTITIONS, Colony, Crash, add, counter, until
 
 KEY = counter("lnk_1")
-STREAM = stream_of(Kind.LINK, KEY.partition(PARTITIONS))
+PARTITION = KEY.partition(PARTITIONS)
+STREAM = stream_of(Kind.LINK, PARTITION)
 
 
 async def created(colony: Colony) -> None:
@@ -130,6 +136,59 @@ async def test_a_crash_between_passing_and_the_letter_leaves_the_letter_owed(col
     (letter,) = await colony.dead_letters.list("org_test", 10)
     assert (letter.event_id, letter.reason) == ("e1", "the process ended each time this message was applied")
     assert await applied(colony) == []
+
+
+@pytest.mark.parametrize("redis_lost_data", [False, True])
+async def test_a_letter_that_was_not_written_is_owed_when_its_process_reads_from_the_beginning(
+    colony: Colony, redis_lost_data: bool
+) -> None:
+    """It does not take the message for done, and marks it as little as its letter is there (found by the
+    simulation, seed 54)."""
+    await created(colony)
+    await colony.tell(KEY, add(1))
+    await ended_too_often(colony, (await owed(colony))[0])
+    colony.dead_letters = store = Faulty(colony.dead_letters)
+    host = await colony.host()
+    await host._own()
+    store.away = True
+    with pytest.raises(StoreUnavailable):
+        await host.mail.step()
+    if redis_lost_data:
+        await host.mail.mark_again(PARTITION)
+    await begun_again(host)
+    store.away = False
+    await host.mail.step()
+    await host.mail.step()
+    assert (await applied(colony), await letters(colony), await owed(colony)) == ([], ["e1"], [])
+
+
+async def test_what_is_set_aside_while_its_partition_is_let_go_of_still_gets_its_letter(
+    colony: Colony,
+) -> None:
+    """From the same process, if that reads it next (found by the simulation, seed 501)."""
+    await created(colony)
+    await colony.tell(KEY, add(1))
+    await ended_too_often(colony, (await owed(colony))[0])
+    host = await colony.host()
+    await host._own()
+    run = host.owner.turns.run
+
+    async def let_go_of(work: Mapping[EntityKey, Sequence[Item]]) -> dict[EntityKey, list[Verdict]]:
+        verdicts = await run(work)
+        await begun_again(host)
+        host.owner.turns.run = run  # type: ignore[method-assign]
+        return verdicts
+
+    host.owner.turns.run = let_go_of  # type: ignore[method-assign, assignment]
+    for _ in range(3):
+        await host.mail.step()
+    assert (await applied(colony), await letters(colony), await owed(colony)) == ([], ["e1"], [])
+
+
+async def begun_again(host: Host) -> None:
+    """As after a release that did not come about."""
+    assert await host._partitions.suspend(PARTITION)
+    await host._partitions.resume(PARTITION)
 
 
 async def test_a_process_counts_itself_once_though_it_gets_the_partition_back(colony: Colony) -> None:
