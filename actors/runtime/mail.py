@@ -190,6 +190,9 @@ class MailLoop:
     async def _deliver(self, deliveries: Sequence[Delivery]) -> None:
         if not deliveries:
             return
+        # What was parked before may be told again by now. It leaves first, or whoever read it once more would
+        # find its position passed by these, and take it for applied.
+        await self._finish()
         work = await self._intake.address(deliveries)
         for delivery in deliveries:
             delivery.routed = True

@@ -2,6 +2,8 @@
 too many."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,10 @@ from actors.runtime.entity import Message
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.owner import Owner
 from actors.runtime.tasks import Tasks
+from actors.runtime.verdicts import Item
+from domain.ids import EntityKey
+from storage.records import StoreUnavailable, StreamId
+from tests.fakes.faulty import Faulty
 from tests.unit.runtime.colony import Colony, Crash, account, until
 
 WHO = account("org_a")
@@ -96,3 +102,41 @@ async def test_what_finds_room_is_not_counted_as_dropped(colony: Colony) -> None
     await colony.webhook("100", *range(5))
     await colony.quiet()
     assert "webhooks_parked_dropped" not in colony.counted
+
+
+async def test_what_is_parked_has_left_its_stream_before_anything_later_is_applied(
+    colony: Colony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody connects the account, the event is told again under a new position, and a later one is
+    applied: whoever reads the first entry once more would find its position passed and take it for applied
+    (found by the simulation, seed 156)."""
+    colony.store = store = Faulty(colony.store)
+    host = await colony.host("host-0")
+    await host._own()
+    await colony.webhook("100", 1)
+    store.away = True
+    with pytest.raises(StoreUnavailable):
+        await host.mail.step()  # it is read, and has no place yet
+    store.away = False
+
+    def there() -> set[StreamId]:
+        streams = [s for name, s in colony.redis.streams.items() if name.startswith("mailbox:account:")]
+        return {id_ for stream in streams for id_ in stream.entries}
+
+    first, left = there(), []
+    read, run = host.mail.streams.read, host.owner.turns.run
+
+    async def connected_meanwhile(*args: Any) -> Any:
+        await host.ask(WHO, Message("connect", id="connect"))
+        await colony.webhook("100", 2)
+        return await read(*args)
+
+    async def watched(work: Mapping[EntityKey, Sequence[Item]], **kwargs: Any) -> Any:
+        if any(item.position is not None for items in work.values() for item in items):
+            left.append(first & there())
+        return await run(work, **kwargs)
+
+    monkeypatch.setattr(host.mail.streams, "read", connected_meanwhile)
+    monkeypatch.setattr(host.owner.turns, "run", watched)
+    await host.mail.step()
+    assert left == [set()]
