@@ -18,7 +18,7 @@ from actors.runtime.ownership import Ownership
 from actors.runtime.reminders import SCAN_INTERVAL_S
 from actors.runtime.streams import streams_of
 from actors.runtime.tasks import Tasks
-from actors.runtime.verdicts import NotOwner
+from actors.runtime.verdicts import Elsewhere, NotOwner
 from domain.errors import RookeryError
 from domain.ids import EntityKey, Kind
 from storage.records import ZERO, Claim, StoreUnavailable, StreamId
@@ -238,10 +238,15 @@ class Partitions:
                 return
 
     async def _reconcile_one(self, key: EntityKey) -> None:
-        try:
-            await self._ask(key, Message("reconcile"))
-        except RookeryError as error:
-            log.warning("account.not_reconciled", entity=str(key), error=error.code)
+        while True:
+            try:
+                await self._ask(key, Message("reconcile"))
+                return
+            except Elsewhere:  # isolated or released at this moment
+                await asyncio.sleep(1.0)
+            except RookeryError as error:
+                log.warning("account.not_reconciled", entity=str(key), error=error.code)
+                return
 
 
 def _high(claim: Claim, stream: str) -> StreamId:

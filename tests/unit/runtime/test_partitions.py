@@ -7,6 +7,7 @@ import pytest
 
 from actors.runtime.entity import Message
 from actors.runtime.host import Host
+from actors.runtime.verdicts import Elsewhere
 from domain.ids import EntityKey
 from storage.records import StoreUnavailable
 from tests.fakes.faulty import Fault, Faulty
@@ -95,16 +96,15 @@ async def test_a_host_with_nothing_new_to_note_writes_nothing(colony: Colony) ->
 class Reconciled:
     """Accounts that were told to look at their platform."""
 
-    def __init__(self, host: Host, monkeypatch: pytest.MonkeyPatch, fail: int = 0) -> None:
+    def __init__(self, host: Host, monkeypatch: pytest.MonkeyPatch, *failures: Exception) -> None:
         self.keys: list[str] = []
-        self._fail = fail
+        self._failures = list(failures)
         monkeypatch.setattr(host._partitions, "_ask", self)
 
     async def __call__(self, key: EntityKey, message: Message) -> None:
         assert message.name == "reconcile"
-        if self._fail:
-            self._fail -= 1
-            raise StoreUnavailable("away")
+        if self._failures:
+            raise self._failures.pop()
         self.keys.append(key.id)
 
 
@@ -144,7 +144,7 @@ async def test_a_process_that_ends_before_all_accounts_are_told_leaves_it_to_the
 ) -> None:
     await emptied(colony)
     doomed = await colony.host()
-    told = Reconciled(doomed, monkeypatch, fail=1)
+    told = Reconciled(doomed, monkeypatch, StoreUnavailable("away"))
     await check(doomed)
     await asyncio.sleep(0.05)
     assert told.keys == []
@@ -154,6 +154,17 @@ async def test_a_process_that_ends_before_all_accounts_are_told_leaves_it_to_the
     await check(host)
     await asyncio.sleep(0.05)
     assert told.keys == [account("org_a").id]
+    await host.stop()
+
+
+async def test_an_account_that_is_isolated_at_this_moment_is_told_a_moment_later(
+    colony: Colony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await emptied(colony)
+    host = await colony.host()
+    told = Reconciled(host, monkeypatch, Elsewhere(str(account("org_a"))))
+    await check(host)
+    await until(lambda: told.keys == [account("org_a").id])
     await host.stop()
 
 
