@@ -24,9 +24,8 @@ RETIRE_PATIENCE_S = 5.0
 class DedicatedOwner:
     """Runs inside the entity's own actor.
 
-    Guarantee: as `Owner`. Its first act is a versioned write, so that a host which still holds an
-    activation loses its next save and reloads; it starts over like this when the host was replaced or had
-    to do without it, because what it remembers may be old then.
+    Guarantee: as `Owner`. It starts from what the store holds, and starts over like this when the host was
+    replaced or had to do without it, because what it remembers may be old then.
     """
 
     def __init__(self, parts: Parts, key: EntityKey, addressing: Addressing, build: str) -> None:
@@ -56,7 +55,7 @@ class DedicatedOwner:
         try:
             async with self._started:
                 if not self._taken_over:
-                    if not await self.owner.turns.take_over(self._key):
+                    if not await self.owner.take_over(self._key):
                         return {"elsewhere": True}
                     self._taken_over = True
             return await self._answer(payload)

@@ -15,7 +15,6 @@ from actors.runtime.entity import Message
 from actors.runtime.owner import PLACE_PATIENCE, Owner
 from actors.runtime.verdicts import Fate, Verdict
 from domain.clock import Clock
-from domain.errors import Busy
 from domain.errors import from_json as error_from_json
 from domain.ids import EntityKey
 
@@ -44,8 +43,8 @@ class DedicatedActors(Protocol):
 class Forwarder:
     """`dedicated`: the entities that are known to run in actors of their own. `epoch_of` raises NotOwner.
 
-    Guarantee: an entity whose actor does not answer is served here after a versioned write (`adopted`), and
-    offered back after 30 s, once nothing of it is under way here. An actor that was done without starts
+    Guarantee: an entity whose actor does not answer is served here from what the store holds (`adopted`),
+    and offered back after 30 s, once nothing of it is under way here. An actor that was done without starts
     over from the store before it serves again.
     """
 
@@ -96,10 +95,7 @@ class Forwarder:
                     return [Verdict(Fate.LOST_RACE) for _ in queue]
                 return [Verdict(Fate(fate), reply) for fate, reply in answer["verdicts"]]
             except ActorGone:
-                try:
-                    await self._adopt(key)
-                except Busy:
-                    return [Verdict(Fate.LOST_RACE) for _ in queue]
+                await self._adopt(key)
         return (await self._owner.turns.run({key: [d.item(key) for d in queue]}))[key]
 
     async def ask(self, key: EntityKey, payload: dict[str, Any]) -> dict[str, Any]:
@@ -152,7 +148,7 @@ class Forwarder:
 
     # -- doing without an actor ---------------------------------------------------------------------
     async def _adopt(self, key: EntityKey) -> None:
-        """Serve a dedicated entity here: its actor's next save fails and it reloads."""
+        """Serve a dedicated entity here: of its actor and this host, whoever saves second reloads."""
         log.warning("dedicated.adopted", entity=str(key))
         self._estranged[key] = object()
         self._adopted_until[key] = self._clock.monotonic() + RETRY_PLACEMENT_S
@@ -160,7 +156,7 @@ class Forwarder:
             return
         self._adopted.add(key)
         try:
-            still_dedicated = await self._owner.turns.take_over(key)
+            still_dedicated = await self._owner.take_over(key)
         except BaseException:
             self.disown(key)
             raise

@@ -18,7 +18,7 @@ from actors.runtime.outbox import Outbox
 from actors.runtime.reminders import Reminders
 from actors.runtime.snapshots import Show, Snapshots
 from actors.runtime.tasks import Tasks
-from actors.runtime.turns import RACES, Turns, contended
+from actors.runtime.turns import RACES, Turns
 from actors.runtime.verdicts import FLUSH, Elsewhere, Fate, Item, NotOwner, Saved, Verdict
 from domain.clock import Clock
 from domain.errors import Busy, NotFound
@@ -123,7 +123,7 @@ class Owner:
                 case _:
                     self._ticks_failed.pop(key, None)
                     return verdict.reply or {}
-        raise contended()
+        raise Busy("contended", "Another process owns this entity at the moment: try again.")
 
     async def post(self, key: EntityKey, message: Message, outcome: str) -> None:
         """Apply the outcome of an effect, however many races it takes: nobody else has it. Posted again
@@ -170,6 +170,16 @@ class Owner:
             "quarantined": str(key) in self.quarantined,
             "state": self._parts.entities[key.kind].view(key, activation.state),
         }
+
+    async def take_over(self, key: EntityKey) -> bool:
+        """Begin to serve a dedicated entity from what the store holds now; False when it is not dedicated
+        (any more). Nothing is written: of whoever served it before and this process one wins the next
+        version, and until then neither has done what the other could undo."""
+        activation = await self.turns.reload(key)
+        if activation.runtime.placement is not Placement.DEDICATED:
+            return False
+        self.reminders.note(key, activation.next_due_at, activation.urgency)
+        return True
 
     async def place(self, key: EntityKey, placement: Placement) -> None:
         """Hand the entity over once its platform calls in flight have come back."""

@@ -18,17 +18,13 @@ from actors.runtime.locks import TurnLocks
 from actors.runtime.outbox import Outbox
 from actors.runtime.verdicts import Fate, Item, NotOwner, Saved, Verdict
 from domain.clock import Clock
-from domain.errors import Busy, Conflict
+from domain.errors import Conflict
 from domain.ids import EntityKey, Kind
 from storage.ports import EntityStore, SideStore
 from storage.records import Document, Save, SaveOutcome
 
 RACES = 5
 """Lost races after which the caller is told, instead of deciding once more."""
-
-
-def contended() -> Busy:
-    return Busy("contended", "Another process owns this entity at the moment: try again.")
 
 
 class Turns:
@@ -149,22 +145,11 @@ class Turns:
                 return True
         raise Conflict("lost_race", "The entity changed meanwhile: try again.")
 
-    async def take_over(self, key: EntityKey) -> bool:
-        """Start an activation of a dedicated entity with a versioned write, so that whoever held it before
-        loses its next one.
-
-        False, and nothing written, when the entity is not dedicated (any more). A lost race is decided
-        again; Busy when other writers were first each time.
-        """
-        for _ in range(RACES):
-            async with self._turn_of([key]):
-                self.active.forget([key])
-                activation = (await self.active.load([key]))[key]
-                if activation.runtime.placement is not Placement.DEDICATED:
-                    return False
-                if await self._place(activation, Placement.DEDICATED):
-                    return True
-        raise contended()
+    async def reload(self, key: EntityKey) -> Activation[Any]:
+        """What the store holds now, whatever is remembered here; version 0 when nothing was ever saved."""
+        async with self._turn_of([key]):
+            self.active.forget([key])
+            return (await self.active.load([key]))[key]
 
     async def _place(self, activation: Activation[Any], placement: Placement) -> bool:
         draft = Draft(self._entities[activation.key.kind], activation)

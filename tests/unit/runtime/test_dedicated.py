@@ -178,16 +178,16 @@ async def test_an_adopted_entity_is_given_back_though_the_store_was_away(
     store = colony.store = Faulty(colony.store)
     host = await isolated(colony)
     colony.actors.frozen.add(KEY)
-    turns = host.owner.turns
-    take_over = turns.take_over
+    owner = host.owner
+    take_over = owner.take_over
 
     async def then_away(key: object) -> bool:
         taken = await take_over(key)  # type: ignore[arg-type]
-        monkeypatch.setattr(turns, "take_over", take_over)
+        monkeypatch.setattr(owner, "take_over", take_over)
         store.away = True
         return taken
 
-    monkeypatch.setattr(turns, "take_over", then_away)
+    monkeypatch.setattr(owner, "take_over", then_away)
     await colony.tell(KEY, add(1))
     await until(lambda: store.away)
     await asyncio.sleep(0.1)

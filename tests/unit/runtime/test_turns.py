@@ -59,23 +59,36 @@ async def test_a_placement_that_loses_every_race_says_so(colony: Colony) -> None
     assert await placement(colony) == "shared"
 
 
-async def test_taking_over_decides_a_lost_race_again(colony: Colony) -> None:
+async def test_whoever_served_before_a_take_over_loses_the_next_version_and_decides_again(
+    colony: Colony,
+) -> None:
     await owner(colony).ask(KEY, Message("create", id="create"))
     await owner(colony).place(KEY, Placement.DEDICATED)
-    before = (await colony.state(KEY))["version"]
-    colony.store = Racing(colony.store, KEY, RACES - 1)
-    actor = owner(colony, Placement.DEDICATED)
-    assert await actor.turns.take_over(KEY)
-    assert (await colony.state(KEY))["version"] == before + RACES  # four by others, then its own
-    assert (await actor.ask(KEY, Message("add", {"amount": 1}, "cmd")))["total"] == 1
+    before, after = owner(colony, Placement.DEDICATED), owner(colony, Placement.DEDICATED)
+    assert await before.take_over(KEY)
+    held = await colony.state(KEY)
+    assert await after.take_over(KEY)
+    assert await colony.state(KEY) == held  # nothing is written for it
+    assert (await after.ask(KEY, Message("add", {"amount": 1}, "a")))["total"] == 1
+    assert (await before.ask(KEY, Message("add", {"amount": 1}, "b")))["total"] == 2
+    assert await after.take_over(KEY)  # it starts over: what it remembers is older
+    assert (await after.view(KEY))["total"] == 2
 
 
-async def test_taking_over_what_was_released_meanwhile_writes_nothing(colony: Colony) -> None:
+async def test_what_was_released_or_never_created_is_not_taken_over(colony: Colony) -> None:
     await owner(colony).ask(KEY, Message("create", id="create"))
-    before = await colony.state(KEY)
-    assert not await owner(colony, Placement.DEDICATED).turns.take_over(KEY)
-    assert not await owner(colony, Placement.DEDICATED).turns.take_over(counter("lnk_404"))
-    assert await colony.state(KEY) == before
+    assert not await owner(colony, Placement.DEDICATED).take_over(KEY)
+    assert not await owner(colony, Placement.DEDICATED).take_over(counter("lnk_404"))
+
+
+async def test_whoever_takes_over_knows_what_is_due(colony: Colony) -> None:
+    """It need not wait for its host's next look for reminders."""
+    await owner(colony).ask(KEY, Message("create", id="create"))
+    await owner(colony).ask(KEY, Message("remind", {"at": colony.clock.now()}, "remind"))
+    await owner(colony).place(KEY, Placement.DEDICATED)
+    actor = owner(colony, Placement.DEDICATED)
+    assert await actor.take_over(KEY)
+    assert len(actor.reminders) == 1
 
 
 async def test_isolating_while_its_actor_starts_slowly_is_no_error(colony: Colony) -> None:
