@@ -16,7 +16,7 @@ from domain.budget import SHARES, Priority
 LEASE = timedelta(seconds=15)
 """How long a holder may spend from a chunk without reporting."""
 WAITING = timedelta(seconds=5)
-"""How long a holder that was not given all it wanted counts as waiting, unless it asks again."""
+"""How long a holder that was not given all it wanted counts as waiting after it was to ask again."""
 KEPT_AT_LEAST = 0.05
 """Of what is kept back for more urgent calls, the part that stays kept until the window ends."""
 REMEMBERED_ORGS = 500
@@ -57,13 +57,27 @@ class Cycle:
 class Want:
     """Units that one org's calls of one priority wait for at one holder, or will soon. `calls`: those that
     wait now, of as many accounts; by them a scarce part is divided between holders. `step`: what one call
-    costs; less than that is of no use."""
+    costs; less than that is of no use. `since`: from when the one waits that waits longest."""
 
     priority: Priority
     org: str
     units: int
     calls: int = 1
     step: int = 1
+    since: datetime | None = None
+
+    @property
+    def waits(self) -> "Want":
+        """What the calls that are there cost; the rest is for those that will soon come."""
+        return replace(self, units=min(self.units, self.calls * self.step))
+
+    def less(self, units: int) -> "Want":
+        """After so many were granted: how long the next one waits is not known."""
+        if not units:
+            return self
+        return replace(
+            self, units=self.units - units, calls=self.calls - min(self.calls, units // self.step), since=None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +158,7 @@ class Pool:
         The more urgent first, each as far into the window as it may reach; within a priority by `_shares`.
         What other holders wait for is left for them.
         """
-        pool = self._waits(holder, wants, now)
+        pool = self._waits(holder, wants, now + WAITING)
         if wants and pool.resets_at is None:
             pool = replace(pool, opened_at=now, resets_at=cycle.ends(now, pool.told_s))
         given: list[Want] = []
@@ -166,8 +180,9 @@ class Pool:
             ends = min(now + LEASE, pool.resets_at or now + LEASE)
             pool = replace(pool, leases={**pool.leases, holder: replace(lease, until=ends)})
         got = {(g.priority, g.org): g.units for g in given}
-        rest = [replace(w, units=w.units - got.get((w.priority, w.org), 0)) for w in wants]
-        return pool._waits(holder, [w for w in rest if w.units], now), given, again
+        rest = [w.less(got.get((w.priority, w.org), 0)) for w in wants]
+        until = max([now, *again.values()]) + WAITING
+        return pool._waits(holder, [w for w in rest if w.units], until), given, again
 
     def reach(self, priority: Priority, now: datetime) -> int:
         """How far into the window this priority may go: what is kept back for the more urgent shrinks as the
@@ -184,7 +199,11 @@ class Pool:
 
     def _shares(self, priority: Priority, now: datetime) -> dict[tuple[str, str], int]:
         """(holder, org) -> units: the org that was served least comes first until all are level, and an org
-        leaves the others' equal parts alone for as long as they can still use them."""
+        leaves the others' equal parts alone for as long as they can still use them.
+
+        First for the calls that wait. Only when all of them can be paid there are units for those that will
+        soon come: what an org were given ahead and did not use at once would be spent by others, in its name.
+        """
         free = self._free(priority, now)
         demand: dict[str, dict[str, Want]] = {}
         for holder, waiting in self.waiting.items():
@@ -193,18 +212,36 @@ class Pool:
                     demand.setdefault(want.org, {})[holder] = want
         if not free or not demand:
             return {}
-        total = {org: sum(want.units for want in wants.values()) for org, wants in demand.items()}
-        if priority > Priority.PUBLISH:
-            total = self._within_equal_parts(total, self.reach(priority, now), now)
-        parts = level(free, total, self._kept())
-        return {
-            (holder, org): units
-            for org, part in parts.items()
-            for holder, units in _by_calls(part, demand[org]).items()
-        }
+        here = {org: {h: want.waits for h, want in wants.items()} for org, wants in demand.items()}
+        total, served = _total(here), self._kept()
+        parts = self._level(free, total, served, priority, now)
+        shares = _divided(parts, here)
+        if parts == total:
+            soon = {
+                org: {h: replace(want, units=want.units - here[org][h].units) for h, want in wants.items()}
+                for org, wants in demand.items()
+            }
+            served = {org: served.get(org, 0) + parts.get(org, 0) for org in {*served, *parts}}
+            more = self._level(free - sum(parts.values()), _total(soon), served, priority, now)
+            ahead = _divided(more, soon)
+            shares = {key: units + ahead[key] for key, units in shares.items()}
+        return shares
 
-    def _within_equal_parts(self, total: Mapping[str, int], reach: int, now: datetime) -> dict[str, int]:
-        served = self._kept()
+    def _level(
+        self,
+        free: int,
+        demand: Mapping[str, int],
+        served: Mapping[str, int],
+        priority: Priority,
+        now: datetime,
+    ) -> dict[str, int]:
+        if priority > Priority.PUBLISH:
+            demand = self._within_equal_parts(demand, served, self.reach(priority, now), now)
+        return level(free, demand, served)
+
+    def _within_equal_parts(
+        self, total: Mapping[str, int], served: Mapping[str, int], reach: int, now: datetime
+    ) -> dict[str, int]:
         orgs = set(total) | set(served)
         part = max(1, -(-reach // len(orgs)))
         behind = {org: max(0, part - served.get(org, 0)) for org in orgs}
@@ -230,10 +267,10 @@ class Pool:
         leases = {**self.leases, holder: replace(lease, units=lease.units + units)}
         return replace(self, leases=leases, served=served)
 
-    def _waits(self, holder: str, wants: Sequence[Want], now: datetime) -> "Pool":
+    def _waits(self, holder: str, wants: Sequence[Want], until: datetime) -> "Pool":
         waiting = {h: w for h, w in self.waiting.items() if h != holder}
         if wants:
-            waiting[holder] = Waiting(tuple(wants), now + WAITING)
+            waiting[holder] = Waiting(tuple(wants), until)
         return replace(self, waiting=waiting)
 
     def _again(self, want: Want, cycle: Cycle, now: datetime) -> datetime:
@@ -306,18 +343,41 @@ def level(free: int, demand: Mapping[str, int], served: Mapping[str, int]) -> di
     return parts
 
 
+def _total(demand: Mapping[str, Mapping[str, Want]]) -> dict[str, int]:
+    return {org: sum(want.units for want in wants.values()) for org, wants in demand.items()}
+
+
+def _divided(
+    parts: Mapping[str, int], demand: Mapping[str, Mapping[str, Want]]
+) -> dict[tuple[str, str], int]:
+    return {
+        (holder, org): units
+        for org, part in parts.items()
+        for holder, units in _by_calls(part, demand[org]).items()
+    }
+
+
 def _by_calls(units: int, wants: Mapping[str, Want]) -> dict[str, int]:
-    """An org's part divided between holders, as many units to each waiting call; rounded up."""
+    """An org's part divided between holders, as many whole calls to each as wait there in proportion; the
+    odd ones where a call waits longest, so that an org's accounts come in turn wherever they are."""
     parts: dict[str, int] = {}
     left = dict(wants)
     while left:
         calls = sum(max(1, want.calls) for want in left.values())
         fits = [h for h, want in left.items() if want.units * calls <= units * max(1, want.calls)]
         if not fits:
-            return parts | {h: -(-units * max(1, want.calls) // calls) for h, want in left.items()}
+            break
         for holder in fits:
             parts[holder] = left.pop(holder).units
             units -= parts[holder]
+    rest = units
+    for holder, want in left.items():
+        parts[holder] = units * max(1, want.calls) // calls // want.step * want.step
+        rest -= parts[holder]
+    for holder, want in sorted(left.items(), key=lambda row: (row[1].since is None, row[1].since, row[0])):
+        more = min(want.step, want.units - parts[holder], rest)
+        parts[holder] += more
+        rest -= more
     return parts
 
 

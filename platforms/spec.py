@@ -145,3 +145,15 @@ class PlatformSpec:
     def app_windows(self) -> tuple[RateWindow, ...]:
         """The windows that all accounts of one platform application share."""
         return tuple(window for window in self.windows if window.scope is LimitScope.APP)
+
+    def app_costs(self, calls: Mapping[str, int]) -> dict[str, int]:
+        """Shared window -> units that calls of these API families take from it; without those they do not
+        count in."""
+        costs = {w.family: sum(w.cost(family) * n for family, n in calls.items()) for w in self.app_windows}
+        return {window: units for window, units in costs.items() if units}
+
+    def app_pool(self, family: str) -> str | None:
+        """The shared window of this name, or the first in which the API family counts."""
+        named = [w.family for w in self.app_windows if w.family == family]
+        counted = [w.family for w in self.app_windows if w.cost(family)]
+        return next(iter(named + counted), None)

@@ -16,6 +16,7 @@ from actors.budget.state import BudgetState, Seen, dump, load
 from actors.runtime.entity import Message, SideRef, SideView, Turn
 from actors.runtime.urgency import Urgency
 from domain.budget import Priority
+from domain.clock import truncate_ms
 from domain.errors import Invalid, NotFound
 from domain.ids import EntityKey, Kind
 from domain.quota import LEASE, Pool, Want
@@ -105,7 +106,8 @@ class BudgetEntity:
 
     def _lease(self, state: BudgetState, data: Mapping[str, Any], now: datetime) -> Turn[BudgetState]:
         """`data`: holder, number (rising with each request of the holder), pools: name -> {spent, returned,
-        wants: [[priority, org, units, calls, step]], told: [[limit, remaining, resets_at]], refused_until}.
+        wants: [[priority, org, units, calls, step, waited_s]], told: [[limit, remaining, resets_at]],
+        refused_until}.
 
         The answer has for each of these pools what was granted as [priority, org, units] and for how many
         seconds, and for what was not: [priority, org, seconds after which to ask again]. `too_many` of the
@@ -121,8 +123,7 @@ class BudgetEntity:
             if name not in windows:
                 continue  # the asker runs another release
             pool = _informed(pools[name].reported(holder, asked["spent"], asked["returned"]), asked, now)
-            wants = [Want(Priority(p), *row) for p, *row in asked["wants"]]
-            wants = wants[:WANTS_AT_MOST]
+            wants = [_want(row, now) for row in asked["wants"][:WANTS_AT_MOST]]
             pools[name], given, again = pool.granted(holder, wants, windows[name].cycle, now)
             answers[name] = _answer(pools[name], holder, given, again, windows[name], now)
         state = replace(
@@ -146,6 +147,12 @@ class BudgetEntity:
         pool = replace(state.pools[name], limit=limit, refused=False)
         state = replace(state, pools={**state.pools, name: pool}, updated_at=now)
         return Turn(state, reply=self.view(key, state))
+
+
+def _want(row: Sequence[Any], now: datetime) -> Want:
+    priority, org, units, calls, step, *waited_s = row  # a host of the former release does not say it
+    since = now - timedelta(seconds=waited_s[0]) if waited_s and calls else None
+    return Want(Priority(priority), org, units, calls, step, since and truncate_ms(since))
 
 
 def _informed(pool: Pool, asked: Mapping[str, Any], now: datetime) -> Pool:

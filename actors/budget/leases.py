@@ -32,7 +32,7 @@ from domain.errors import RookeryError
 from domain.ids import AccountId, EntityKey, budget_key
 from platforms.base import Platform
 from platforms.outcome import LimitScope, RetryAfter
-from platforms.spec import PlatformSpec, RateWindow
+from platforms.spec import RateWindow
 from storage.records import StoreUnavailable
 
 log = structlog.get_logger()
@@ -104,7 +104,7 @@ class Leases:
     ) -> Paid | Held:
         """Pay for the calls of each API family; waits for at most `patience_s`."""
         spec = self._platforms[account.platform].spec
-        needs = _needs(spec, calls)
+        needs = spec.app_costs(calls)
         if not needs:
             return Paid(budget_key(account.platform, app_id), priority, account.org, {}, {})
         if self.closing:
@@ -113,9 +113,9 @@ class Leases:
         for pool in needs:
             app.hands.setdefault(pool, Hand())
         future: asyncio.Future[Paid | Held] = asyncio.get_running_loop().create_future()
-        ticket = Ticket(needs, priority, account.org, str(account), call_id, future)
-        ticket.deadline = self._clock.monotonic() + patience_s
-        app.queue.add(ticket)
+        now = self._clock.monotonic()
+        ticket = Ticket(needs, priority, account.org, str(account), call_id, future, now + patience_s)
+        app.queue.add(ticket, now)
         self._serve(app)
         try:
             async with asyncio.timeout(max(0.0, patience_s)):
@@ -126,6 +126,7 @@ class Leases:
         finally:
             app.queue.remove(ticket)
         if isinstance(result, Held):
+            app.queue.hold(ticket, self._clock.monotonic())
             self._count("app_budget_held", platform=account.platform, pool=result.pool or "unknown")
         return result
 
@@ -148,13 +149,13 @@ class Leases:
         """What an answer told of the application's windows; a refusal for its sake ends what is in hand."""
         spec = self._platforms[platform].spec
         for reading in getattr(outcome, "readings", ()):
-            pool = _pool_of(spec, reading.family) if reading.scope is LimitScope.APP else None
+            pool = spec.app_pool(reading.family) if reading.scope is LimitScope.APP else None
             if pool is not None:
                 hand = self._app(platform, app_id).hands.setdefault(pool, Hand())
                 hand.told[reading.resets_at is not None] = reading
         refused = isinstance(outcome, RetryAfter) and outcome.rate_limited and not outcome.held
         if refused and outcome.scope is LimitScope.APP and outcome.family is not None:
-            pool = _pool_of(spec, outcome.family)
+            pool = spec.app_pool(outcome.family)
             if pool is not None:
                 app = self._app(platform, app_id)
                 hand = app.hands.setdefault(pool, Hand())
@@ -343,14 +344,16 @@ class Leases:
 
     def _wants(self, app: App, pool: str, now: float) -> list[list[Any]]:
         """Rows of priority, org, units (for what waits and will soon come, less what is in hand), calls that
-        wait, and what one of them costs."""
+        wait, what one of them costs, and how long the one has waited that has waited longest."""
         hand = app.hands[pool]
         rows: dict[tuple[Priority, str], list[int]] = {}
+        came: dict[tuple[Priority, str], float] = {}
         for ticket in app.queue.all():
             if pool in ticket.needs:
-                cost = self._cost(app, pool, ticket.needs[pool])
-                row = rows.setdefault((ticket.priority, ticket.org), [0, 0, cost])
+                whose, cost = (ticket.priority, ticket.org), self._cost(app, pool, ticket.needs[pool])
+                row = rows.setdefault(whose, [0, 0, cost])
                 row[:] = row[0] + cost, row[1] + 1, min(row[2], cost)
+                came[whose] = min(came.get(whose, now), ticket.came)
         hand.fade(now)
         if not self._idle(app, pool, now):
             for known in hand.recent:
@@ -365,7 +368,8 @@ class Leases:
             covered = min(units, free)
             free -= covered
             if units > covered:
-                wants.append([int(priority), org, units - covered, calls, cost])
+                waited_s = round(now - came.get((priority, org), now), 3)
+                wants.append([int(priority), org, units - covered, calls, cost, waited_s])
         return wants[::-1]
 
     def _granted(self, app: App, answers: Mapping[str, Any], sent_at: float) -> None:
@@ -404,19 +408,3 @@ class Leases:
 
 class _Stale(Exception):
     """The owner has answered a later request of this holder."""
-
-
-def _needs(spec: PlatformSpec, calls: Mapping[str, int]) -> dict[str, int]:
-    needs: dict[str, int] = {}
-    for window in spec.app_windows:
-        units = sum(window.cost(family) * number for family, number in calls.items())
-        if units:
-            needs[window.family] = units
-    return needs
-
-
-def _pool_of(spec: PlatformSpec, family: str) -> str | None:
-    """The shared window of this name, or the first in which the API family counts."""
-    named = [w.family for w in spec.app_windows if w.family == family]
-    counted = [w.family for w in spec.app_windows if w.cost(family)]
-    return next(iter(named + counted), None)

@@ -1,6 +1,7 @@
 """Calls that wait for units of shared windows, in the order in which they are paid."""
 
 from asyncio import Future
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,6 +9,9 @@ from itertools import islice
 from typing import Any
 
 from domain.budget import Priority
+
+REMEMBERED_S = 2 * 3600.0
+"""Longer than a call is held back at most."""
 
 
 @dataclass(slots=True, eq=False)
@@ -20,7 +24,8 @@ class Ticket:
     account: str
     call_id: str
     future: "Future[Any]"
-    deadline: float = 0.0  # monotonic
+    deadline: float  # monotonic
+    came: float = 0.0  # since when its account waits for this, also while it was held back
 
     def answer(self, result: Any) -> None:
         if not self.future.done():
@@ -30,20 +35,30 @@ class Ticket:
 class Queue:
     """The more urgent first. Within a priority deficit round robin over orgs: an org's credit is what the
     owner granted for it and was not spent; who has credit goes first, in turn, then anybody, in turn. An
-    account has one call at a time here, so that first come, first served within an org is in turn as well.
+    account has one call at a time here, so that first come, first served within an org is in turn as well;
+    who was held back and comes again has its place from before.
     """
 
     def __init__(self) -> None:
         self._waiting: list[dict[str, deque[Ticket]]] = [{} for _ in Priority]
         self._by_call: dict[str, Ticket] = {}
         self._credit: dict[str, dict[str, int]] = {}  # pool -> org -> units
+        self._held: dict[tuple[str, Priority], tuple[float, float]] = {}  # came, and when it was held back
 
     def __len__(self) -> int:
         return len(self._by_call)
 
-    def add(self, ticket: Ticket) -> None:
-        self._waiting[ticket.priority].setdefault(ticket.org, deque()).append(ticket)
+    def add(self, ticket: Ticket, now: float) -> None:
+        ticket.came, _ = self._held.pop((ticket.account, ticket.priority), (now, now))
+        line = self._waiting[ticket.priority].setdefault(ticket.org, deque())
+        insort(line, ticket, key=lambda other: other.came)
         self._by_call[ticket.call_id] = ticket
+
+    def hold(self, ticket: Ticket, now: float) -> None:
+        """It was held back, or its time was over: remember since when it waits, for some time."""
+        self._held[ticket.account, ticket.priority] = ticket.came, now
+        while (oldest := next(iter(self._held.items())))[1][1] < now - REMEMBERED_S:
+            del self._held[oldest[0]]
 
     def remove(self, ticket: Ticket) -> None:
         if self._by_call.get(ticket.call_id) is ticket:

@@ -67,7 +67,7 @@ def _pool_out(name: str, pool: Pool) -> Document:
         "waiting": [
             [
                 holder,
-                [[int(w.priority), w.org, w.units, w.calls, w.step] for w in waiting.wants],
+                [[int(w.priority), w.org, w.units, w.calls, w.step, w.since] for w in waiting.wants],
                 waiting.until,
             ]
             for holder, waiting in pool.waiting.items()

@@ -217,6 +217,21 @@ async def test_orgs_take_turns() -> None:
     await world.tasks.stop()
 
 
+async def test_who_was_held_back_has_its_place_from_before() -> None:
+    world = World(day(3))
+    leases = world.process("host-0")
+    world.away = True
+    early = start(leases, 1, org="org_b", patience_s=0.01)
+    assert isinstance(await early, Held)
+    await world.later(leases, 1.0)
+    calls = [start(leases, n, org="org_b") for n in (2, 3, 1)]
+    await settled()
+    world.away = False
+    await world.later(leases, 2.0)
+    assert paid(calls) == [2], "one unit is to be had, and the last to come is the first that came"
+    await world.tasks.stop()
+
+
 async def test_without_the_owner_nothing_is_sent_and_what_was_in_hand_is_not_used(world: World) -> None:
     leases = world.process("host-0.a")
     await start(leases, 1)

@@ -276,3 +276,36 @@ def test_of_a_scarce_part_only_whole_calls_are_granted() -> None:
     want = Want(Priority.PERSON, "a", 653, calls=6, step=100)
     _, given, again = Pool(250).granted("h", [want], QUARTER, NOW)
     assert [g.units for g in given] == [200] and again
+
+
+def test_nobody_gets_units_ahead_while_calls_wait_that_cannot_be_paid() -> None:
+    """What is given ahead and not used at once would be spent by others, in the name of who was given it."""
+    _, given, _ = Pool(100).granted("g", [backfill("rare", 6, 1), backfill("busy", 200, 200)], QUARTER, NOW)
+    assert {g.org: g.units for g in given} == {"rare": 1, "busy": 30}
+    _, given, _ = Pool(100).granted("g", [backfill("rare", 6, 1)], QUARTER, NOW)
+    assert [g.units for g in given] == [6]
+
+
+def test_the_odd_call_is_made_where_one_waits_longest() -> None:
+    """One unit at a time, and a host that always asks first: the calls at the other one come in turn."""
+    pool, now, paid = Pool(10), NOW, {"first": 0, "other": 0}
+    waits = {"first": now, "other": now}
+    for _ in range(6):
+        now += timedelta(seconds=1)
+        pool = replace(pool.at(now), limit=pool.committed + 1, opened_at=None)  # room for one more
+        for holder in ("first", "other", "first"):
+            want = Want(Priority.PERSON, "a", 1, 1, since=waits[holder])
+            pool, given, _ = pool.granted(holder, [want], QUARTER, now)
+            if given:
+                paid[holder] += 1
+                waits[holder] = now
+    assert paid == {"first": 3, "other": 3}
+
+
+def test_a_holder_that_comes_again_when_the_window_begins_finds_its_part() -> None:
+    """Who asks first in a new window does not take what others were told to come for."""
+    pool, _, again = replace(Pool(10), used=10).granted("h", [backfill("a", 10, 10)], QUARTER, NOW)
+    pool, _, _ = pool.granted("g", [backfill("a", 10, 10)], QUARTER, NOW)
+    (at,) = again.values()
+    pool, given, _ = pool.at(at).granted("g", [backfill("a", 10, 10)], QUARTER, at)
+    assert [g.units for g in given] == [3]
