@@ -233,13 +233,14 @@ def usage() -> tuple[Counter[str], Counter[str]]:
     held: Counter[str] = Counter()
     for pid in descendants(os.getpid()):
         if pid != os.getpid():
-            name = _name_of(pid)
+            name = name_of(pid)
             used[name] += cpu_s(pid)  # type: ignore[assignment]  # a Counter of floats
             held[name] += rss(pid)
     return used, held
 
 
-def _name_of(pid: int) -> str:
+def name_of(pid: int) -> str:
+    """What a process is called here."""
     try:
         line = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:

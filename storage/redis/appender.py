@@ -21,10 +21,13 @@ COUNTS: Final = "mailbox:counts"
 _MAX_MAILS: Final = 512
 _MAX_BYTES: Final = 4 * 1024 * 1024
 _MEMORY_CHECK_S: Final = 1.0
+_MEMORY_CHECK_NEAR_S: Final = 0.1
+"""Between looks once half of what may be used is: a flood fills the rest within a second."""
 _MEMORY_SHARE: Final = 0.8
 """Where accepting stops. Short of the limit, at which Redis refuses what emptying a mailbox needs as well."""
-_FLOOD_SHARE: Final = 0.85
-"""Of that: where targets that flood are refused, so that the rest is left for all others."""
+_FLOOD_SHARE: Final = 0.75
+"""Of that: where targets that flood are refused, so that the rest is left for all others, and for the events
+that come of what was accepted (bus and live feed)."""
 _SPILL_WHEN_SCARCE: Final = 512
 """Memory above that share, and a target floods sooner: there may be no room for what is a flood otherwise."""
 
@@ -113,7 +116,7 @@ class Appender:
         self._close = redis.register_script(_CLOSE)
         self._waiting: deque[_Waiting] = deque()
         self._flusher: asyncio.Task[None] | None = None
-        self._checked_at = float("-inf")
+        self._check_at = float("-inf")
         self._full = self._scarce = False
         self._flooding: frozenset[str] = frozenset()  # `{stream}:overflow:{route}`, while memory is scarce
 
@@ -184,12 +187,14 @@ class Appender:
 
     async def _look_at_memory(self) -> None:
         now = self._clock.monotonic()
-        if now - self._checked_at < _MEMORY_CHECK_S:
+        if now < self._check_at:
             return
-        self._checked_at = now
+        self._check_at = now + _MEMORY_CHECK_S
         async with guard():
             info = await self._redis.info("memory")
             limit = self._memory_limit or _MEMORY_SHARE * (info["maxmemory"] or info["total_system_memory"])
+            if info["used_memory"] > limit / 2:
+                self._check_at = now + _MEMORY_CHECK_NEAR_S
             self._full = info["used_memory"] > limit
             self._scarce = info["used_memory"] > limit * _FLOOD_SHARE
             open_ = cast(list[bytes], await self._redis.hkeys(INDEX)) if self._scarce else []
