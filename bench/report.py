@@ -37,6 +37,9 @@ def _section(one: Saved) -> str:
         lines += ["| | ours | theirs | ratio | target |", "|---|---|---|---|---|"]
         lines += [f"| {' | '.join(_cells(row))} |" for row in result.rows]
         lines.append("")
+    own = Row(result.title, result.unit, result.ours, result.theirs, result.ratio, result.target)
+    if result.limit and not all(map(_met, [own, *result.rows])):
+        lines += [f"Why not more: {result.limit}", ""]
     lines += [f"{one.at}, {_machine(one)}; {_versions(one)}. {_settings(one)}".rstrip(), ""]
     return "\n".join(lines)
 
@@ -53,11 +56,14 @@ def _target(row: Row) -> str:
     """What it should be, and whether it is."""
     if row.target is None:
         return ""
-    if row.ratio is None:
-        met, wanted = row.ours <= row.target, f"at most {_number(row.target)}"
-    else:
-        met, wanted = row.ratio >= row.target, f"at least {_number(row.target)}"
-    return f"{wanted}: {'met' if met else '**missed**'}"
+    wanted = f"at {'most' if row.ratio is None else 'least'} {_number(row.target)}"
+    return f"{wanted}: {'met' if _met(row) else '**missed**'}"
+
+
+def _met(row: Row) -> bool:
+    if row.target is None:
+        return True
+    return row.ours <= row.target if row.ratio is None else row.ratio >= row.target
 
 
 def _number(value: float) -> str:

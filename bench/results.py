@@ -35,7 +35,8 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Result:
     """`ours` and `theirs` in `unit`; `ratio` above 1 is in our favour. `target` as in `Row`. `detail` holds
-    the rest that a reader needs to judge it, in words and numbers that JSON can hold."""
+    the rest that a reader needs to judge it, in words and numbers that JSON can hold. `limit`: what keeps it
+    from more, how that is known and what would lift it; shown where a target is missed."""
 
     name: str
     title: str
@@ -47,6 +48,7 @@ class Result:
     detail: dict[str, Any]
     target: float | None = None
     rows: list[Row] = field(default_factory=list)
+    limit: str = ""
 
     def line(self) -> str:
         """The one JSON line a benchmark ends with."""
