@@ -6,58 +6,28 @@ from typing import Any
 
 import pytest
 
-from domain.advertising import (
-    AdAccount,
-    AdLevel,
-    AdObject,
-    AdStatus,
-    NewAd,
-    NewAdCampaign,
-    NewAdGroup,
-    Promoted,
-)
+from domain.advertising import AdLevel, AdObject, AdStatus, NewAd, NewAdCampaign, NewAdGroup, Promoted
 from domain.content import ContentKind
 from domain.money import Money
-from domain.secrets import Secret
-from platforms.capabilities import Access
-from platforms.outcome import Rejected, Unknown
+from platforms.outcome import Rejected
 from platforms.pinterest.adapter import Pinterest
 from platforms.pinterest.ads import PinterestAds
+from tests.unit.platforms import advertiser
 from tests.unit.platforms import pinterest_contract as contract
-from tests.unit.platforms.support import Answers, World, list_all, ok
+from tests.unit.platforms.advertiser import LATER, Advertiser
+from tests.unit.platforms.support import World, list_all
 from tests.unit.platforms.test_pinterest_ads import access_of
 
 ADS = PinterestAds()
-LATER = datetime(2027, 5, 1, 9, tzinfo=UTC)
 
 
-async def opened(world: World, posts: int = 0) -> tuple[dict[str, Any], Access, AdAccount]:
+async def opened(world: World, posts: int = 0) -> Advertiser:
     account = await world.account("pinterest", posts=posts)
-    access = access_of(world.http, account)
-    (owner,) = ok(await ADS.accounts(access))
-    return account, access, owner
+    return await advertiser.opened(ADS, access_of(world.http, account), account)
 
 
-async def campaign_in(
-    access: Access, owner: AdAccount, objective: str = "CONSIDERATION", budget: Money | None = None
-) -> AdObject:
-    wish = NewAdCampaign("Summer", f"rk-{objective}", objective, budget)
-    made: AdObject = ok(await ADS.create_campaign(access, owner, wish))
-    return made
-
-
-def group_of(campaign: AdObject, currency: str, **changes: Any) -> NewAdGroup:
-    wish = NewAdGroup(
-        "Germany",
-        "rk-group",
-        campaign.external_id,
-        campaign.objective,
-        campaign.daily_budget is not None,
-        "CLICKTHROUGH",
-        ("DE", "FR"),
-        daily_budget=Money(5000, currency),
-    )
-    return replace(wish, **changes)
+def group_of(shop: Advertiser, campaign: AdObject, **changes: Any) -> NewAdGroup:
+    return advertiser.group_of(campaign, "CLICKTHROUGH", ("DE", "FR"), shop.money(5000), **changes)
 
 
 async def pins(world: World, account: dict[str, Any]) -> dict[ContentKind, Promoted]:
@@ -69,75 +39,62 @@ async def pins(world: World, account: dict[str, Any]) -> dict[ContentKind, Promo
 
 
 async def test_an_ad_group_is_made_paused_as_it_was_asked_for(world: World) -> None:
-    _, access, owner = await opened(world)
-    wish = group_of(await campaign_in(access, owner), owner.currency, starts_at=LATER)
-    assert ok(await ADS.find_group(access, owner, wish)) is None
-    made = ok(await ADS.create_group(access, owner, wish))
-    assert made == ok(await ADS.find_group(access, owner, wish))
+    shop = await opened(world)
+    wish = group_of(shop, await shop.campaign("CONSIDERATION"), starts_at=LATER)
+    assert await shop.find(wish) is None
+    made = await shop.group(wish)
+    assert made == await shop.find(wish)
     assert (made.level, made.status, made.parent_id) == (AdLevel.GROUP, AdStatus.PAUSED, wish.campaign_id)
     assert (made.name, made.daily_budget) == ("Germany [rk-group]", wish.daily_budget)
     assert (made.starts_at, made.ends_at) == (LATER, None)
-    money, end = Money(9000, owner.currency), LATER + timedelta(days=9)
+    money, end = shop.money(9000), LATER + timedelta(days=9)
     whole = replace(wish, tag="rk-whole", daily_budget=None, lifetime_budget=money, ends_at=end)
-    group = ok(await ADS.create_group(access, owner, whole))
+    group = await shop.group(whole)
     assert (group.lifetime_budget, group.ends_at) == (money, end)
-    sales = await campaign_in(access, owner, "WEB_CONVERSION")
+    sales = await shop.campaign("WEB_CONVERSION")
     tag = {"conversion_tag_id": "77", "conversion_event": "CHECKOUT"}
-    bought = group_of(sales, owner.currency, tag="rk-sold", goal="IMPRESSION", settings=tag)
-    ok(await ADS.create_group(access, owner, bought))
+    bought = group_of(shop, sales, tag="rk-sold", goal="IMPRESSION", settings=tag)
+    await shop.group(bought)
 
 
 async def test_a_campaigns_budget_is_shared_out_or_each_ad_group_has_its_own(world: World) -> None:
-    _, access, owner = await opened(world)
-    money = Money(9000, owner.currency)
-    sharing, bare = await campaign_in(access, owner, "AWARENESS", money), await campaign_in(access, owner)
+    shop = await opened(world)
+    money = shop.money(9000)
+    sharing, bare = await shop.campaign("AWARENESS", money), await shop.campaign("CONSIDERATION")
     assert (sharing.daily_budget, bare.daily_budget) == (money, None)
-    without = group_of(sharing, owner.currency, daily_budget=None)
-    assert ok(await ADS.create_group(access, owner, without)).daily_budget is None
-    own = await ADS.create_group(access, owner, group_of(sharing, owner.currency))
-    assert isinstance(own, Rejected) and own.code == "exception/1"
+    without = group_of(shop, sharing, daily_budget=None)
+    assert (await shop.group(without)).daily_budget is None
+    own = await shop.refused(group_of(shop, sharing))
+    assert own.code == "exception/1"
     lasting = NewAdCampaign("Summer", "t", "AWARENESS", lifetime_budget=money)
-    refused = await ADS.create_campaign(access, owner, lasting)
+    refused = await ADS.create_campaign(shop.access, shop.owner, lasting)
     assert isinstance(refused, Rejected) and "needs an end" in refused.message
 
 
 async def test_an_ad_shows_a_pin_of_each_kind(world: World) -> None:
-    account, access, owner = await opened(world, posts=40)
-    campaign = await campaign_in(access, owner)
-    group = ok(await ADS.create_group(access, owner, group_of(campaign, owner.currency)))
-    shown = await pins(world, account)
+    shop = await opened(world, posts=40)
+    campaign = await shop.campaign("CONSIDERATION")
+    group = await shop.group(group_of(shop, campaign))
+    shown = await pins(world, shop.told)
     assert set(shown) >= {ContentKind.PIN, ContentKind.VIDEO, ContentKind.CAROUSEL}
     for kind, pin in shown.items():
         wish = NewAd("Bowl", f"rk-{kind}", group.external_id, pin)
-        made = ok(await ADS.create_ad(access, owner, wish))
+        made = await shop.ad(wish)
         assert (made.status, made.parent_id) == (AdStatus.PAUSED, group.external_id)
-        assert ok(await ADS.find_ad(access, owner, wish)) == made
+        assert await shop.find(wish) == made
         wrong = replace(pin, kind=next(k for k in shown if k is not kind))
-        refused = await ADS.create_ad(access, owner, NewAd("x", "rk-x", group.external_id, wrong))
-        assert isinstance(refused, Rejected) and refused.code == "exception/1"
+        refused = await shop.refused(NewAd("x", "rk-x", group.external_id, wrong))
+        assert refused.code == "exception/1"
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["before", "after"])
 async def test_one_whose_answer_never_came_is_looked_for(world: World, made: bool) -> None:
-    account, access, owner = await opened(world, posts=3)
-    campaign = await campaign_in(access, owner)
-    under = ok(await ADS.create_group(access, owner, group_of(campaign, owner.currency, tag="rk-under")))
-    group = group_of(campaign, owner.currency)
-    ad = NewAd("x", "rk-ad", under.external_id, next(iter((await pins(world, account)).values())))
-    how = {"kind": "half_body"} if made else {"kind": "status", "status": 500}
-    await world.ask("POST", "/faults", {"platform": "pinterest", "path": "/ad_groups$", "count": 1, **how})
-    assert isinstance(await unheard(ADS.create_group(access, owner, group)), Unknown)
-    assert (ok(await ADS.find_group(access, owner, group)) is not None) == made
-    await world.ask("POST", "/faults", {"platform": "pinterest", "path": "/ads$", "count": 1, **how})
-    assert isinstance(await unheard(ADS.create_ad(access, owner, ad)), Unknown)
-    assert (ok(await ADS.find_ad(access, owner, ad)) is not None) == made
-
-
-async def unheard(call: Any) -> Any:
-    try:
-        return await call
-    except ConnectionResetError:  # in process there is no connection to cut
-        return Unknown("cut")
+    shop = await opened(world, posts=3)
+    campaign = await shop.campaign("CONSIDERATION")
+    under = await shop.group(group_of(shop, campaign, tag="rk-under"))
+    ad = NewAd("x", "rk-ad", under.external_id, next(iter((await pins(world, shop.told)).values())))
+    group = group_of(shop, campaign)
+    await advertiser.answers_are_lost(world, shop, {"/ad_groups$": group, "/ads$": ad}, made)
 
 
 RULES: list[tuple[str, dict[str, Any]]] = [
@@ -153,10 +110,10 @@ RULES: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("code", "changes"), RULES)
 async def test_what_breaks_a_rule_is_not_sent(code: str, changes: dict[str, Any]) -> None:
-    campaign = AdObject(AdLevel.CAMPAIGN, "1", None, "n", AdStatus.PAUSED, "", b"{}", "AWARENESS")
-    access, owner = Access(Answers(), None, Secret("t"), "1"), AdAccount("3", "n", "EUR", None)  # type: ignore[arg-type]
-    refused = await ADS.create_group(access, owner, group_of(campaign, "EUR", **changes))
-    assert isinstance(refused, Rejected) and refused.code == code and refused.message.endswith(".")
+    shop, http = advertiser.answered(ADS)
+    wish = group_of(shop, advertiser.campaign_of("AWARENESS"), **changes)
+    assert (await shop.refused(wish)).code == code
+    assert http.asked == []
 
 
 @pytest.mark.parametrize(
@@ -168,29 +125,30 @@ async def test_what_breaks_a_rule_is_not_sent(code: str, changes: dict[str, Any]
     ],
 )
 async def test_what_cannot_be_promoted_is_not_sent(content: Promoted) -> None:
-    access, owner = Access(Answers(), None, Secret("t"), "1"), AdAccount("3", "n", "EUR", None)  # type: ignore[arg-type]
+    shop, http = advertiser.answered(ADS)
     for wish in (NewAd("n", "t", "1", content), NewAd("n", "t", "1", content, {"x": "y"})):
-        assert isinstance(await ADS.create_ad(access, owner, wish), Rejected)
+        await shop.refused(wish)
+    assert http.asked == []
 
 
 async def test_what_pinterest_refuses_is_refused(world: World) -> None:
     """The sandbox checks as Pinterest does, what the adapter leaves to it as well."""
-    _, access, owner = await opened(world)
-    campaign = await campaign_in(access, owner)
+    shop = await opened(world)
+    campaign = await shop.campaign("CONSIDERATION")
     for changes in (
         {"countries": ("KP",)},
         {"campaign_id": "1"},
-        {"daily_budget": None, "lifetime_budget": Money(5000, owner.currency)},
+        {"daily_budget": None, "lifetime_budget": shop.money(5000)},
         {"ends_at": datetime(2020, 1, 1, tzinfo=UTC)},
         {"daily_budget": None, "campaign_has_budget": True},
     ):
-        refused = await ADS.create_group(access, owner, group_of(campaign, owner.currency, **changes))
-        assert isinstance(refused, Rejected) and refused.code == "exception/1", changes
+        refused = await shop.refused(group_of(shop, campaign, **changes))
+        assert refused.code == "exception/1", changes
 
 
 async def test_the_contract(world: World) -> None:
     """Requests and answers against Pinterest's OpenAPI document."""
-    account, access, owner = await opened(world, posts=3)
+    shop = await opened(world, posts=3)
     heard: list[tuple[Any, Any]] = []
     send = world.http.send
 
@@ -201,17 +159,13 @@ async def test_the_contract(world: World) -> None:
         return result
 
     world.http.send = watched  # type: ignore[method-assign]
-    shared = await campaign_in(access, owner, "WEB_CONVERSION", Money(9000, owner.currency))
+    shared = await shop.campaign("WEB_CONVERSION", shop.money(9000))
     tag = {"conversion_tag_id": "77", "conversion_event": "CHECKOUT"}
-    ok(
-        await ADS.create_group(
-            access, owner, group_of(shared, owner.currency, daily_budget=None, settings=tag)
-        )
-    )
-    wish = group_of(await campaign_in(access, owner), owner.currency, ends_at=LATER)
-    group = ok(await ADS.create_group(access, owner, wish))
-    pin = next(iter((await pins(world, account)).values()))
-    ok(await ADS.create_ad(access, owner, NewAd("x", "rk-ad", group.external_id, pin)))
+    await shop.group(group_of(shop, shared, daily_budget=None, settings=tag))
+    wish = group_of(shop, await shop.campaign("CONSIDERATION"), ends_at=LATER)
+    group = await shop.group(wish)
+    pin = next(iter((await pins(world, shop.told)).values()))
+    await shop.ad(NewAd("x", "rk-ad", group.external_id, pin))
     assert len(heard) == 5
     for call, told in heard:
         template = "/ad_accounts/{ad_account_id}/" + call.url.rpartition("/")[2]
