@@ -1,7 +1,7 @@
 """X's Ads API, versions 11 and 12: accounts, funding instruments, three levels of objects, their numbers.
 
 An X account has one ad account. Source: docs.x.com "Ads API" (campaign management, rate limiting, errors),
-X's own client library for fields and changes. Targeting and creatives are not emulated.
+X's own client library for fields and changes. Creatives are not emulated.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,11 +13,13 @@ from sandbox.ids import secret
 from sandbox.limits import Rule, Window
 from sandbox.routing import Operation
 from sandbox.state import State
-from sandbox.twitter.ad_books import BUDGETS, Book, account_row, campaign, seeded_book
+from sandbox.twitter.ad_books import CRITERIA, Book, account_row, seeded_book
 from sandbox.twitter.ad_stats import FILE_HOST, FILES, JOBS_AT_ONCE, JOBS_FAMILY, Stats
-from sandbox.twitter.ads_answers import answered, listed, wrong
+from sandbox.twitter.ads_answers import answered, listed
+from sandbox.twitter.ads_making import Making, changes_of, values_refused
 from sandbox.twitter.errors import Refused, ads_error
 from sandbox.twitter.oauth1 import Signatures
+from sandbox.twitter.targeting import Targeting
 from sandbox.web import Call, Reply
 from sandbox.world import Profile
 
@@ -26,9 +28,24 @@ RULES = {
     "ads": Rule(10_000, 900),
     "ads_stats": Rule(250, 900),
     "ads_write": Rule(450, 60),
+    "ads_targeting": Rule(400, 900),
     JOBS_FAMILY: JOBS_AT_ONCE,
 }
-
+# By which lists may be narrowed: commas between several.
+_FILTERS = {
+    "campaigns": {"campaign_ids": "id"},
+    "line_items": {"campaign_ids": "campaign_id", "line_item_ids": "id"},
+    "promoted_tweets": {"line_item_ids": "line_item_id", "promoted_tweet_ids": "id"},
+}
+_CHANGED = ("campaigns", "line_items")
+_NOT_FOUND = {
+    "campaigns": "CAMPAIGN_NOT_FOUND",
+    "funding_instruments": "FUNDING_INSTRUMENT_NOT_FOUND",
+    "line_items": "LINE_ITEM_NOT_FOUND",
+    "promotable_users": "PROMOTABLE_USER_NOT_FOUND",
+    "promoted_tweets": "PROMOTED_TWEET_NOT_FOUND",
+    CRITERIA: "TARGETING_CRITERION_NOT_FOUND",
+}
 
 Handler = Callable[[Call, Book], Awaitable[Reply]]
 
@@ -36,13 +53,14 @@ Handler = Callable[[Call, Book], Awaitable[Reply]]
 class Ads:
     def __init__(self, state: State, signatures: Signatures) -> None:
         self._state, self._signatures, self._stats = state, signatures, Stats(state)
+        self._making, self._targeting = Making(state), Targeting(state)
         self._books: dict[str, Book] = {}
 
     def operations(self) -> list[Operation]:
         def op(method: str, path: str, handler: Handler, family: str = "ads") -> Operation:
             return Operation("twitter", HOSTS, method, f"/:version/{path}", self._guarded(handler, family))
 
-        level = "accounts/:account/:level"
+        level, criteria = "accounts/:account/:level", f"accounts/:account/{CRITERIA}"
         return [
             op("GET", "accounts", self.accounts),
             op("GET", "accounts/:account", self.account),
@@ -50,8 +68,12 @@ class Ads:
             op("POST", "stats/jobs/accounts/:account", self._stats.ask, "ads_write"),
             op("GET", "stats/jobs/accounts/:account", self._stats.jobs),
             Operation("twitter", (FILE_HOST,), "GET", f"{FILES}/:name", self._stats.file),
+            op("GET", f"{CRITERIA}/locations", self._targeting.locations, "ads_targeting"),
+            op("GET", criteria, self._targeting.listed, "ads_targeting"),
+            op("POST", criteria, self._targeting.create, "ads_write"),
+            op("POST", f"batch/{criteria}", self._targeting.batch, "ads_write"),
             op("GET", level, self.listed),
-            op("POST", level, self.create, "ads_write"),
+            op("POST", level, self._making.create, "ads_write"),
             op("GET", f"{level}/:id", self.show),
             op("PUT", f"{level}/:id", self.change, "ads_write"),
             op("DELETE", f"{level}/:id", self.delete, "ads_write"),
@@ -64,38 +86,32 @@ class Ads:
         return answered(call, account_row(book))
 
     async def listed(self, call: Call, book: Book) -> Reply:
-        rows = self._rows(call, book)
+        level, rows = call.params["level"], self._rows(call, book)
         if call.query.get("with_deleted") != "true":
-            rows = [row for row in rows if not row["deleted"]]
+            gone = {row["id"] for row in book.rows["line_items"] if row["deleted"]}
+            rows = [row for row in rows if not row["deleted"] and row.get("line_item_id") not in gone]
+        for parameter, field in _FILTERS.get(level, {}).items():
+            if parameter in call.query:
+                wanted = call.query[parameter].split(",")
+                rows = [row for row in rows if row[field] in wanted]
         return listed(call, rows)
 
     async def show(self, call: Call, book: Book) -> Reply:
         return answered(call, self._row(call, book))
 
-    async def create(self, call: Call, book: Book) -> Reply:
-        if call.params["level"] != "campaigns":
-            raise Refused(ads_error(501, "NOT_IMPLEMENTED", "The sandbox creates campaigns only."))
-        name, funding = call.query.get("name", ""), call.query.get("funding_instrument_id", "")
-        if not name:
-            raise wrong(call, "name", "The parameter name is required")
-        if funding not in {row["id"] for row in book.rows["funding_instruments"]}:
-            raise wrong(call, "funding_instrument_id", "The funding instrument does not exist")
-        changes = _changes(call)
-        now = self._state.clock.now_ms()
-        row = campaign(secret(6, book.id, "campaign", self._state.world.ids.numbered("", 6)), funding, now)
-        row |= changes
-        book.rows["campaigns"].append(row)
-        return answered(call, row, 201)
-
     async def change(self, call: Call, book: Book) -> Reply:
-        row = self._row(call, book)
-        if call.params["level"] not in ("campaigns", "line_items"):
+        row, level = self._row(call, book), call.params["level"]
+        if level not in _CHANGED:
             raise Refused(ads_error(405, "METHOD_NOT_ALLOWED", "This resource cannot be changed."))
-        row |= _changes(call) | {"updated_at": iso_z(self._state.clock.now_ms())}
+        if (problem := values_refused(call.query)) is not None:
+            raise problem.refused()
+        row |= changes_of(call.query, level) | {"updated_at": iso_z(self._state.clock.now_ms())}
         return answered(call, row)
 
     async def delete(self, call: Call, book: Book) -> Reply:
         row = self._row(call, book)
+        if call.params["level"] == "promotable_users":
+            raise Refused(ads_error(405, "METHOD_NOT_ALLOWED", "This resource cannot be deleted."))
         row |= {"deleted": True, "updated_at": iso_z(self._state.clock.now_ms())}
         return answered(call, row)
 
@@ -147,7 +163,8 @@ class Ads:
         for row in self._rows(call, book):
             if row["id"] == call.params["id"] and not row["deleted"]:
                 return row
-        raise Refused(ads_error(404, "NOT_FOUND", "The object does not exist", "id", call.params["id"]))
+        code = _NOT_FOUND.get(call.params["level"], "NOT_FOUND")
+        raise Refused(ads_error(404, code, "The object does not exist", "id", call.params["id"]))
 
     def _book(self, owner: Profile) -> Book:
         book_id = "18" + secret(8, self._state.seed, owner.id, "adaccount").lower()
@@ -156,26 +173,6 @@ class Ads:
                 Book(book_id, owner), self._state.world.epoch_ms - 100 * 86_400_000
             )
         return self._books[book_id]
-
-
-def _changes(call: Call) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    for name, value in call.query.items():
-        if name == "entity_status" and value not in ("ACTIVE", "PAUSED", "DRAFT"):
-            raise wrong(call, name, "entity_status must be ACTIVE, PAUSED or DRAFT")
-        if name in BUDGETS:
-            if not value.isdigit() or not int(value):
-                raise wrong(call, name, f"{name} must be a positive number of millionths")
-            changes[name] = int(value)
-        elif name in ("name", "entity_status"):
-            changes[name] = value
-    if "entity_status" in changes:
-        running = changes["entity_status"] == "ACTIVE"
-        changes |= {
-            "effective_status": "RUNNING" if running else changes["entity_status"],
-            "servable": running,
-        }
-    return changes
 
 
 def _rate_headers(window: Window) -> dict[str, str]:

@@ -111,10 +111,13 @@ def ads_error(
     status: int, code: str, message: str, parameter: str | None = None, value: str | None = None
 ) -> Reply:
     """How the Ads API words its refusals."""
+    errors = [error_of(code, message, parameter, value)]
+    return json_reply({"errors": errors, "request": {"params": {}}}, status)
+
+
+def error_of(code: str, message: str, parameter: str | None, value: str | None) -> dict[str, Any]:
     error: dict[str, Any] = {"code": code, "message": message}
-    if parameter is not None:
-        error |= {"parameter": parameter, "value": value or ""}
-    return json_reply({"errors": [error], "request": {"params": {}}}, status)
+    return error if parameter is None else error | {"parameter": parameter, "value": value or ""}
 
 
 def credits_depleted() -> Reply:

@@ -207,6 +207,66 @@ def test_the_ads_client_changes_campaigns(ads: Any) -> None:
     assert campaign.id not in {c.id for c in account.campaigns()}
 
 
+def test_the_ads_client_makes_a_line_item_for_countries_and_promotes_a_post(there: Served, ads: Any) -> None:
+    from twitter_ads import error
+    from twitter_ads.campaign import Campaign, LineItem, TargetingCriteria
+    from twitter_ads.creative import PromotedTweet
+    from twitter_ads.enum import OBJECTIVE, PLACEMENT, PRODUCT
+
+    (account,) = list(ads.accounts())
+    campaign = Campaign(account)
+    (funding,) = list(account.funding_instruments())
+    campaign.funding_instrument_id, campaign.name = funding.id, "For some countries"
+    campaign.entity_status, campaign.daily_budget_amount_local_micro = "PAUSED", 5_000_000
+    campaign.save()
+    item = LineItem(account)
+    item.campaign_id, item.name, item.entity_status = campaign.id, "From the client", "PAUSED"
+    item.product_type, item.placements = PRODUCT.PROMOTED_TWEETS, [PLACEMENT.ALL_ON_TWITTER]
+    item.objective, item.bid_amount_local_micro = OBJECTIVE.ENGAGEMENTS, 10_000
+    now = datetime.now(UTC).replace(tzinfo=None)
+    item.start_time, item.end_time = now + timedelta(hours=1), now + timedelta(days=3)
+    item.save()
+    read = account.line_items(item.id)
+    assert (read.goal, read.bid_strategy, read.pay_by, read.entity_status) == (
+        "ENGAGEMENT",
+        "MAX",
+        "ENGAGEMENT",
+        "PAUSED",
+    )
+
+    def criterion(country: str) -> Any:
+        (place,) = TargetingCriteria.locations(account, location_type="COUNTRIES", country_code=country)
+        made = TargetingCriteria(account)
+        made.line_item_id, made.operator_type = item.id, "EQ"
+        made.targeting_type, made.targeting_value = "LOCATION", place["targeting_value"]
+        return made
+
+    alone, others = criterion("DE"), [criterion("FR"), criterion("JP")]
+    alone.save()
+    TargetingCriteria.batch_save(account, others)
+    assert [c.name for c in item.targeting_criteria()] == ["Germany", "France", "Japan"]
+    others[0].to_delete, wrong = True, criterion("US")
+    wrong.line_item_id = "nowhere"
+    with pytest.raises(error.BadRequest):
+        TargetingCriteria.batch_save(account, [others[0], wrong])
+    assert len(list(item.targeting_criteria())) == 3, "as a whole or not at all"
+    TargetingCriteria.batch_save(account, [others[0]])
+    alone.delete()
+    assert [c.name for c in item.targeting_criteria()] == ["Japan"]
+
+    (user,) = account.promotable_users()
+    assert (user.user_id, user.promotable_user_type) == (there.account["external_id"], "FULL")
+    post = next(row["id"] for row in there.own() if row["kind"] == "post")
+    (promoted,) = PromotedTweet.attach(account, line_item_id=item.id, tweet_ids=[post])
+    assert (promoted.tweet_id, promoted.entity_status) == (post, "ACTIVE")
+    with pytest.raises(error.BadRequest) as told:
+        list(PromotedTweet.attach(account, line_item_id=item.id, tweet_ids=[post]))
+    assert told.value.details[0]["code"] == "DUPLICATE_PROMOTABLE_ENTITY"
+    item.delete()
+    assert list(account.promoted_tweets(line_item_ids=item.id)) == []
+    assert len(list(account.promoted_tweets(line_item_ids=item.id, with_deleted="true"))) == 1
+
+
 def test_the_ads_client_reads_stats(ads: Any) -> None:
     from twitter_ads.campaign import Campaign
     from twitter_ads.enum import GRANULARITY, METRIC_GROUP
