@@ -124,7 +124,8 @@ class Ads(Protocol):
     """`missing` names what the platform does not offer, with the sentence that says so: `create_group`,
     `create_ad`.
 
-    Making is once-only, and what is made is paused. What breaks a rule of the platform is Rejected before
+    Making is once-only, and what is made is paused; an ad that has no paused state is made below a paused
+    group only, which keeps it from being shown. What breaks a rule of the platform is Rejected before
     anything is sent, the rule named.
     """
 
@@ -173,6 +174,19 @@ class Ads(Protocol):
     async def set_status(
         self, access: Access, account: AdAccount, level: AdLevel, id_: str, status: AdStatus
     ) -> Outcome[None]: ...
+
+
+@runtime_checkable
+class TargetsApart(Protocol):
+    """Ads where an ad group's countries are objects of their own, made after it: until then it is for people
+    everywhere, and paused."""
+
+    async def target_group(
+        self, access: Access, account: AdAccount, wish: NewAdGroup, group_id: str
+    ) -> Outcome[None]:
+        """Looks which of the countries the group has, and makes those that it lacks: repeating it changes
+        nothing. Rejected: it has none of them."""
+        ...
 
 
 class Commerce(Protocol):

@@ -138,8 +138,8 @@ async def create_ad_group(
 
 @router.post("/ads/{ad_id}/ads", status_code=202)
 async def create_ad(ad_id: str, body: NewAd, services: Svc, caller: Caller, command: Command) -> Json:
-    """Make an ad in this ad group, paused, of content that is published already. Never made twice, like a
-    campaign."""
+    """Make an ad in this ad group, paused, of content that is published already. Where ads have no paused
+    state of their own, the ad group has to be paused. Never made twice, like a campaign."""
     group = await _own_ad(services, caller, ad_id, AdLevel.GROUP)
     account = await _ad_account(services, caller, group["adAccountId"])
     content = (await services.side_store.load_many(CONTENT, [body.content_id])).get(body.content_id)

@@ -5,6 +5,7 @@ from third-party tests.
 """
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 
 from platforms.http import Answer, Broken, NotSent, failure_of
@@ -137,12 +138,20 @@ def problem_of(document: Json | None) -> str | None:
     Ads API the code of its first error."""
     kind = text_at(document, "type")
     if kind is None:  # the Ads API: {"errors": [{"code": "INVALID_PARAMETER", "message", "parameter"}]}
-        code = text_at(next(objects(document, "errors"), {}), "code") or ""
+        code = text_at(next(_ads_errors(document), {}), "code") or ""
         return code if _ADS_CODE.fullmatch(code) else None
     if not kind.startswith("http"):
         return None
     name = kind.rstrip("/").rsplit("/", 1)[-1]
     return name if name.replace("-", "").isalnum() and name.isascii() and len(name) <= 60 else None
+
+
+def _ads_errors(document: Json | None) -> Iterator[Json]:
+    """Of a batch a list of them for each of its items."""
+    yield from objects(document, "errors")
+    of_items = (document or {}).get("operation_errors")
+    for errors in of_items if isinstance(of_items, list) else ():
+        yield from objects({"errors": errors}, "errors")
 
 
 def webhook_failure(document: Json | None) -> str | None:

@@ -64,9 +64,10 @@ SPEC = PlatformSpec(
         RateWindow("users", 75, QUARTER_HOUR_S),
         RateWindow("analytics", 300, QUARTER_HOUR_S),  # x-api/posts: GET /2/tweets/analytics
         RateWindow("publishing", 100, QUARTER_HOUR_S),  # manage-tweets: POST /2/tweets
-        # x-ads-api/fundamentals/rate-limiting: core reads and writes of one ad account
+        # x-ads-api/fundamentals/rate-limiting: core reads, writes and targeting of one ad account
         RateWindow("ads", 10_000, QUARTER_HOUR_S),
         RateWindow("ads_write", 450, 60),
+        RateWindow("ads_targeting", 400, QUARTER_HOUR_S),
         # x-api/webhooks, x-api/activity
         RateWindow("webhooks", 450, QUARTER_HOUR_S, LimitScope.APP),
         RateWindow("subscriptions", 500, QUARTER_HOUR_S, LimitScope.APP),
@@ -107,6 +108,9 @@ SPEC = PlatformSpec(
         "ads.objects": {"ads": 1},
         "ads.report": {"ads": 1, "ads_write": 1},
         "ads.create": {"ads": 1, "ads_write": 1},
+        "ads.create_group": {"ads_targeting": 1, "ads_write": 1},  # X's ids of the countries
+        "ads.target_group": {"ads_targeting": 2, "ads_write": 1},  # and which the line item has already
+        "ads.create_ad": {"ads": 2, "ads_write": 1},  # its line item, whose posts the ad account promotes
         "ads.find": {"ads": 10},
         "ads.change": {"ads_write": 1},
     },

@@ -39,8 +39,8 @@ PARTS: Mapping[str, tuple[str, str, str]] = {
     "insights": ("insights", "insights analytics metrics business", "test_numbers"),
     "ads": (
         "ads",
-        "ads ads_api ads_rows ads_making ads_answers ad_books ad_stats stats marketing reports advertising "
-        "business amounts",
+        "ads ads_api ads_rows ads_making ads_answers ad_books ad_stats stats targeting marketing reports "
+        "advertising business amounts",
         "test_numbers",
     ),
     "commerce": ("commerce", "commerce catalog catalogs shop shopping no_commerce", "test_answers"),

@@ -171,6 +171,15 @@ class Advertising(Scripted):
         return self.told("set_status", None, access, account, level, id_, status)
 
 
+class Targeting(Advertising):
+    """`TargetsApart` as well."""
+
+    async def target_group(
+        self, access: Access, account: AdAccount, wish: NewAdGroup, group_id: str
+    ) -> Outcome[None]:
+        return self.told("target_group", None, access, account, wish, group_id)
+
+
 class Shop(Scripted):
     """`Commerce`."""
 

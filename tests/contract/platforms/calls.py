@@ -23,7 +23,7 @@ from domain.live import BroadcastStatus
 from domain.money import Money
 from domain.publishing import Published
 from platforms.base import PageQuery
-from platforms.capabilities import Access, AsksFurther, SignedConsent
+from platforms.capabilities import Access, AsksFurther, SignedConsent, TargetsApart
 from platforms.outcome import Ok, Outcome, Rejected
 from tests.contract.platforms.answers import Answer, Ask
 from tests.contract.platforms.cases import FILES, Case
@@ -194,7 +194,9 @@ async def _adverts(book: Book, place: Place, account: AdAccount) -> None:
     group = adverts_group(place.case, campaign.external_id, account)
     made = await book.use("ads.create_group", access, ads.create_group, account, group)
     await book.use("ads.find_group", access, ads.find_group, account, group)
-    ad = NewAd("Bowl", "tag-10", made.external_id if made else "1", await published(place))
+    if isinstance(ads, TargetsApart):
+        await book.use("ads.target_group", access, ads.target_group, account, group, made.external_id)
+    ad = NewAd("Bowl", "tag-10", made.external_id, await published(place))
     await book.use("ads.create_ad", access, ads.create_ad, account, ad)
     await book.use("ads.find_ad", access, ads.find_ad, account, ad)
 

@@ -24,7 +24,7 @@ from domain.money import Money
 from platforms.outcome import Ok, Outcome, Rejected, RetryAfter, Unknown
 from storage.crypto import field_aad
 from storage.records import StoreUnavailable
-from tests.fakes.capabilities import Advertising, days, order, said
+from tests.fakes.capabilities import Advertising, Targeting, days, order, said
 from tests.unit.account.asking import Able
 from tests.unit.account.surroundings import APP, Surroundings
 
@@ -271,6 +271,32 @@ async def test_what_is_below_a_campaign_is_made_with_its_tag_and_found_by_it(
         assert (asked.starts_at, asked.ends_at) == (None, datetime(2026, 6, 1, tzinfo=UTC))
     else:
         assert asked.content == Promoted("facebook", "100", "100_7", ContentKind.PHOTO)
+
+
+async def test_countries_that_are_objects_of_their_own_are_a_further_step_that_may_be_repeated(
+    desk: Desk,
+) -> None:
+    ads = desk.able.ads = Targeting("77")
+    wish = GROUP | {"account": _account()}
+    effect = await desk.asked(What.CREATE_AD_GROUP, wish, {"tag": "tag_1"})
+    looking = replace(effect, task=replace(effect.task, phase=Phase.LOOKING))
+    for asked_for in (effect, looking):  # made, or found: it goes on alike
+        made = await desk.make(asked_for)
+        assert isinstance(made, Ok) and made.value is not None
+        first = made.value
+        assert first.facts == {"tag": "tag_1", "made": "made-0"} and first.calls == "ads.target_group"
+        assert first.documents[0][1]["externalId"] == "made-0"
+        assert first.result == {"ad_id": f"{ACCOUNT}|made-0"}
+    assert first.facts is not None
+    following = replace(effect, task=replace(effect.task, facts=orjson.dumps(dict(first.facts))))
+    assert await desk.make(following) == await desk.make(following) == Ok(Step(None))
+    assert len(ads.calls("create_group")) == 1
+    (_, _, asked, group_id), _ = ads.calls("target_group")
+    assert (asked.countries, group_id) == (("DE", "FR"), "made-0")
+    ads.faults["target_group"].append(Rejected("country", "Nowhere."))
+    refused = await desk.make(following)
+    assert isinstance(refused, Rejected)
+    assert refused.message == "The ad group is made, paused, but not all of its countries: Nowhere."
 
 
 async def test_budget_and_status_are_two_calls_in_two_turns(desk: Desk) -> None:

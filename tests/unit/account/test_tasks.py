@@ -156,14 +156,6 @@ def test_live_videos_that_are_only_read_are_neither_made_nor_changed(what: What)
     account.ask(What.CHAT, "op_2")
 
 
-@pytest.mark.parametrize("what", [What.CREATE_AD_GROUP, What.CREATE_AD])
-def test_below_an_ad_campaign_nothing_is_made_where_it_could_not_be_paused(what: What) -> None:
-    account = Operator(able=PLATFORMS["twitter"])
-    with pytest.raises(Invalid, match="At X Rookery makes campaigns only"):
-        account.ask(what)
-    account.ask(What.CREATE_AD_CAMPAIGN)
-
-
 @pytest.mark.parametrize("name", PLATFORMS)
 def test_every_call_of_every_capability_counts_in_a_window(name: str) -> None:
     platform = PLATFORMS[name]

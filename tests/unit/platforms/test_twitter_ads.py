@@ -175,7 +175,7 @@ async def test_what_x_does_not_allow_is_said(world: World) -> None:
     for outcome in (
         await ADS.set_status(access, owner, AdLevel.AD, post.external_id, AdStatus.PAUSED),
         await ADS.set_status(access, owner, AdLevel.CAMPAIGN, "x", AdStatus.ARCHIVED),
-        await ADS.set_budget(access, owner, AdLevel.GROUP, "x", Money(1, "USD")),
+        await ADS.set_budget(access, owner, AdLevel.AD, "x", Money(1, "USD")),
     ):
         assert isinstance(outcome, Rejected) and outcome.code == "unsupported"
     for foreign in (

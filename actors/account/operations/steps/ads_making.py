@@ -1,16 +1,22 @@
 """Campaigns, ad groups and ads made at the platform: each once only, and looked for by its tag when nobody
-knows whether it was made."""
+knows whether it was made.
+
+Where an ad group's countries are objects of their own, a further step makes them, as often as it takes: it
+looks which are there before it makes any.
+"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from actors.account.operations.steps.ads import account_in, ads_of, object_document
 from actors.account.operations.steps.work import Work, money_in
 from actors.account.operations.task import Step
-from domain.advertising import AdAccount, AdObject, NewAd, NewAdCampaign, NewAdGroup, Promoted
+from domain.advertising import AdAccount, AdLevel, AdObject, NewAd, NewAdCampaign, NewAdGroup, Promoted
 from domain.content import ContentKind
-from platforms.outcome import Ok, Outcome
+from platforms.capabilities import TargetsApart
+from platforms.outcome import Ok, Outcome, Rejected
 
 
 async def create_campaign(work: Work) -> Outcome[Step]:
@@ -24,12 +30,25 @@ async def find_campaign(work: Work) -> Outcome[Step | None]:
 
 async def create_group(work: Work) -> Outcome[Step]:
     """`wish`: account, name, campaign (id, objective, has_budget), goal, countries, daily_budget or
-    lifetime_budget, starts_at, ends_at, settings; `facts`: tag."""
+    lifetime_budget, starts_at, ends_at, settings; `facts`: tag, and `made`, the platform's id of one that has
+    no countries yet."""
+    if (made := work.facts.get("made")) is not None:
+        return await _targeted(work, made)
     return _made(work, await ads_of(work).create_group(work.access, _account(work), _group(work)))
 
 
 async def find_group(work: Work) -> Outcome[Step | None]:
     return _found(work, await ads_of(work).find_group(work.access, _account(work), _group(work)))
+
+
+async def _targeted(work: Work, made: str) -> Outcome[Step]:
+    ads = ads_of(work)
+    assert isinstance(ads, TargetsApart)  # noqa: S101 - else it was done before
+    answer = await ads.target_group(work.access, _account(work), _group(work), made)
+    if isinstance(answer, Rejected):
+        sentence = f"The ad group is made, paused, but not all of its countries: {answer.message}"
+        return replace(answer, message=sentence)
+    return Ok(Step(None), answer.readings) if isinstance(answer, Ok) else answer
 
 
 async def create_ad(work: Work) -> Outcome[Step]:
@@ -96,4 +115,8 @@ def _found(work: Work, answer: Outcome[AdObject | None]) -> Outcome[Step | None]
 
 def _step(work: Work, made: AdObject) -> Step:
     document = object_document(work, _account(work), made)
-    return Step(None, (document,), items=1, result={"ad_id": document[1]["_id"]})
+    step = Step(None, (document,), items=1, result={"ad_id": document[1]["_id"]})
+    if made.level is AdLevel.GROUP and isinstance(ads_of(work), TargetsApart):
+        facts = {**work.facts, "made": made.external_id}
+        return replace(step, facts=facts, calls="ads.target_group", note="made, without its countries yet")
+    return step
