@@ -1,7 +1,7 @@
 """Advertisements as every platform has them: accounts, three levels of objects, and numbers by day."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
@@ -96,6 +96,23 @@ def in_parts(request: ReportRequest, days: int) -> ReportState:
         parts.append(ReportRequest(request.level, since, until))
         since = until + timedelta(days=1)
     return ReportState(parts[0] if parts else request, rest=tuple(parts[1:]))
+
+
+def halved(state: ReportState) -> ReportState | None:
+    """The state before the first half, by days, of a report that was too big; the second half is the part
+    after it. None: a single day has no halves."""
+    request = state.request
+    days = (request.until - request.since).days + 1
+    if days <= 1:
+        return None
+    middle = request.since + timedelta(days=days // 2 - 1)
+    second = replace(request, since=middle + timedelta(days=1))
+    return ReportState(replace(request, until=middle), rest=(second, *state.rest))
+
+
+def next_part(state: ReportState) -> ReportState | None:
+    """The state before the next part; None: this one was the last."""
+    return ReportState(state.rest[0], rest=state.rest[1:]) if state.rest else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ Asking for a run twice leaves one that nobody reads. Source: documentation/ads-c
 
 import json
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal, InvalidOperation
 
-from domain.advertising import AdAccount, AdDay, AdLevel, ReportRequest, ReportState, ReportStep
+from domain.advertising import AdAccount, AdDay, AdLevel, ReportState, ReportStep, halved, next_part
 from domain.money import from_decimal
 from domain.secrets import Secret
 from platforms.facebook.errors import GONE, TOO_BIG, outcome_of
@@ -99,28 +99,20 @@ async def _read(
     level = state.request.level
     rows = tuple(day for row in objects(answer.value, "data") if (day := _day(level, row, account.currency)))
     cursor = next_cursor(answer.value, state.cursor)
-    following = replace(state, cursor=cursor) if cursor is not None else _next_part(state)
+    following = replace(state, cursor=cursor) if cursor is not None else next_part(state)
     return Ok(ReportStep(rows, following), answer.readings)
 
 
 def _split(state: ReportState) -> Outcome[ReportStep]:
-    """Into two halves by days; a single day that is too big is the end."""
-    request = state.request
-    days = (request.until - request.since).days + 1
-    if days <= 1:
-        return Rejected(TOO_BIG, f"Facebook cannot report even one day ({request.since}) of this ad account.")
-    middle = request.since + timedelta(days=days // 2 - 1)
-    first = ReportRequest(request.level, request.since, middle)
-    second = ReportRequest(request.level, middle + timedelta(days=1), request.until)
-    return Ok(ReportStep(state=ReportState(first, rest=(second, *state.rest))))
+    """A single day that is too big is the end."""
+    first, day = halved(state), state.request.since
+    if first is None:
+        return Rejected(TOO_BIG, f"Facebook cannot report even one day ({day}) of this ad account.")
+    return Ok(ReportStep(state=first))
 
 
 def _again(state: ReportState) -> ReportState:
     return ReportState(state.request, rest=state.rest)
-
-
-def _next_part(state: ReportState) -> ReportState | None:
-    return ReportState(state.rest[0], rest=state.rest[1:]) if state.rest else None
 
 
 def _day(level: AdLevel, row: Json, currency: str) -> AdDay | None:

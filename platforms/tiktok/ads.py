@@ -20,6 +20,7 @@ from domain.advertising import (
     ReportState,
     ReportStep,
     in_parts,
+    next_part,
 )
 from domain.money import Money
 from platforms.ad_rules import other_currency
@@ -98,9 +99,7 @@ class TiktokAds:
             pages = count_at(mapping(answer.value, "page_info"), "total_page") or page
             percent = min(99, page * 100 // pages)
             return Ok(ReportStep(rows, replace(state, cursor=following, percent=percent)))
-        if state.rest:
-            return Ok(ReportStep(rows, ReportState(state.rest[0], rest=state.rest[1:])))
-        return Ok(ReportStep(rows))
+        return Ok(ReportStep(rows, next_part(state)))
 
     async def create_campaign(
         self, access: Access, account: AdAccount, wish: NewAdCampaign

@@ -18,7 +18,7 @@ from datetime import timedelta
 from urllib.parse import parse_qsl, quote, urlsplit
 from zoneinfo import ZoneInfo
 
-from domain.advertising import AdAccount, AdDay, ReportRequest, ReportState, ReportStep
+from domain.advertising import AdAccount, AdDay, ReportRequest, ReportState, ReportStep, halved, next_part
 from domain.secrets import Secret
 from platforms.capabilities import Access
 from platforms.gzipped import Cut, TooLarge, unpacked
@@ -149,16 +149,11 @@ def _days(document: Json, request: ReportRequest, account: AdAccount) -> tuple[A
 
 
 def _split(state: ReportState) -> Outcome[ReportStep]:
-    """Into two halves by days, of which the first goes on at this page; a single day is the end."""
-    request = state.request
-    days = (request.until - request.since).days + 1
-    if days <= 1:
-        return Rejected(TOO_COMPLEX, f"X cannot report even one day ({request.since}) of these ads.")
-    middle = request.since + timedelta(days=days // 2 - 1)
-    first = replace(request, until=middle)
-    second = replace(request, since=middle + timedelta(days=1))
-    cursor = _kept(_pages(state)[0])
-    return Ok(ReportStep(state=ReportState(first, cursor=cursor, rest=(second, *state.rest))))
+    """The first half goes on at this page; a single day is the end."""
+    first, day = halved(state), state.request.since
+    if first is None:
+        return Rejected(TOO_COMPLEX, f"X cannot report even one day ({day}) of these ads.")
+    return Ok(ReportStep(state=replace(first, cursor=_kept(_pages(state)[0]))))
 
 
 def _anew(state: ReportState) -> ReportState:
@@ -171,7 +166,7 @@ def _anew(state: ReportState) -> ReportState:
 def _after(state: ReportState, following: str | None) -> ReportState | None:
     if following is not None:
         return ReportState(state.request, cursor=_kept(following), rest=state.rest)
-    return ReportState(state.rest[0], rest=state.rest[1:]) if state.rest else None
+    return next_part(state)
 
 
 def _jobs(account: AdAccount) -> str:
