@@ -58,6 +58,17 @@ async def granted(
     return answer.json()  # type: ignore[no-any-return]
 
 
+async def brought(caller: Caller, account: Json, view: Json) -> Json:
+    """X's tokens of OAuth 1.0a for the account's ads, and the application with the API key pair for them."""
+    keys = {"client_id": account["app"]["client_id"], "client_secret": account["app"]["webhook_secret"]}
+    app = await caller.post("/v1/integrations/twitter/apps", keys | {"name": "API key pair"})
+    tokens = {"access_token": account["oauth1_token"], "token_secret": account["oauth1_secret"]}
+    path = f"/v1/accounts/{view['id']}/grants/ads"
+    answer = await caller.request("PUT", path, json=tokens | {"app_id": app["id"]})
+    assert answer.status_code == 200, answer.text
+    return app
+
+
 async def test_numbers_of_content_and_account_are_read_and_kept(world: World) -> None:
     caller = await world.org()
     _, view = await joined(world, caller, "facebook", posts=30)
@@ -95,11 +106,7 @@ async def test_ads_at_x_are_opened_by_a_consent_or_by_tokens_that_a_person_bring
     path = f"/v1/accounts/{view['id']}"
     refused = await caller.request("POST", f"{path}/ads/read")
     assert refused.status_code == 409 and "OAuth 1.0a" in refused.json()["detail"]
-    keys = {"client_id": account["app"]["client_id"], "client_secret": account["app"]["webhook_secret"]}
-    app = await caller.post("/v1/integrations/twitter/apps", keys | {"name": "API key pair"})
-    tokens = {"access_token": account["oauth1_token"], "token_secret": account["oauth1_secret"]}
-    brought = await caller.request("PUT", f"{path}/grants/ads", json=tokens | {"app_id": app["id"]})
-    assert brought.status_code == 200, brought.text
+    app = await brought(caller, account, view)
     (first,) = await done(caller, await caller.post(f"{path}/ads/read", {"levels": ["campaign"]}))
     asked = await granted(world, caller, account, view, "ads", app_id=app["id"])
     assert asked["grants"]["ads"]["external_id"] == account["external_id"]
@@ -209,6 +216,60 @@ async def test_an_ad_of_a_post_is_made_once_whatever_answer_was_lost(world: Worl
         return shown["status"] == "failed" and "need one each" in shown["reason"]
 
     await eventually(failed)
+
+
+@pytest.mark.heavy
+async def test_a_post_is_promoted_at_x_below_a_paused_group_whatever_answer_was_lost(world: World) -> None:
+    """X makes a campaign, a line item, its countries and a promoted post, and nobody hears of any."""
+    caller = await world.org()
+    account, view = await joined(world, caller, "twitter", posts=12)
+    await brought(caller, account, view)
+    await done(caller, await caller.post(f"/v1/accounts/{view['id']}/ads/read", {"levels": []}))
+    (ad_account,) = await caller.all(f"/v1/ad-accounts?account_id={view['id']}")
+    content = await caller.all(f"/v1/accounts/{view['id']}/content")
+    name = f"Glaze {uuid.uuid4().hex[:6]}"
+
+    edges = f"accounts/{ad_account['external_id']}"
+
+    async def unheard(path: str) -> None:
+        fault = {"platform": "twitter", "path": f"{path}$", "count": 1, "kind": "half_body"}
+        await world.sandbox.post("faults", fault)
+
+    async def made(path: str, wish: Json) -> Json:
+        (operation,) = await done(caller, await caller.post(path, wish | {"name": name}), 60.0)
+        assert "outcome_unknown" in [step["what"] for step in operation["steps"]]
+        return operation
+
+    await unheard(f"{edges}/campaigns")
+    wish: Json = {"ad_account_id": ad_account["id"], "objective": "WEBSITE_CLICKS"}
+    campaign = (await made(f"/v1/accounts/{view['id']}/ad-campaigns", wish))["result"]["ad_id"]
+    await unheard(f"{edges}/line_items")
+    await unheard(f"batch/{edges}/targeting_criteria")
+    ends = (datetime.now(UTC) + timedelta(days=7)).isoformat()
+    wish = {"goal": "LINK_CLICKS", "countries": ["DE", "FR"], "ends_at": ends}
+    wish["daily_budget"] = {"amount_minor": 1500, "currency": "USD"}
+    operation = await made(f"/v1/ads/{campaign}/groups", wish)
+    assert [step["what"] for step in operation["steps"]][-2:] == ["made, without its countries yet", "done"]
+    group = operation["result"]["ad_id"]
+    await unheard(f"{edges}/promoted_tweets")
+    ad = (await made(f"/v1/ads/{group}/ads", {"content_id": content[0]["id"]}))["result"]["ad_id"]
+
+    await done(caller, await caller.post(f"/v1/accounts/{view['id']}/ads/read"))
+    for level, parent, id_ in (("group", campaign, group), ("ad", group, ad)):
+        (found,) = await caller.all(f"/v1/ads?account_id={view['id']}&level={level}&parent_id={parent}")
+        assert found["id"] == id_
+    assert (await caller.get(f"/v1/ads/{group}"))["status"] == "paused"
+
+    asked = await caller.request("PATCH", f"/v1/ads/{group}", json={"status": "active"})
+    await done(caller, asked.json())
+    shown = await caller.post(f"/v1/ads/{group}/ads", {"content_id": content[1]["id"], "name": name})
+
+    async def refused() -> bool:
+        (asked,) = shown["operations"]
+        operation = await caller.get(f"/v1/operations/{asked['id']}")
+        return operation["status"] == "failed" and "pause the ad group first" in operation["reason"]
+
+    await eventually(refused)
 
 
 async def test_facebooks_live_videos_are_read_and_what_is_said_there_is_heard(world: World) -> None:

@@ -296,7 +296,7 @@ async def test_countries_that_are_objects_of_their_own_are_a_further_step_that_m
     ads.faults["target_group"].append(Rejected("country", "Nowhere."))
     refused = await desk.make(following)
     assert isinstance(refused, Rejected)
-    assert refused.message == "The ad group is made, paused, but not all of its countries: Nowhere."
+    assert refused.message.endswith("activated, it would be shown everywhere. Nowhere.")
 
 
 async def test_budget_and_status_are_two_calls_in_two_turns(desk: Desk) -> None:

@@ -136,5 +136,8 @@ async def test_countries_that_x_refuses_leave_a_paused_group_and_a_sentence(worl
     operation = await process.run()
     (group,) = await groups(shop)
     assert (operation["status"], group.status) == ("failed", AdStatus.PAUSED)
-    assert operation["reason"].startswith("The ad group is made, paused, but not all of its countries: X ")
+    assert (
+        "made, paused, without its countries: activated, it would be shown everywhere. X "
+        in (operation["reason"])
+    )
     assert operation["result"] == {"ad_id": f"{process.account.id}|{group.external_id}"}

@@ -46,8 +46,8 @@ async def _targeted(work: Work, made: str) -> Outcome[Step]:
     assert isinstance(ads, TargetsApart)  # noqa: S101 - else it was done before
     answer = await ads.target_group(work.access, _account(work), _group(work), made)
     if isinstance(answer, Rejected):
-        sentence = f"The ad group is made, paused, but not all of its countries: {answer.message}"
-        return replace(answer, message=sentence)
+        left = "The ad group is made, paused, without its countries: activated, it would be shown everywhere."
+        return replace(answer, message=f"{left} {answer.message}")
     return Ok(Step(None), answer.readings) if isinstance(answer, Ok) else answer
 
 
