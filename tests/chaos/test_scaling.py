@@ -14,6 +14,7 @@ from actors.runtime.gateway import NAMESPACE
 from actors.runtime.ray_actors import SUPERVISOR, SupervisorActor, _options
 from tests.chaos.test_host_dies import assert_exactly_once, connected, quiet
 from tests.support.client import Caller, World, eventually
+from tests.support.measured import measured
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.heavy
@@ -121,7 +122,8 @@ class Traffic:
             await self._world.sandbox.post(path, {"action": "expire"})
         await asyncio.gather(*(self._caller.post(f"/v1/accounts/{view['id']}/sync") for _, view in pairs))
 
-    async def end(self) -> None:
+    async def end(self) -> dict[str, float]:
+        """What the moves and the people's requests took."""
         world, caller = self._world, self._caller
         self._stop.set()
         await asyncio.gather(*self._sending)
@@ -142,23 +144,30 @@ class Traffic:
         assert pauses, "no move was measured"
         waited.sort()
         middle, p99 = (waited[int(len(waited) * share)] * 1000 for share in (0.5, 0.99))
-        print(f"{len(pauses)} pauses, ms: median {pauses[len(pauses) // 2]}, longest {pauses[-1]}")
-        print(
-            f"{len(waited)} requests, ms: median {middle:.0f}, p99 {p99:.0f}, longest {waited[-1] * 1000:.0f}"
-        )
+        return {
+            "accounts under traffic": len(self._pairs),
+            "pauses of a partition": len(pauses),
+            "a pause, median, ms": pauses[len(pauses) // 2],
+            "a pause, longest, ms": pauses[-1],
+            "requests of people": len(waited),
+            "a request, median, ms": round(middle),
+            "a request, p99, ms": round(p99),
+            "a request, longest, ms": round(waited[-1] * 1000),
+        }
 
 
 async def test_nothing_is_lost_or_reordered_while_hosts_come_and_go(world: World, caller: Caller) -> None:
     pairs = [await connected(world, caller, posts=5) for _ in range(ACCOUNTS)]
+    took: dict[str, float] = {}
     async with Traffic(world, caller, pairs) as busy:
         for n, hosts in enumerate((4, 1)):
             await asyncio.sleep(1)
             await busy.expire(n, 2)
             began = time.monotonic()
             await scaled(caller, hosts)
-            print(f"scaled to {hosts} hosts in {time.monotonic() - began:.1f} s")
+            took[f"to {hosts} hosts, s"] = round(time.monotonic() - began, 1)
         await asyncio.sleep(1)
-        await busy.end()
+        measured("tests/chaos/test_scaling.py: hosts come and go", took | await busy.end())
 
 
 async def test_new_code_replaces_host_by_host_under_traffic(world: World, caller: Caller) -> None:
@@ -178,11 +187,11 @@ async def test_new_code_replaces_host_by_host_under_traffic(world: World, caller
         began = time.monotonic()
         await asyncio.to_thread(deploy, "next")
         await eventually(replaced, 240, every_s=0.3)
-        print(f"replaced two hosts in {time.monotonic() - began:.1f} s")
+        took = {"two hosts replaced, s": round(time.monotonic() - began, 1)}
         after = {host["incarnation"] for host in (await caller.get("/v1/ops/hosts"))["items"]}
         assert not before & after
         assert frozenset({world.settings.build, "next"}) in builds, "the two builds never lived side by side"
-        await busy.end()
+        measured("tests/chaos/test_scaling.py: new code", took | await busy.end())
 
 
 def deploy(build: str) -> None:

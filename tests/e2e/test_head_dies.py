@@ -24,6 +24,7 @@ from storage.settings import Settings
 from tests.chaos.test_host_dies import assert_exactly_once, connected, quiet, traffic
 from tests.chaos.test_scaling import scaled
 from tests.support.client import World
+from tests.support.measured import measured
 
 Json = dict[str, Any]
 
@@ -135,7 +136,13 @@ async def test_after_the_loss_of_the_head_one_command_brings_everything_back(
         await assert_exactly_once(world, caller, account, view)
         found = await caller.get("/v1/ops/scale")
         assert found == {"hosts": 2, "owning": 2, "partitions_to_move": 0}
-        print(f"noticed after {noticed:.1f} s, everything answered {recovered:.1f} s after the kill")
+        measured(
+            "tests/e2e/test_head_dies.py",
+            {
+                "from the kill to the end of `rookery up`, s": round(noticed, 1),
+                "to the next one being ready, s": round(recovered, 1),
+            },
+        )
     finally:
         await world.close()
         for up in (first, second):

@@ -1,5 +1,5 @@
 """`python -m tests.chaos.run.told [EVIDENCE ...]`: keep what runs of chaos found, and write it into
-docs/operations.md. No figure there is typed by hand."""
+docs/operations.md, beside what tests measured there. No figure in it is typed by hand."""
 
 import json
 import math
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.run.recovery import Endured
+from tests.support import measured
 
 ROOT = Path(__file__).resolve().parents[3]
 KEPT = ROOT / "bench/results/chaos.jsonl"
 PAGE = ROOT / "docs/operations.md"
-BEGIN, END = "<!-- chaos: begin -->\n", "<!-- chaos: end -->\n"
 ZERO = (
     "effects_lost",
     "effects_doubled",
@@ -33,11 +33,21 @@ Json = dict[str, Any]
 def main() -> None:
     for folder in map(Path, sys.argv[1:]):
         keep(folder)
-    text = PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    PAGE.write_text(written(PAGE.read_text()))
+
+
+def written(text: str) -> str:
+    """The page with what is kept."""
     runs = [json.loads(line) for line in KEPT.read_text().splitlines()]
-    PAGE.write_text(before + BEGIN + "\n".join(section(runs)) + "\n" + END + after)
+    return replaced(replaced(text, "chaos", section(runs)), "measured", table(measured.rows()))
+
+
+def replaced(text: str, name: str, lines: Iterable[str]) -> str:
+    """What stands between the two marks of this name."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return before + begin + "\n".join(lines) + "\n" + end + after
 
 
 def keep(folder: Path) -> None:
@@ -53,6 +63,15 @@ def keep(folder: Path) -> None:
     del result["evidence"], result["recovery_s"]
     with KEPT.open("a") as file:
         file.write(json.dumps(result | {"day": folder.name[:8], "recoveries": recoveries}) + "\n")
+
+
+def table(rows: Iterable[Json]) -> Iterable[str]:
+    yield "| measured by | | | when |"
+    yield "|---|---|---|---|"
+    for row in rows:
+        when = f"{row['at']}, {row['cores']} cores, load {row['load']}"
+        for what, figure in row["figures"].items():
+            yield f"| `{row['test']}` | {what} | {figure:,} | {when} |"
 
 
 def section(runs: Sequence[Json]) -> Iterable[str]:
