@@ -27,6 +27,7 @@ BENCHMARKS = {
     "workers": "bench.workers.compare:compare",
     "durable": "bench.durable:durable",
     "freshness": "bench.freshness:freshness",
+    "takeover": "bench.takeover:takeover",
     "overload": "bench.overload:overload",
     "budgets": "bench.budgets:budgets",
     "density": "bench.density:density",
