@@ -20,7 +20,7 @@ from actors.runtime.failpoints import Failpoint
 from actors.runtime.forwarder import DedicatedActors, Forwarder
 from actors.runtime.mail import MailLoop
 from actors.runtime.moves import Moves
-from actors.runtime.owner import Owner, Parts
+from actors.runtime.owner import TURN_WITHIN_S, Owner, Parts
 from actors.runtime.ownership import CHECK_INTERVAL_S, Ownership
 from actors.runtime.partitions import Partitions
 from actors.runtime.ports import Owners
@@ -283,7 +283,7 @@ class Host:
         """Of an effect that another host began before the entity moved here."""
         self._must_own(key, moving=True)
         try:
-            await self.owner.post(key, message, outcome)
+            await self.owner.post(key, message, outcome, within_s=TURN_WITHIN_S)
         except Elsewhere:
             log.warning("effect.outcome_without_owner", entity=str(key), outcome=message.name)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from actors.runtime.room import crowded
 from domain.ids import EntityKey
 
 
@@ -21,11 +22,16 @@ class TurnLocks:
         return any(map(concerns, self._locks))
 
     @asynccontextmanager
-    async def holding(self, keys: Iterable[EntityKey]) -> AsyncIterator[None]:
-        """Hold all of them. Always taken in one order, so two batches never wait for each other in a ring."""
+    async def holding(self, keys: Iterable[EntityKey], within_s: float | None = None) -> AsyncIterator[None]:
+        """Hold all of them. Always taken in one order, so two batches never wait for each other in a ring.
+        Raises Busy when that took longer than `within_s`."""
         async with AsyncExitStack() as stack:
-            for key in sorted(keys, key=str):
-                await stack.enter_async_context(self._one(key))
+            try:
+                async with asyncio.timeout(within_s):
+                    for key in sorted(keys, key=str):
+                        await stack.enter_async_context(self._one(key))
+            except TimeoutError:
+                raise crowded() from None
             yield
 
     @asynccontextmanager

@@ -16,6 +16,7 @@ from actors.runtime.failpoints import Failpoints
 from actors.runtime.metrics import Counter
 from actors.runtime.outbox import Outbox
 from actors.runtime.reminders import Reminders
+from actors.runtime.room import Room
 from actors.runtime.snapshots import Show, Snapshots
 from actors.runtime.tasks import Tasks
 from actors.runtime.turns import RACES, Turns
@@ -35,6 +36,11 @@ minutes, which is 56 a second each, and after a stop catch up within ten minutes
 UNDER_WAY = 1000
 """Calls under way, or waiting for a quota, above which a host wakes nobody for more."""
 TICK_FAILURES = 5
+TURN_WITHIN_S = 8.0
+"""A turn that somebody waits for begins so soon or not at all. Less than anybody waits for the answer, so
+that who asked is told: what nobody waits for any more would hold up the mail and everybody after it."""
+ASKS_AT_ONCE = 32
+"""Commands and views of one entity that may wait for its turn. More are told to come again."""
 PLACE_PATIENCE = 150  # tenths of a second
 POST_PAUSE_S = 0.05
 
@@ -93,6 +99,7 @@ class Owner:
             serves,
             self.effects.heard,
         )
+        self._room: Room[EntityKey] = Room(ASKS_AT_ONCE, lambda: parts.count("asks_turned_away"))
         self._ticks_failed: dict[EntityKey, int] = {}
         self._starts = AsyncLimiter(STARTS_PER_S / 2, 0.5)
 
@@ -103,10 +110,16 @@ class Owner:
 
     async def ask(self, key: EntityKey, message: Message) -> dict[str, Any]:
         """Apply a command, save, answer. A lost race is decided again from the winner's state; a refusal is
-        given only if the newest state says so, too."""
+        given only if the newest state says so, too. Busy, when too many wait or its turn did not come in
+        time: nothing has happened then."""
+        with self._room.entered(key):
+            return await self._ask(key, message)
+
+    async def _ask(self, key: EntityKey, message: Message) -> dict[str, Any]:
         refused = False
         for _ in range(RACES):
-            verdict = (await self.turns.run({key: [Item(message)]}, fresh=refused))[key][0]
+            work = {key: [Item(message)]}
+            verdict = (await self.turns.run(work, fresh=refused, within_s=TURN_WITHIN_S))[key][0]
             match verdict.fate:
                 case Fate.LOST_RACE:
                     continue
@@ -125,11 +138,15 @@ class Owner:
                     return verdict.reply or {}
         raise Busy("contended", "Another process owns this entity at the moment: try again.")
 
-    async def post(self, key: EntityKey, message: Message, outcome: str) -> None:
+    async def post(
+        self, key: EntityKey, message: Message, outcome: str, within_s: float | None = None
+    ) -> None:
         """Apply the outcome of an effect, however many races it takes: nobody else has it. Posted again
-        under the same id `outcome`, after an answer of the store was lost, it changes nothing."""
+        under the same id `outcome`, after an answer of the store was lost, it changes nothing. `within_s`:
+        where somebody else has it after all, who is told Busy and posts it again."""
         while True:
-            verdict = (await self.turns.run({key: [Item(message, outcome=outcome)]}))[key][0]
+            work = {key: [Item(message, outcome=outcome)]}
+            verdict = (await self.turns.run(work, within_s=within_s))[key][0]
             if verdict.fate is not Fate.LOST_RACE:
                 break
             await asyncio.sleep(POST_PAUSE_S)
@@ -147,7 +164,8 @@ class Owner:
         return self.turns.is_elsewhere(await self._found(key))
 
     async def _found(self, key: EntityKey) -> Activation[Any]:
-        activation = await self.turns.activation(key)
+        with self._room.entered(key):
+            activation = await self.turns.activation(key, TURN_WITHIN_S)
         if activation is None:
             raise NotFound("not_found", f"There is no {key.kind} with this id.")
         return activation

@@ -29,6 +29,7 @@ from actors.runtime.forwarder import ActorGone
 from actors.runtime.gateway import NAMESPACE, Gateway
 from actors.runtime.host import Host
 from actors.runtime.plan import is_host
+from actors.runtime.room import Room
 from actors.runtime.supervisor import HostAway, Supervisor
 from actors.runtime.verdicts import Elsewhere, NotOwner
 from domain.errors import Busy, RookeryError
@@ -43,6 +44,10 @@ SUPERVISOR = "supervisor"
 HOST_CPUS = 0.1
 _DISTANT_S = 30.0
 _STATUS_S = 3.0
+_AT_ONCE = 1000
+_REQUESTS_AT_ONCE = 700
+"""Of the calls that Ray lets an actor have under way; the rest is for its status and for moves. A host that
+cannot say how it is counts as one that hangs, and its partitions are taken from it."""
 _MOVE_S = 40.0
 """Longer than a host takes to let a partition go, or to find out that it cannot."""
 
@@ -58,7 +63,7 @@ def _options(name: str, *, cpus: float, node: str | None = None) -> dict[str, An
         "get_if_exists": True,
         "max_restarts": -1,  # an owner comes back; its state is in MongoDB
         "max_task_retries": 0,  # a silent second execution would not carry the caller's command id
-        "max_concurrency": 1000,
+        "max_concurrency": _AT_ONCE,
         "num_cpus": cpus,
         "scheduling_strategy": strategy,
     }
@@ -131,6 +136,7 @@ class HostActor:
         self._name = name
         self._host: Host | None = None
         self._built: Built | None = None
+        self._room: Room[None] = Room(_REQUESTS_AT_ONCE)
         # Kept, because the loop holds tasks only weakly. Failing is retried by the task itself.
         self._starting = asyncio.get_running_loop().create_task(self._start())
 
@@ -160,11 +166,16 @@ class HostActor:
 
     async def request(self, sealed: bytes) -> bytes:
         """One sealed request: {do, key, ...}; the sealed answer is {reply}, {refused} or {not_owner}."""
-        await asyncio.shield(self._starting)
-        assert self._host is not None and self._built is not None  # noqa: S101
-        envelope = self._built.parts.envelope
-        asked = envelope.open_call(sealed)
-        return envelope.seal_call(await self._do(self._host, asked))
+        try:
+            with self._room.entered(None):
+                await asyncio.shield(self._starting)
+                assert self._host is not None and self._built is not None  # noqa: S101
+                envelope = self._built.parts.envelope
+                return envelope.seal_call(await self._do(self._host, envelope.open_call(sealed)))
+        except Busy as full:  # of the room: everything else is data by now
+            if self._built is None:
+                raise
+            return self._built.parts.envelope.seal_call({"refused": full.to_json()})
 
     async def _do(self, host: Host, asked: dict[str, Any]) -> dict[str, Any]:
         key = EntityKey.parse(asked["key"])

@@ -67,11 +67,12 @@ class Turns:
         self.applied = 0
 
     # -- reading ------------------------------------------------------------------------------------
-    async def activation(self, key: EntityKey) -> Activation[Any] | None:
-        """The last saved state, loaded if need be; None when the entity was never created."""
+    async def activation(self, key: EntityKey, within_s: float | None = None) -> Activation[Any] | None:
+        """The last saved state, loaded if need be; None when the entity was never created. Raises Busy when
+        its turn to be loaded did not come in time."""
         found = self.active.get(key)
         if found is None:
-            async with self.locks.holding([key]):
+            async with self.locks.holding([key], within_s):
                 found = (await self.active.load([key]))[key]
                 if self.is_elsewhere(found) or not found.version:
                     self.active.forget([key])  # it changes in another process: never answered from memory
@@ -85,16 +86,21 @@ class Turns:
 
     # -- running ------------------------------------------------------------------------------------
     async def run(
-        self, work: Mapping[EntityKey, Sequence[Item]], *, fresh: bool = False
+        self,
+        work: Mapping[EntityKey, Sequence[Item]],
+        *,
+        fresh: bool = False,
+        within_s: float | None = None,
     ) -> dict[EntityKey, list[Verdict]]:
         """Apply each entity's messages in order and save all entities as one bulk. `fresh`: from what the
-        store holds now, whatever is remembered here.
+        store holds now, whatever is remembered here. `within_s`: the turn begins so soon, or Busy is raised
+        and nothing has happened.
 
         Raises StoreUnavailable (nothing is known to have happened; activations concerned are dropped) and
         NotOwner. A command refused by a rule, a handler that raised and a lost race are verdicts. Anything
         else raised is a defect around an entity, such as a document that this build cannot read.
         """
-        async with self._turn_of(work):
+        async with self._turn_of(work, within_s):
             if fresh:
                 self.active.forget(work)
             first = {key: self._heard_before(key, items) for key, items in work.items()}
@@ -161,8 +167,10 @@ class Turns:
         return verdict.fate is Fate.APPLIED
 
     @asynccontextmanager
-    async def _turn_of(self, keys: Collection[EntityKey]) -> AsyncIterator[None]:
-        async with self.locks.holding(keys):
+    async def _turn_of(
+        self, keys: Collection[EntityKey], within_s: float | None = None
+    ) -> AsyncIterator[None]:
+        async with self.locks.holding(keys, within_s):
             try:
                 yield
             except BaseException:

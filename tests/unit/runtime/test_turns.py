@@ -11,7 +11,7 @@ from actors.runtime.activation import Placement
 from actors.runtime.entity import Message
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.host import Host
-from actors.runtime.owner import Owner, run_dedicated
+from actors.runtime.owner import ASKS_AT_ONCE, Owner, run_dedicated
 from actors.runtime.tasks import Tasks
 from actors.runtime.turns import RACES
 from actors.runtime.verdicts import Fate, Item, Verdict, skipping
@@ -408,3 +408,42 @@ async def test_a_message_that_failed_is_tried_again_on_the_newest_state(colony: 
     assert (await old.turns.run({KEY: [item]}))[KEY][0].fate is Fate.FAILED
     await new.turns.run({KEY: [Item(skipping("too often", "bad"), StreamId(5, 0))]})
     assert (await old.turns.run({KEY: [item]}))[KEY][0].fate is Fate.ASIDE
+
+
+# -- too much to do ---------------------------------------------------------------------------------
+async def test_of_too_many_who_ask_at_once_the_rest_is_told_to_come_again_and_mail_is_applied(
+    colony: Colony,
+) -> None:
+    """A store that takes its time, and programs that give up and ask again: the owner does nothing for
+    nobody, and the mailbox has its turn among those that wait."""
+    host = await ready(colony)
+    async with host.owner.turns.locks.holding([KEY]):  # a turn that takes its time
+        asks = [
+            asyncio.create_task(host.ask(KEY, Message("add", {"amount": 1}, f"ask-{n}")))
+            for n in range(ASKS_AT_ONCE + 10)
+        ]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        refused = [ask for ask in asks if ask.done()]
+        assert len(refused) == 10
+        assert {type(ask.exception()) for ask in refused} == {Busy}
+        assert await host.view(OTHER), "its neighbours notice nothing"
+        await colony.tell(KEY, add(1, 100))
+    await asyncio.gather(*asks, return_exceptions=True)
+    await colony.quiet()
+    assert (await host.view(KEY))["total"] == 100 + ASKS_AT_ONCE
+    assert colony.counted["asks_turned_away"] == 10
+
+
+async def test_a_turn_that_comes_too_late_is_not_begun(
+    colony: Colony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.runtime.owner.TURN_WITHIN_S", 0.05)
+    host = await ready(colony)
+    async with host.owner.turns.locks.holding([KEY]):
+        with pytest.raises(Busy) as busy:
+            await host.ask(KEY, Message("add", {"amount": 1}, "late"))
+        assert busy.value.retry_after_s == 1.0
+    assert (await host.view(KEY))["total"] == 0
+    assert (await host.ask(KEY, Message("add", {"amount": 1}, "late")))["total"] == 1, "the same id, again"
+    assert not len(host.owner.turns.locks)
