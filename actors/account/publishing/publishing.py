@@ -37,11 +37,13 @@ from platforms.spec import PlatformSpec
 STEP_TIMEOUT = timedelta(seconds=120)
 """A step is one call or one chunk of an upload."""
 UNDER_WAY = 3
-"""Publications of one account in progress at once: a video that the platform still works on holds nobody
-up."""
+"""Publications of one account in progress at once. What the platform has and still works on, or its creator
+has in an inbox, is not among them: it holds nobody up."""
 FIRST_SHOWN = 5
 LATE_AFTER = timedelta(minutes=10)
 GIVE_UP_AFTER = timedelta(hours=24)
+CONFIRMED_WITHIN = timedelta(days=7)
+"""Of what the platform has: a draft that its creator never posts would be asked about for ever."""
 LOOKS = tuple(timedelta(seconds=s) for s in (15, 60, 180, 600, 1800))
 """Pauses before each look after an unknown outcome: what was posted may take minutes to be listed."""
 
@@ -169,6 +171,8 @@ def _waited(state: AccountState, changes: Changes, record: Publication, now: dat
         changes.events.append(changed(changes.account_id, state, record, "late", record.phase.value))
     if _hopeless(record, now) and changes.known(PUBLICATIONS, record.id) is not None:
         return ended(kept(state, record), changes, record, Phase.FAILED, "gave_up_too_late")
+    if _forgotten(record, now) and changes.known(PUBLICATIONS, record.id) is not None:
+        return ended(kept(state, record), changes, record, Phase.UNCONFIRMED, "never_confirmed")
     return kept(state, record)
 
 
@@ -177,6 +181,16 @@ def _hopeless(record: Publication, now: datetime) -> bool:
     begun = record.sent_at is not None or record.call is not None
     waits = record.phase in (Phase.SCHEDULED, Phase.RUNNING)
     return waits and not begun and now >= record.due_at + GIVE_UP_AFTER
+
+
+def _handed_over(record: Publication) -> bool:
+    """The decisive step is done, and the platform has not said yet that it is out."""
+    return record.phase is Phase.RUNNING and record.sent_at is not None and not record.decisive
+
+
+def _forgotten(record: Publication, now: datetime) -> bool:
+    handed_over = _handed_over(record) and record.call is None
+    return handed_over and record.sent_at is not None and now >= record.sent_at + CONFIRMED_WITHIN
 
 
 def _awaited_until(record: Publication) -> datetime:
@@ -189,7 +203,8 @@ def _awaited_until(record: Publication) -> datetime:
 def _has_room(state: AccountState, record: Publication) -> bool:
     if record.phase is not Phase.SCHEDULED:
         return True
-    return sum(p.phase is Phase.RUNNING for p in state.publications) < UNDER_WAY
+    ours = (p for p in state.publications if p.phase is Phase.RUNNING and not _handed_over(p))
+    return sum(1 for _ in ours) < UNDER_WAY
 
 
 def _call(

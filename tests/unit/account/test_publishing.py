@@ -12,7 +12,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from actors.account.effects import LookForPublication, PublishStep, Refresh
 from actors.account.publishing.publication import PUBLICATIONS, Phase, Publication
 from actors.account.publishing.publications import MAX_OPEN
-from actors.account.publishing.publishing import GIVE_UP_AFTER, LATE_AFTER, LOOKS, STEP_TIMEOUT, UNDER_WAY
+from actors.account.publishing.publishing import (
+    CONFIRMED_WITHIN,
+    GIVE_UP_AFTER,
+    LATE_AFTER,
+    LOOKS,
+    STEP_TIMEOUT,
+    UNDER_WAY,
+)
 from actors.account.state import Status
 from actors.runtime.entity import SideRef
 from domain.content import ContentKind
@@ -224,6 +231,27 @@ def test_a_few_go_at_once_and_the_rest_wait_for_a_place() -> None:
     assert len(account.waiting(PublishStep)) == UNDER_WAY
     account.step(Rejected("36000", "too large"), effect=account.calls.pop(_first_step(account)))  # type: ignore[arg-type]
     assert len(account.waiting(PublishStep)) == UNDER_WAY
+
+
+def test_what_the_platform_has_holds_nobody_up_and_is_not_asked_about_for_ever() -> None:
+    """A draft in a creator's inbox, who may never post it."""
+    account, waits = Publisher(), Ok(PublishState("status", {}, wait_s=3600.0))
+    for n in range(UNDER_WAY):
+        account.ask(f"pub_{n}")
+        account.step(Ok(POST))
+        account.step(waits)
+    account.ask("pub_more")
+    assert [effect.record.id for effect in account.waiting(PublishStep)] == ["pub_more"]
+    account.step(Rejected("36000", "too large"))
+    handed_over = account.now
+    while account.open:
+        if not account.waiting(PublishStep):
+            account.wake()
+            continue
+        account.step(waits, effect=account.calls.pop(_first_step(account)))  # type: ignore[arg-type]
+    assert CONFIRMED_WITHIN <= account.now - handed_over <= CONFIRMED_WITHIN + timedelta(hours=3)
+    assert account.document("pub_0")["status"] == "unconfirmed"
+    assert account.document("pub_0")["reason"] == "never_confirmed"
 
 
 def _first_step(account: Publisher) -> int:
