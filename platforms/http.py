@@ -32,6 +32,7 @@ _USER_AGENT = "rookery/0.1"
 # Far above any account's budget: pacing only smooths the bursts of many accounts behind one address.
 _CALLS_PER_SECOND = 50
 _FAULT_RETRY_S = 15.0
+_UNWRITABLE = "unwritable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,10 @@ class PlatformHttp:
         self, spec: PlatformSpec, call: Call, timeout_s: float = WHOLE_TIMEOUT_S
     ) -> Answer | NotSent | Broken:
         """`timeout_s` bounds everything, the wait for a turn included. Raises HostNotAllowed."""
-        url = httpx.URL(call.url)
+        try:
+            url = httpx.URL(call.url)
+        except (httpx.InvalidURL, UnicodeError):
+            return NotSent(_UNWRITABLE)
         carries_token = call.bearer is not None or call.basic is not None or "Authorization" in call.headers
         hosts = spec.hosts if carries_token else (*spec.hosts, *spec.file_hosts)
         if url.scheme != "https" or url.host not in hosts:
@@ -134,6 +138,9 @@ class PlatformHttp:
                 return await self._exchange(self._request(call, trace))
         except TimeoutError:
             return Broken("timeout") if trace.may_have_been_sent else NotSent("timeout")
+        except (httpx.InvalidURL, UnicodeError):
+            # What a platform gave (an id, a cursor) and gets back does not fit into a request.
+            return NotSent(_UNWRITABLE)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             return NotSent(_REASONS.get(type(error), "connect_failed"))
         except (httpx.LocalProtocolError, httpx.UnsupportedProtocol):
@@ -189,6 +196,8 @@ class PlatformHttp:
 def failure_of(result: NotSent | Broken, once: str | None) -> Failure:
     """What a transport failure means. `once` says what may have happened when the call must not be repeated
     blindly; None for a call that is safe to repeat."""
+    if isinstance(result, NotSent) and result.reason == _UNWRITABLE:
+        return Rejected(_UNWRITABLE, "A value of this call cannot be written into a request.")
     if isinstance(result, NotSent):
         return RetryAfter(_FAULT_RETRY_S, LimitScope.ACCOUNT, f"not_sent: {result.reason}")
     if once is not None:

@@ -14,7 +14,7 @@ from platforms.spec import PlatformSpec
 from platforms.wire import Json, count_at, text_at
 
 DEAD_TOKEN = "invalid_token"  # noqa: S105  (RFC 6750)
-_RETRY_S, _LIMIT_S = 15.0, 60.0
+_RETRY_S, _LIMIT_S, _LONGEST_WAIT_S = 15.0, 60.0, 86_400.0
 _IN_DOUBT = frozenset({500, 502, 504})
 
 
@@ -27,7 +27,7 @@ def outcome_of(result: Answer | NotSent | Broken, family: str, *, once: str | No
     if document is not None and 200 <= status < 300:
         return Ok(document)
     if status == 429:
-        wait = float(count_at(result.headers, "retry-after") or _LIMIT_S)
+        wait = min(float(count_at(result.headers, "retry-after") or _LIMIT_S), _LONGEST_WAIT_S)
         return RetryAfter(wait, LimitScope.ACCOUNT, "rate_limit", rate_limited=True, family=family)
     if document is None or status >= 500 or status < 400:
         if once is not None and (status < 300 or status in _IN_DOUBT):

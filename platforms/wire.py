@@ -23,7 +23,6 @@ _MAX_INT_DIGITS = 400
 _MILLISECONDS_FROM = 100_000_000_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-_DECIMAL = re.compile(r"[0-9]{1,32}")
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _DECIMAL = re.compile(r"[0-9]{1,32}")
@@ -73,6 +72,11 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", _SURROGATE.sub("\ufffd", text.replace("\0", "")))
 
 
+def _whole(text: str) -> str:
+    """With U+FFFD for lone surrogates, which no store and no request takes; as many characters as before."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
 def _is_clean(text: str) -> bool:
     return "\0" not in text if text.isascii() else clean(text) == text
 
@@ -95,16 +99,17 @@ def strings(value: object, key: str) -> Iterator[str]:
     """The ids or words of the list at `key`."""
     found = value.get(key) if isinstance(value, dict) else None
     if isinstance(found, list):
-        yield from (item for item in found if isinstance(item, str))
+        yield from (_whole(item) for item in found if isinstance(item, str))
 
 
 def text_at(value: object, *keys: str) -> str | None:
-    """The first text under one of `keys`, as it came; None when there is none."""
+    """The first text under one of `keys`, as it came but for lone surrogates (U+FFFD); None when there is
+    none."""
     if isinstance(value, dict):
         for key in keys:
             found = value.get(key)
             if isinstance(found, str):
-                return found
+                return _whole(found)
     return None
 
 

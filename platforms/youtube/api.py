@@ -29,7 +29,8 @@ async def ask(
 ) -> Outcome[Json]:
     """`etag`: what an earlier answer carried; Rejected(UNCHANGED) when it would be the same again. `once` as
     in `failure_of`."""
-    headers = {"If-None-Match": etag} if etag else {}
+    # One that no header can hold is not asked with.
+    headers = {"If-None-Match": etag} if etag and etag.isascii() and etag.isprintable() else {}
     call = Call(
         method,
         f"{root}/{path}",

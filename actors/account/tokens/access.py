@@ -41,16 +41,20 @@ _DISAGREEMENT = timedelta(minutes=5)
 """Between two looks at a token that the platform calls good and its calls refuse."""
 
 
+_LONGEST_S = 10**9
+"""More than thirty years. What a platform names beyond that would have no date."""
+
+
 def expiry(spec: PlatformSpec, expires_in_s: int | None, now: datetime) -> datetime | None:
     """When a token given now ends; None: a lasting one does not by itself."""
     if not expires_in_s and spec.token.model is TokenModel.LASTING:
         return None
-    return now + timedelta(seconds=expires_in_s or spec.token.lifetime_s)
+    return now + timedelta(seconds=min(expires_in_s or spec.token.lifetime_s, _LONGEST_S))
 
 
 def data_access_end(spec: PlatformSpec, in_s: int | None, now: datetime) -> datetime | None:
     seconds = in_s or spec.token.data_access_s
-    return None if seconds is None else now + timedelta(seconds=seconds)
+    return None if seconds is None else now + timedelta(seconds=min(seconds, _LONGEST_S))
 
 
 def lasting(spec: PlatformSpec) -> bool:

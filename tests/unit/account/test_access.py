@@ -83,6 +83,13 @@ def test_an_answer_without_lifetime_falls_back_to_the_platforms() -> None:
     assert account.known.token.expires_at == account.now + timedelta(seconds=7200)
 
 
+def test_a_lifetime_beyond_every_calendar_is_a_long_one() -> None:
+    account = refreshing_account()
+    account.refreshed(Ok(None), expires_in_s=2**63 - 1)
+    expires_at = account.known.token.expires_at
+    assert expires_at is not None and expires_at > account.now + timedelta(days=10_000)
+
+
 def test_pain_04_an_answer_without_refresh_token_keeps_the_old_one() -> None:
     account = refreshing_account()
     account.refreshed(Ok(None), refresh=None)

@@ -189,6 +189,30 @@ async def test_transport_errors_are_translated(error: Exception, result: object)
         assert await http.send(SPEC, CALL) == result
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call("GET", "https://api.x.com/2/tweets/1\n2", "users"),
+        Call("GET", "https://api.x.com/2/tweets/\ud800", "users"),
+        Call("GET", f"https://api.x.com/2/{'9' * 70_000}", "users"),
+        Call("GET", "https://api.x.com/2/tweets", "users", query={"pagination_token": "\ud800"}),
+        Call("GET", "https://api.x.com/2/tweets", "users", query={"pagination_token": "9" * 70_000}),
+        Call("POST", "https://api.x.com/2/tweets", "users", form={"a": "\ud800"}),
+        Call("GET", "https://api.x.com/2/tweets", "users", headers={"If-None-Match": "ü"}),
+    ],
+)
+async def test_what_fits_into_no_request_is_refused(call: Call) -> None:
+    """Ids, cursors and marks come from platforms, and go back to them."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        raise AssertionError("sent")
+
+    async with http_to(handle) as http:
+        result = await http.send(SPEC, call)
+    assert isinstance(result, NotSent)
+    assert isinstance(failure_of(result, "spent"), Rejected), "trying again would not help"
+
+
 def test_what_a_transport_failure_means() -> None:
     assert isinstance(failure_of(NotSent("connect_failed"), "spent"), RetryAfter)
     assert failure_of(Broken("timeout"), "spent") == Unknown("spent")

@@ -74,6 +74,16 @@ def test_numbers_and_text_that_other_parsers_lose() -> None:
 
 
 @settings(deadline=None)
+@given(st.text(alphabet=st.sampled_from("a\ud800\udc00é😀")))
+def test_every_text_that_is_read_can_be_stored_and_sent(text: str) -> None:
+    """Cursors, statuses and names go where lone surrogates cannot; offsets into the text stay right."""
+    found, (listed,) = wire.text_at({"a": text}, "a"), wire.strings({"a": [text]}, "a")
+    assert found == listed and found is not None
+    found.encode()
+    assert len(found) == len(text)
+
+
+@settings(deadline=None)
 @given(VALUES, st.text())
 def test_readers_take_any_value(value: object, key: str) -> None:
     for holder in (value, {key: value}, {key: [value]}):
