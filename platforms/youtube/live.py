@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from domain.live import Broadcast, BroadcastPage, BroadcastStatus, ChatPage, Stream
 from platforms.capabilities import Access
-from platforms.outcome import Ok, Outcome, Rejected
+from platforms.outcome import Ok, Outcome, Rejected, Unknown
 from platforms.wire import Json, count_at, id_at, mapping, moment_at, objects, packed, text_at, words_at
 from platforms.youtube.api import ask
 from platforms.youtube.normalise import chat_message
@@ -38,6 +38,7 @@ _WORDS = {
     "latencyPreference": ("normal", "low", "ultraLow"),
 }
 _MESSAGES_A_PAGE = 500
+_LONGEST_WAIT_S = 300.0
 
 
 class YouTubeLive:
@@ -146,7 +147,7 @@ class YouTubeLive:
             ChatPage(
                 messages=tuple(m for row in rows if _words(row) and (m := chat_message(row))),
                 next_cursor=text_at(answer.value, "nextPageToken") or cursor,
-                wait_s=5.0 if wait is None else wait / 1000,
+                wait_s=5.0 if wait is None else min(wait / 1000, _LONGEST_WAIT_S),
                 ended=over,
             )
         )
@@ -165,7 +166,7 @@ class YouTubeLive:
         if not isinstance(answer, Ok):
             return answer
         made = id_at(answer.value, "id")
-        return Ok(made) if made is not None else Rejected("no_id", "YouTube answered without an id.")
+        return Ok(made) if made is not None else Unknown(once)
 
 
 def broadcast(row: Json) -> Broadcast | None:

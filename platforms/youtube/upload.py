@@ -53,9 +53,17 @@ async def begin(
     if not isinstance(answer, Ok):
         return answer
     address = result.headers.get("location", "") if isinstance(result, Answer) else ""
-    if urlsplit(address).hostname not in SPEC.hosts or urlsplit(address).scheme != "https":
+    if not _is_session(address):
         return Rejected("no_session", "YouTube gave no address for the upload.")
     return Ok(Secret(address))
+
+
+def _is_session(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and parts.netloc in SPEC.hosts
 
 
 async def stored(access: Access, session: Secret, size: int, timeout_s: float) -> Outcome[int | Json]:

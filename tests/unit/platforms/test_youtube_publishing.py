@@ -8,18 +8,22 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
+from domain.clock import ManualClock
 from domain.content import ContentKind, MediaKind
 from domain.live import BroadcastStatus
 from domain.publishing import Draft, DraftMedia, Published, PublishState
 from domain.secrets import Secret
+from platforms.base import PlatformApp
 from platforms.capabilities import Access, PublishJob
-from platforms.http import Answer, Broken, Call, NotSent, PlatformHttp
+from platforms.http import Answer, Broken, Call, NotSent, PlatformHttp, make_client
 from platforms.outcome import Ok, Outcome, Rejected, RetryAfter, Unknown
 from platforms.spec import PlatformSpec
 from platforms.youtube import captions, upload
 from platforms.youtube.adapter import YouTube
+from platforms.youtube.api import ask
 from tests.unit.platforms.support import World, app_of, ok
 
 YT = YouTube()
@@ -420,3 +424,42 @@ async def test_broadcasts_page_by_page(world: World) -> None:
     second = ok(await YT.live.broadcasts(access, first.next_cursor))
     assert second.next_cursor is None
     assert {b.external_id for b in (*first.items, *second.items)} == set(made)
+
+
+# -- answers that nobody expects ------------------------------------------------------------------------
+def answering(response: httpx.Response) -> Access:
+    client = make_client(network=httpx.MockTransport(lambda _: response))
+    app = PlatformApp("app", "youtube", "id", Secret("s"), ())
+    return Access(PlatformHttp(client, ManualClock()), app, Secret("t"), "UC")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://[",
+        "https://evil.example/x",
+        "https://youtube.googleapis.com:444/x",
+        "http://youtube.googleapis.com/x",
+    ],
+)
+async def test_an_upload_goes_to_an_address_of_youtubes_alone(address: str) -> None:
+    access = answering(httpx.Response(200, headers={"Location": address}))
+    medium = DraftMedia("v", MediaKind.VIDEO, "video/mp4", 10)
+    begun = await upload.begin(access, medium, {"snippet": {}}, True, 5.0)
+    assert isinstance(begun, Rejected) and begun.code == "no_session"
+
+
+async def test_a_broadcast_without_an_id_may_have_been_made() -> None:
+    access = answering(httpx.Response(200, json={"kind": "youtube#liveBroadcast"}))
+    assert isinstance(await YT.live.create(access, "Opening", datetime.now(UTC), {}), Unknown)
+
+
+async def test_a_chat_is_asked_again_within_minutes_whatever_it_says() -> None:
+    access = answering(httpx.Response(200, json={"pollingIntervalMillis": 2**63, "items": []}))
+    assert ok(await YT.live.chat(access, "chat", None)).wait_s == 300.0
+
+
+async def test_a_mark_that_fits_into_no_header_is_not_asked_with() -> None:
+    access = answering(httpx.Response(200, json={"items": []}))
+    answer = await ask(access.http, access.token, "listing", "playlistItems", {}, etag="\u00fc")
+    assert isinstance(answer, Ok)
