@@ -48,7 +48,7 @@ class Fetcher:
                 raise _refused(f"the address did not answer ({type(error).__name__})") from None
             try:
                 if response.status_code in _REDIRECTS and "location" in response.headers:
-                    url = urljoin(url, response.headers["location"])
+                    url = _led_on(url, response.headers["location"])
                     continue
                 if response.status_code != 200:
                     raise _refused(f"the address answered {response.status_code}")
@@ -81,6 +81,13 @@ class Fetcher:
         return self._client.build_request(
             "GET", target, headers=headers, extensions={"sni_hostname": parsed.host}
         )
+
+
+def _led_on(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise _refused("it leads on to what is not an address") from None
 
 
 async def _bounded(response: httpx.Response, max_bytes: int) -> AsyncIterator[bytes]:

@@ -105,6 +105,13 @@ async def test_a_redirect_is_a_new_address() -> None:
         await read(fetcher(answers, loop), "https://a.example/")
 
 
+@pytest.mark.parametrize("location", ["https://[", "//[x", "https://a\x01/", "x:"])
+async def test_a_redirect_to_what_is_no_address_is_refused(location: str) -> None:
+    led = httpx.MockTransport(lambda _: httpx.Response(302, headers={"Location": location}))
+    with pytest.raises(Invalid):
+        await read(fetcher({"a.example": [PUBLIC]}, led), "https://a.example/")
+
+
 async def endless() -> AsyncIterator[bytes]:
     while True:
         yield b"x" * 64
