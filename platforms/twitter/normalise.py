@@ -162,7 +162,7 @@ def post_text(post: Json) -> Text:
     addresses = _in_order(entities, "urls")
     language = words_at(post, "lang")
     return Text(
-        text=clean(_own_words(words, addresses)),
+        text=clean(_unescaped(_own_words(words, addresses))),
         hashtags=_unique(_named(words, entities, "hashtags", "tag")),
         mentions=_unique(_named(words, entities, "mentions", "username")),
         links=_unique(_links(addresses)),
@@ -194,6 +194,11 @@ def _own_words(words: str, addresses: list[Json]) -> str:
         if _is_media_link(entity) and start is not None and words[start:end] == text_at(entity, "url"):
             words = (words[:start] + words[end:]).rstrip()
     return words
+
+
+def _unescaped(words: str) -> str:
+    """X writes `&`, `<` and `>` as HTML does (recorded answers); offsets count what is written."""
+    return words.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _is_media_link(entity: Json) -> bool:

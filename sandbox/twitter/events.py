@@ -210,7 +210,7 @@ class Describer:
 
     def _status(self, content: Content) -> dict[str, Any]:
         """A v1.1 status. Long texts come truncated with the whole in `extended_tweet`."""
-        text = shapes.full_text(content)
+        text = shapes.as_written(shapes.full_text(content))
         author = self._world.people["twitter", content.author_id]
         parent = self._world.content.get(("twitter", content.parent_id or ""))
         status: dict[str, Any] = {

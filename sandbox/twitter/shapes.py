@@ -95,6 +95,11 @@ def entities(world: World, content: Content, text: str) -> dict[str, Any]:
     return {name: items for name, items in found.items() if items}
 
 
+def as_written(text: str) -> str:
+    """X writes these three as HTML does; offsets count what is written."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def full_text(content: Content) -> str:
     """The text with the picture link X appends to a post that has media."""
     return f"{content.text} https://t.co/{digits(10, 'media', content.id)}" if content.media else content.text
@@ -122,9 +127,10 @@ _CARRIER = {"attachments.media_keys": "attachments", "entities.mentions.username
 
 
 def _everything(world: World, content: Content, own: bool) -> dict[str, Any]:
-    text = full_text(content)
+    words = full_text(content)
+    text = as_written(words)
     note = None
-    if len(text) > _LONG_FROM:
+    if len(words) > _LONG_FROM:
         found = entities(world, content, text)
         if "urls" in found:
             # Links inside a note have no metadata of the page they lead to.
@@ -133,7 +139,7 @@ def _everything(world: World, content: Content, own: bool) -> dict[str, Any]:
                 for link in found["urls"]
             ]
         note = {"text": text, "entities": found}
-        text = text[: _LONG_FROM - 1].rstrip() + "…"
+        text = as_written(words[: _LONG_FROM - 1].rstrip() + "…")
     parent = world.content.get(("twitter", content.parent_id or ""))
     references = [
         {"type": kind, "id": other}

@@ -67,6 +67,18 @@ def test_all_recorded_payloads_pass() -> None:
 
 
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded payloads are not beside the project")
+def test_no_recorded_text_shows_html_to_people() -> None:
+    written = 0
+    for path in recorded():
+        for found in objects_in(decode(path.read_bytes())):
+            item = content_item(found, NOTHING)
+            if item is not None and "&amp;" in str(found.get("text")):
+                written += 1
+                assert "&amp;" not in item.text.text and "&" in item.text.text
+    assert written > 3
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded payloads are not beside the project")
 def test_a_recorded_post_in_full() -> None:
     post = mapping(decode((RECORDED / "models" / "tweet.json").read_bytes()))
     item = content_item(post, NOTHING)

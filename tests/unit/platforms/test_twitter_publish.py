@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from domain.content import ContentKind, MediaKind
 from domain.publishing import Draft, DraftMedia, Published, PublishState
 from platforms.capabilities import Access, PublishJob
+from platforms.http import Answer, Call
 from platforms.outcome import Ok, Rejected, RetryAfter, Unknown
 from platforms.twitter.adapter import Twitter
 from platforms.twitter.publish import SEGMENT, SEGMENTS_A_STEP, weighted_length
+from platforms.twitter.spec import API, SPEC
 from tests.unit.platforms.support import World, app_of, grant_of, ok
 
 PUBLISHING = Twitter.publishing
@@ -75,6 +77,22 @@ async def test_words_alone_are_one_decisive_step(world: World, account: dict[str
     assert await posts(world) == [out.external_id]
     row = next(r for r in await world.content(account) if r["id"] == out.external_id)
     assert row["text"] == "Fresh from the kiln #ceramics\nhttps://shop.example/bowl"
+
+
+@pytest.mark.parametrize("words", ["Cups & bowls <3 > plates", "Typed as &amp; is"])
+async def test_signs_that_x_writes_as_html_does_are_read_and_found_again(
+    world: World, account: dict[str, Any], words: str
+) -> None:
+    draft, access = Draft(ContentKind.POST, words), access_of(world, account)
+    out, _ = await published(world, access, draft)
+    call = Call("GET", f"{API}/2/tweets/{out.external_id}", "lookup", bearer=access.token)
+    told = await world.http.send(SPEC, call)
+    assert isinstance(told, Answer) and b"&amp;" in told.body
+    ids = [str(out.external_id)]
+    reads = ok(await Twitter().read_items(world.http, access.token, access.external_id, ids))
+    assert reads.items[0].text.text == words
+    found = ok(await PUBLISHING.find(access, job(draft)))
+    assert found is not None and found.external_id == out.external_id
 
 
 async def test_pictures_and_films_arrive_in_segments(world: World, account: dict[str, Any]) -> None:
