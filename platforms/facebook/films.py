@@ -28,6 +28,7 @@ _CHECK_WAIT_S = 5.0
 _PIECE = 8 * 1024 * 1024
 _EDGES = {ContentKind.REEL: "video_reels", ContentKind.STORY: "video_stories"}
 _STATUS_FIELDS = "id,status,published,post_id,permalink_url"
+_LONGEST_PAUSE_S = 3600.0
 _DEAD = ("error", "upload_failed", "expired")
 
 
@@ -53,13 +54,14 @@ async def _film_start(access: Access, job: PublishJob) -> Step:
     session, video_id = id_at(answer.value, "upload_session_id"), id_at(answer.value, "video_id")
     if session is None or video_id is None:
         return Rejected("no_session", "Facebook answered without an upload session.", answer.readings)
-    facts = {"session": session, "video_id": video_id}
+    facts = {"session": session, "video_id": video_id, "anew": job.state.facts.get("anew", 0)}
     return Ok(_after(answer.value, PublishState("film_chunk", facts), _file(job).size), answer.readings)
 
 
 async def _film_chunk(access: Access, job: PublishJob) -> Step:
     """Exactly the piece that Facebook asked for. A piece that arrived although its answer was lost makes the
-    offset wrong: then a new session is begun, of which nothing was public."""
+    offset wrong: then a new session is begun, of which nothing was public. A film that Facebook does not want
+    is refused in the same words: sessions are begun ever more seldom, until the publication is given up."""
     start, end = int(job.state.facts["start"]), int(job.state.facts["end"])
     fields = {
         "upload_phase": "transfer",
@@ -77,7 +79,9 @@ async def _film_chunk(access: Access, job: PublishJob) -> Step:
     call = Call("POST", f"{GRAPH_VIDEO}/{access.external_id}/videos", "graph", body=body, bearer=access.token)
     answer = outcome_of(await access.http.send(SPEC, call, job.timeout_s))
     if isinstance(answer, Rejected) and answer.code in ("6000", "6001"):
-        return Ok(PublishState("film_start"), answer.readings)
+        anew = job.state.facts.get("anew", 0) + 1
+        wait_s = min(_CHECK_WAIT_S * 2.0 ** min(anew - 1, 20), _LONGEST_PAUSE_S)
+        return Ok(PublishState("film_start", {"anew": anew}, wait_s=wait_s), answer.readings)
     if not isinstance(answer, Ok):
         return answer
     return Ok(_after(answer.value, job.state, file.size), answer.readings)

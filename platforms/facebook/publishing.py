@@ -14,6 +14,7 @@ documentation/video-api/guides/reels-publishing, docs/page-stories-api.
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from urllib.parse import quote
 
 from domain.content import ContentKind, MediaKind
 from domain.publishing import Draft, Published, PublishQuota, PublishState, Refusal
@@ -119,7 +120,7 @@ async def _publish(access: Access, job: PublishJob) -> Step:
     draft, photos = job.draft, job.state.facts.get("photos", [])
     edge, form = f"{access.external_id}/feed", _form(draft, photos)
     if draft.reply_to is not None:
-        edge, form = f"{draft.reply_to}/comments", {"message": draft.text}
+        edge, form = f"{quote(draft.reply_to, safe='')}/comments", {"message": draft.text}
     elif draft.kind is ContentKind.STORY:
         edge, form = f"{access.external_id}/photo_stories", {"photo_id": photos[0]}
     answer = await _post(access, edge, form, once=_MAYBE, timeout_s=job.timeout_s)
@@ -175,7 +176,8 @@ async def _find_comment(access: Access, job: PublishJob) -> Outcome[Published | 
         "order": "reverse_chronological",
         "limit": str(_LOOKED_THROUGH),
     }
-    answer = await get(access.http, access.token, f"{job.draft.reply_to}/comments", params)
+    path = f"{quote(job.draft.reply_to or '', safe='')}/comments"
+    answer = await get(access.http, access.token, path, params)
     if not isinstance(answer, Ok):
         return answer
     for row in objects(answer.value, "data"):

@@ -1,14 +1,21 @@
 """Publishing on Facebook: the adapter against the sandbox, which checks bytes and counts publications."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
+from domain.clock import ManualClock
 from domain.content import ContentKind, MediaKind
 from domain.publishing import Draft, DraftMedia, ProductTag, Published
+from domain.secrets import Secret
+from platforms.base import PlatformApp
+from platforms.capabilities import Access
 from platforms.facebook.adapter import Facebook
 from platforms.facebook.publishing import FacebookPublishing
+from platforms.http import PlatformHttp, make_client
 from platforms.outcome import Ok, Rejected, RetryAfter, Unknown
 from tests.unit.platforms.publish_support import Files, access_of, job_of, one, publish, until_decisive
 from tests.unit.platforms.support import World, ok
@@ -254,3 +261,44 @@ async def test_facebook_does_not_tell_its_quota(world: World) -> None:
     outcome = await P.quota(access_of(world, await world.account("facebook", posts=0)))
     assert isinstance(outcome, Rejected)
     assert outcome.code == "unsupported"
+
+
+# -- answers that nobody expects ----------------------------------------------------------------------
+def answering(handle: Callable[[httpx.Request], httpx.Response]) -> Access:
+    client = make_client(network=httpx.MockTransport(handle))
+    app = PlatformApp("app", "facebook", "id", Secret("s"), ())
+    return Access(PlatformHttp(client, ManualClock()), app, Secret("t"), "104500000000001")
+
+
+async def test_a_film_that_facebook_never_takes_is_sent_ever_more_seldom() -> None:
+    sent = 0
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        nonlocal sent
+        if b"upload_phase=start" in request.read():
+            sent += 1
+            session = {"upload_session_id": "1", "video_id": "2", "start_offset": "0", "end_offset": "9"}
+            return httpx.Response(200, json=session)
+        return httpx.Response(400, json={"error": {"code": 6000, "message": "There was a problem"}})
+
+    access, job = answering(handle), job_of(DRAFTS["video"], files())
+    waited_s = 0.0
+    while waited_s < 86_400 and sent < 1000:
+        state = ok(await one(FB, access, job))
+        waited_s += state.wait_s
+        job = replace(job, state=state)
+    assert sent < 40, "in a day"
+
+
+async def test_what_is_answered_stays_one_part_of_the_address() -> None:
+    asked: list[bytes] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.raw_path)
+        return httpx.Response(200, json={"id": "7", "data": []})
+
+    draft = Draft(ContentKind.POST, "Danke!", reply_to="9/../me/feed?x=1")
+    access, job = answering(handle), job_of(draft)
+    await one(FB, access, await until_decisive(FB, access, job))
+    await P.find(access, job)
+    assert [path.count(b"/") for path in asked] == [3, 3] and not any(b"x=1" in path for path in asked)
