@@ -44,6 +44,7 @@ from platforms.pinterest.spec import API, SPEC
 from platforms.wire import Json, objects, text_at
 
 DAYS = 90  # PO/ analytics: not older than 90 days
+_PAGES_AT_MOST = 50
 _PAGE = 100  # of at most 250: the ids of a page have to fit into one address
 _SETTABLE = {status: name for name, status in STATUSES.items() if name in ("ACTIVE", "PAUSED", "ARCHIVED")}
 _LISTED = ("ACTIVE", "PAUSED", "ARCHIVED", "DRAFT")
@@ -166,7 +167,7 @@ class PinterestAds:
     ) -> Outcome[AdObject | None]:
         """Through every page: names cannot be searched for."""
         cursor = None
-        while True:
+        for _ in range(_PAGES_AT_MOST):
             page = await self.objects(access, account, level, cursor)
             if not isinstance(page, Ok):
                 return page
@@ -174,6 +175,9 @@ class PinterestAds:
             cursor = page.value.next_cursor
             if found is not None or cursor is None:
                 return Ok(found, page.readings)
+        return Rejected(
+            "too_many", f"The ad account has more of the level {level} than Rookery looks through."
+        )
 
     async def set_budget(
         self, access: Access, account: AdAccount, level: AdLevel, id_: str, daily: Money

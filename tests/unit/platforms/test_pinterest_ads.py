@@ -11,6 +11,7 @@ from domain.advertising import AdAccount, AdLevel, AdStatus, NewAdCampaign, Repo
 from domain.clock import ManualClock, SystemClock
 from domain.money import Money
 from domain.secrets import Secret
+from platforms.base import PlatformApp
 from platforms.capabilities import Access
 from platforms.outcome import Rejected
 from platforms.pinterest import ads
@@ -77,6 +78,15 @@ async def test_three_levels_and_their_days(world: World, monkeypatch: pytest.Mon
         assert all(row in rows for row in again), "storing them again changes nothing"
     old = ReportRequest(AdLevel.CAMPAIGN, TODAY - timedelta(days=200), TODAY - timedelta(days=150))
     assert await report(access, account, old) == []
+
+
+async def test_a_list_without_an_end_is_not_looked_through_for_ever() -> None:
+    answers = (answer(200, {"items": [], "bookmark": f"b{n}"}) for n in range(1000))
+    app = PlatformApp("app", "pinterest", "id", Secret("s"), ())
+    access = Access(Answers(*answers), app, Secret("t"), "1")
+    wish = NewAdCampaign("Spring", "tag-7", "CONSIDERATION")
+    found = await ADS.find_campaign(access, AdAccount("1", "A", "EUR", "UTC"), wish)
+    assert isinstance(found, Rejected) and found.code == "too_many"
 
 
 async def test_a_campaign_is_created_paused_found_and_changed(world: World) -> None:
