@@ -2,6 +2,8 @@
 None. Source: IGP/reference/instagram-media, IGP/instagram-graph-api/reference/{ig-user,ig-comment}.
 """
 
+from collections.abc import Iterator
+
 from domain.content import (
     ContentItem,
     ContentKind,
@@ -10,6 +12,8 @@ from domain.content import (
     MediaKind,
     Person,
     Profile,
+    Remark,
+    RemarkKind,
 )
 from platforms.meta.captions import caption_text
 from platforms.wire import (
@@ -55,6 +59,26 @@ def content_item(media: Json) -> ContentItem | None:
             comments=count_at(media, "comments_count"),
         ),
     )
+
+
+def remarks_of(media: Json) -> Iterator[Remark]:
+    """The comments under a media that came with it, each before its replies."""
+    media_id = id_at(media, "id")
+    for comment in objects(mapping(media, "comments"), "data"):
+        replies = objects(mapping(comment, "replies"), "data")
+        for row, parent_id in ((comment, None), *((reply, id_at(comment, "id")) for reply in replies)):
+            comment_id = id_at(row, "id")
+            if comment_id is not None:
+                yield Remark(
+                    external_id=comment_id,
+                    kind=RemarkKind.COMMENT,
+                    author=author(row),
+                    text=caption_text(text_at(row, "text") or ""),
+                    payload=packed({name: value for name, value in row.items() if name != "replies"}),
+                    content_id=media_id,
+                    parent_id=parent_id,
+                    at=moment_at(row, "timestamp"),
+                )
 
 
 def author(row: Json) -> Person:

@@ -43,6 +43,9 @@ SPEC = PlatformSpec(
         ContentSource("media", "reading", page_size=50),
         # IGP/.../ig-user/stories: those of the last 24 hours
         ContentSource("stories", "reading", page_size=50, complete=True),
+        # IGP/reference/instagram-media, field `comments`: asked for inside the media. Webhooks tell of none
+        # that were made before, and of none while they are not subscribed.
+        ContentSource("comments", "reading", page_size=25, remarks=True),
     ),
     hosts=("graph.instagram.com", "api.instagram.com", "graph.facebook.com"),
     webhook_signature_header="x-hub-signature-256",  # docs/graph-api/webhooks/getting-started

@@ -97,6 +97,23 @@ async def test_every_media_is_listed_once_and_normalised(world: World) -> None:
     assert [i.external_id for p in newer for i in p.items] == [i.external_id for i in items[:21]]
 
 
+async def test_comments_are_listed_with_their_replies(world: World) -> None:
+    account = await world.account("instagram", posts=60)
+    ledger = (await world.ask("GET", "/ledger"))["comments"][f"instagram:{account['external_id']}"]
+    words = [r for page in await list_all(IG, world.http, account, "comments") for r in page.remarks]
+    by_id = {row["id"]: row for row in ledger}
+    assert len(words) == len(by_id) > 20 and {r.external_id for r in words} == set(by_id)
+    assert any(r.parent_id for r in words) and any(r.author.username for r in words)
+    for remark in words:
+        row = by_id[remark.external_id]
+        assert remark.kind is RemarkKind.COMMENT and remark.text.text and remark.author.external_id
+        assert remark.content_id == row["content_id"]
+        assert remark.parent_id == (None if row["parent_id"] == row["content_id"] else row["parent_id"])
+    newest = max(r.at for r in words if r.at)
+    (recent,) = await list_all(IG, world.http, account, "comments", since=newest)
+    assert recent.remarks and {r.at for r in recent.remarks} == {newest}
+
+
 async def test_stories(world: World) -> None:
     account = await world.account("instagram", posts=10)
     token = Secret(account["access_token"])
