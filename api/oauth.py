@@ -181,8 +181,10 @@ async def connect(
         if refused.code == BEING_ERASED:  # which forgets earlier consents only
             await services.directory.consents.forget(str(id_), now + timedelta(milliseconds=1))
         raise
+    # What the platform's calls need, and what this connect asked for beside it, such as ads.
     default = platform_of(services, record.platform).spec.default_scopes
-    return view | {"missing_scopes": [s for s in default if s not in scopes]}
+    wanted = dict.fromkeys([*default, *record.scopes])
+    return view | {"missing_scopes": [s for s in wanted if s not in scopes]}
 
 
 async def _may_still_connect(services: Services, record: StateRecord) -> bool:

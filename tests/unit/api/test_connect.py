@@ -178,6 +178,14 @@ async def test_missing_scopes_are_told_and_do_not_prevent_the_connection(world: 
     ]
 
 
+async def test_a_scope_that_was_asked_for_and_not_granted_is_missing(world: World) -> None:
+    assert isinstance(world.twitter.grant, Ok)
+    world.twitter.grant = Ok(replace(world.twitter.grant.value, scopes=("tweet.read",)))
+    state = await world.begin(world.ours.manager, scopes=["tweet.read", "users.email"])
+    done = await world.http.get(CALLBACK, params={"state": state, "code": "c"})
+    assert "users.email" in done.json()["missing_scopes"]
+
+
 async def test_two_orgs_connect_the_same_account_each_for_itself(world: World) -> None:
     ours = await world.connect(world.ours.manager)
     theirs = await world.connect(world.theirs.manager)
