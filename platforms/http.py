@@ -126,7 +126,8 @@ class PlatformHttp:
             url = httpx.URL(call.url)
         except (httpx.InvalidURL, UnicodeError):
             return NotSent(_UNWRITABLE)
-        carries_token = call.bearer is not None or call.basic is not None or "Authorization" in call.headers
+        secret_header = any(isinstance(value, Secret) for value in call.headers.values())
+        carries_token = call.bearer is not None or call.basic is not None or secret_header
         hosts = spec.hosts if carries_token else (*spec.hosts, *spec.file_hosts)
         if url.scheme != "https" or url.host not in hosts:
             raise HostNotAllowed(f"{spec.name} does not list the host {url.host!r}")

@@ -103,7 +103,14 @@ async def test_no_token_leaves_for_another_host(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "carried", [{"bearer": TOKEN}, {"basic": ("app", TOKEN)}, {"headers": {"Authorization": TOKEN}}]
+    "carried",
+    [
+        {"bearer": TOKEN},
+        {"basic": ("app", TOKEN)},
+        {"headers": {"Authorization": TOKEN}},
+        {"headers": {"Access-Token": TOKEN}},  # TikTok's business service
+        {"headers": {"x-tts-access-token": TOKEN}},  # TikTok Shop
+    ],
 )
 async def test_a_host_of_files_gets_no_token(carried: dict[str, Any]) -> None:
     url = f"https://{SPEC.file_hosts[0]}/x.json.gz"
