@@ -134,7 +134,7 @@ class TiktokPublishing:
         start, end = _chunk(facts["offset"], size)
         medium, last = job.draft.media[0], end == size
         parts = urlsplit(job.state.sealed or "")
-        query: dict[str, str | Secret] = {name: Secret(value) for name, value in parse_qsl(parts.query)}
+        query: dict[str, str | Secret] = {name: Secret(value) for name, value in parse_qsl(parts.query, True)}
 
         def chunks() -> AsyncIterator[bytes]:
             return job.media.read(medium.id, start, end)

@@ -116,7 +116,7 @@ async def _file(access: Access, url: str) -> Outcome[Json]:
         parts = urlsplit("")
     if parts.scheme != "https" or parts.netloc not in SPEC.file_hosts:
         return Rejected("file_elsewhere", "X named a file at an address that is not known as its own.")
-    query = {name: Secret(value) for name, value in parse_qsl(parts.query)}
+    query = {name: Secret(value) for name, value in parse_qsl(parts.query, True)}
     address = parts._replace(query="", fragment="").geturl()
     # It is packed already: HTTP need not pack it once more.
     plain = {"Accept-Encoding": "identity"}

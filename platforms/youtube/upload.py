@@ -108,7 +108,7 @@ async def set_thumbnail(
 
 def _put(access: Access, session: Secret, headers: Mapping[str, str], body: Body | None = None) -> Call:
     address, _, query = session.reveal().partition("?")
-    secret = {name: Secret(value) for name, value in parse_qsl(query)}
+    secret = {name: Secret(value) for name, value in parse_qsl(query, True)}
     return Call("PUT", address, UPLOADS, query=secret, body=body, headers=headers, bearer=access.token)
 
 

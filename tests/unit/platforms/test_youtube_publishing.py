@@ -449,6 +449,20 @@ async def test_an_upload_goes_to_an_address_of_youtubes_alone(address: str) -> N
     assert isinstance(begun, Rejected) and begun.code == "no_session"
 
 
+async def test_the_address_of_a_session_is_used_as_it_was_given() -> None:
+    asked: list[str] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(308)
+
+    access = answering(httpx.Response(200))
+    http = PlatformHttp(make_client(network=httpx.MockTransport(handle)), ManualClock())
+    address = "https://youtube.googleapis.com/upload/youtube/v3/videos?upload_id=a%2Bb%2F&token=&x=1"
+    ok(await upload.stored(replace(access, http=http), Secret(address), 10, 5.0))
+    assert asked == [address]
+
+
 async def test_a_broadcast_without_an_id_may_have_been_made() -> None:
     access = answering(httpx.Response(200, json={"kind": "youtube#liveBroadcast"}))
     assert isinstance(await YT.live.create(access, "Opening", datetime.now(UTC), {}), Unknown)
