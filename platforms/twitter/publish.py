@@ -6,7 +6,7 @@ Sources: docs.x.com x-api/posts/manage-tweets, x-api/media, fundamentals/countin
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -48,7 +48,17 @@ _LIGHT = ((0, 0x10FF), (0x2000, 0x200D), (0x2010, 0x201F), (0x2032, 0x2037))
 _JOINER, _SELECTOR = "\u200d", "\ufe0f"
 
 _CATEGORIES = {MediaKind.IMAGE: "tweet_image", MediaKind.GIF: "tweet_gif", MediaKind.VIDEO: "tweet_video"}
-_OPTIONS = frozenset({"reply_settings", "quote_tweet_id", "made_with_ai", "paid_partnership"})
+_POST_ID = re.compile(r"[0-9]{1,19}")
+# docs.x.com manage-tweets, POST /2/tweets: what each may be
+_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "made_with_ai": (lambda v: isinstance(v, bool), "true or false"),
+    "paid_partnership": (lambda v: isinstance(v, bool), "true or false"),
+    "quote_tweet_id": (lambda v: isinstance(v, str) and bool(_POST_ID.fullmatch(v)), "the id of a post"),
+    "reply_settings": (
+        lambda v: v in ("following", "mentionedUsers", "subscribers", "verified"),
+        "following, mentionedUsers, subscribers or verified",
+    ),
+}
 _MB = 1_000_000
 
 _IMAGE = FileRules(("image/jpeg", "image/png", "image/webp"), 5 * _MB)
@@ -104,7 +114,11 @@ class TwitterPublishing:
             rules = {**rules, ContentKind.PHOTO: _rules((1, 1), image=_GIF)}
         hashtags, mentions = _HASHTAG.findall(draft.text), _MENTION.findall(draft.text)
         found = refusals(draft, rules, hashtags, mentions)
-        if unknown := sorted(set(draft.options) - _OPTIONS):
+        for name, value in draft.options.items():
+            if name in _OPTIONS and not _OPTIONS[name][0](value):
+                message = f"The setting {name} is {_OPTIONS[name][1]}."
+                found.append(Refusal("option_type", message, f"options.{name}"))
+        if unknown := sorted(set(draft.options) - _OPTIONS.keys()):
             known = ", ".join(sorted(_OPTIONS))
             message = f"X has no setting {unknown[0]}; known are {known}."
             found.append(Refusal("option_unknown", message, f"options.{unknown[0]}"))

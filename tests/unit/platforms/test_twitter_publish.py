@@ -194,6 +194,10 @@ async def test_deleting_twice_is_deleting(world: World, account: dict[str, Any])
         (Draft(ContentKind.PHOTO, "x", media=(replace(PHOTO, content_type="image/tiff"),)), "content_type"),
         (Draft(ContentKind.PHOTO, "x", media=(PHOTO, FILM)), "mixed"),
         (Draft(ContentKind.POST, "x", options={"board_id": "1"}), "option_unknown"),
+        (Draft(ContentKind.POST, "x", options={"reply_settings": "everyone"}), "option_type"),
+        (Draft(ContentKind.POST, "x", options={"reply_settings": []}), "option_type"),
+        (Draft(ContentKind.POST, "x", options={"made_with_ai": "yes"}), "option_type"),
+        (Draft(ContentKind.POST, "x", options={"quote_tweet_id": "https://x.com/i/status/1"}), "option_type"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
