@@ -32,6 +32,8 @@ from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected, RetryAfter
 from platforms.spec import PlatformSpec
 
 MAX_STALE_PAGES = 5
+MAX_EMPTY_PAGES = 400
+"""Of a first reading, on end: comments are asked for inside of content, and most of an account's has none."""
 
 
 def page_fetched(
@@ -114,7 +116,8 @@ def _has_more(job: Job, page: Page) -> bool:
         return False
     if job.since is not None and job.oldest_at is not None and job.oldest_at < job.since:
         return False
-    return job.stale_pages < MAX_STALE_PAGES
+    empty = job.mode is Mode.BACKFILL and not page.items and not page.remarks
+    return job.stale_pages < (MAX_EMPTY_PAGES if empty else MAX_STALE_PAGES)
 
 
 def _listed(state: AccountState, spec: PlatformSpec, job: Job, now: datetime, last: Page) -> AccountState:

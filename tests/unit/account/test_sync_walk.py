@@ -5,7 +5,7 @@ from datetime import timedelta
 import bson
 import pytest
 
-from actors.account.content.sync import MAX_STALE_PAGES
+from actors.account.content.sync import MAX_EMPTY_PAGES, MAX_STALE_PAGES
 from actors.account.content.work import OVERLAP
 from actors.account.effects import FetchPage
 from actors.account.state import Mode
@@ -127,6 +127,27 @@ def test_rows_repeated_under_fresh_cursors_end_the_walk(command: str) -> None:
             account.fetched(Ok(Page()))
         assert asked <= MAX_STALE_PAGES + 2
     assert asked >= MAX_STALE_PAGES
+
+
+class Sparse(Feed):
+    """Lists of mentions that never end; a single page has one."""
+
+    found_at = 4 * MAX_STALE_PAGES
+
+    def page(self, call: FetchPage) -> Page:
+        if call.source != "mentions":
+            return super().page(call)
+        number = int(call.cursor or "0") + 1
+        found = (comment("m1"),) if number == self.found_at else ()
+        return Page(remarks=found, next_cursor=str(number))
+
+
+def test_a_first_reading_goes_on_behind_pages_without_any_row() -> None:
+    """A short or empty page is not the end; and there is an end to them."""
+    feed = Sparse()
+    account = connected(feed)
+    assert account.known.sources["mentions"].items == 1
+    assert len(feed.pages("mentions")) == Sparse.found_at + MAX_EMPTY_PAGES
 
 
 # -- incremental ------------------------------------------------------------------------------------
