@@ -6,5 +6,5 @@ bulk, hosts end and stand still at any await, two believe they own the same part
 out of order, people repeat their commands; afterwards everything is compared with what truly happened.
 
 Every fifth seed also loses what Redis had acknowledged; there less can be expected, and less is.
-`sabotage.py` switches protections off, one at a time, which must be found. Both are part of `make test`.
+`sabotage.py` switches protections off, one at a time, which must be found: by `make test-heavy`.
 """

@@ -108,11 +108,11 @@ class Faults:
     # -- calls between processes ----------------------------------------------------------------------
     def of_answer(self) -> float:
         """How long an answer of another process is under way."""
-        return self._random.uniform(0.0, 5.0) if self.happens("call_slow", 0.05) else 0.0
+        return self._random.uniform(0.0, 5.0) if self.happens("call_slow", 0.15) else 0.0
 
     def of_route(self) -> bool:
-        """Whether a caller goes by where the partition was a while ago."""
-        return self.happens("old_route", 0.2)
+        """Whether a caller that may not have heard of a move, or of a restart, has not."""
+        return self.happens("old_route", 0.4)
 
     # -- platform -----------------------------------------------------------------------------------
     def of_call(self, process: Process, family: str) -> tuple[str, float]:

@@ -356,12 +356,8 @@ SABOTAGES = [
     Sabotage("grace", "an intent is given up early", 20, _given_up_too_early),
     Sabotage("reserve", "calls are not reserved", 300, _calls_not_reserved),
     Sabotage("outcomes", "an outcome is posted once", 200, _outcomes_dropped),
-    Sabotage("replay again", "parked events are replayed once", 400, _replayed_once),
+    Sabotage("confirm", "a connect is answered by whoever saved it", 200, _connects_unconfirmed),
+    Sabotage("replay again", "parked events are replayed once", 100, _replayed_once),
+    Sabotage("lane", "a lane is overtaken", 100, _lanes_overtaken, first=600),
     Sabotage("take over", "whoever takes over goes on with what it remembers", 400, _taken_over_from_memory),
 ]
-
-UNPROVEN = [
-    Sabotage("confirm", "a connect is answered by whoever saved it", 400, _connects_unconfirmed),
-    Sabotage("lane", "a lane is overtaken", 400, _lanes_overtaken),
-]
-"""Not seen to be missed within 160 seeds each, and so no test. They need a moment that these worlds do not have."""

@@ -28,6 +28,9 @@ KEPT = {
     353: "a click set aside and replayed",
     1213: "an answer from before an adoption",
     1239: "counted once for each claim instead of each process",
+    54: "marked as done before its letter was written",
+    156: "parked, passed before it was deleted, and taken for applied",
+    501: "set aside while its partition was let go of",
 }
 """Seeds that found something, in the simulation as it was then: another world now, and still a run each."""
 

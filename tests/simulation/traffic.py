@@ -154,14 +154,17 @@ class People:
     async def command(self, key: EntityKey, name: str, data: Mapping[str, Any] | None = None) -> Any:
         """The answer; a refusal is one too."""
         message = Message(name, data or {}, f"cmd{self._world.platform.number()}")
-        if key.kind is Kind.ACCOUNT:
-            self._world.commanded = AccountId.parse(key.id).external_id
+        self._told_of(key)
         answer = await self._until_answered(key, message)
         if self._world.random.random() < 0.2 and "refused" not in answer:
             again = await self._until_answered(key, message)
             if again != answer:
                 self._world.judge.says(f"{key}: {name} repeated with its id was answered differently")
         return answer
+
+    def _told_of(self, key: EntityKey) -> None:
+        if key.kind is Kind.ACCOUNT:
+            self._world.commanded = AccountId.parse(key.id).external_id
 
     async def _until_answered(self, key: EntityKey, message: Message) -> dict[str, Any]:
         world = self._world
@@ -227,6 +230,7 @@ class People:
 
     async def place(self, key: EntityKey, placement: Placement) -> None:
         world = self._world
+        self._told_of(key)
         for _ in range(5):
             try:
                 await world.ask(key, lambda host: host.place(key, placement), 40.0)
@@ -252,7 +256,7 @@ class People:
     async def act(self, seconds: float) -> None:
         world, random = self._world, self._world.random
         end = world.loop.time() + seconds
-        later = [*LATER, *world.strangers]
+        later = [*LATER, *world.neighbours, *world.strangers]
         while world.loop.time() < end:
             await asyncio.sleep(random.expovariate(1.0 / self._every_s))
             if later and random.random() < 0.3:

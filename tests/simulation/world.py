@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from random import Random
@@ -27,7 +28,7 @@ from actors.runtime.failpoints import Failpoints
 from actors.runtime.host import Host
 from actors.runtime.owner import Parts
 from actors.runtime.supervisor import Supervisor
-from actors.runtime.verdicts import NotOwner
+from actors.runtime.verdicts import Elsewhere, NotOwner
 from actors.transaction import TransactionEntity
 from domain.errors import RookeryError
 from domain.events import Topic
@@ -61,6 +62,15 @@ PARTITIONS = 2
 BUILD = "simulated"
 TOPICS = (Topic.CONTENT, Topic.COMMERCE)
 """Of the bus: those that somebody reads here."""
+HEARD_LATE_S = 5.0
+"""A caller may not hear for so long that a partition has another owner, or a host another process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    host: Process | None
+    before: Process | None
+    since: float
 
 
 class World:
@@ -83,10 +93,12 @@ class World:
             AccountId(NAME, str(n), "org_a") for n in range(400, 400 + random.choice((0, 0, 5)))
         ]
         """Accounts that are connected in the middle, and were heard of before."""
+        self.neighbours = [AccountId(NAME, "100", f"org_{n}") for n in range(random.choice((0, 0, 5)))]
+        """Further connections, made in the middle, of an account that webhooks come for all the time."""
         self.commanded = ""  # external id of the account that was given a command last
         self.number = 0
         self.host_count = hosts
-        self._route: dict[int, str] = {}  # partition -> host, as callers know it
+        self._routes: dict[int, Route] = {}  # by partition, as callers know it
         self.hosts: dict[str, Process] = {}  # by name; older ones of the same name may still run
         self.actors: dict[EntityKey, Process] = {}
         self.processes: list[Process] = []
@@ -307,13 +319,11 @@ class World:
         """As the gateway does: whoever claims the partition is asked. ProcessGone: the outcome is unknown."""
         deadline = self.loop.time() + timeout_s
         while (left := deadline - self.loop.time()) > 0:
-            if not self.faults.of_route():
-                self._route = {c.partition: c.host for c in await self.claims.all()}
-            target = self.hosts.get(self._route.get(key.partition(PARTITIONS), ""))
+            target = await self._owner(key.partition(PARTITIONS))
             if target is not None:
                 try:
                     return await self.call(target, partial(_done_by, do, target.host), left)
-                except NotOwner:
+                except (NotOwner, Elsewhere):  # as `ray_actors.py` does
                     pass
                 except RookeryError:
                     raise
@@ -321,6 +331,18 @@ class World:
                     raise ProcessGone("the stores are away") from None
             await asyncio.sleep(0.2)
         raise ProcessGone(str(key))
+
+    async def _owner(self, partition: int) -> Process | None:
+        """Whom a caller takes for it: whoever claims it, or whoever did before, as long as that lives."""
+        host = next((c.host for c in await self.claims.all() if c.partition == partition), "")
+        now, known = self.hosts.get(host), self._routes.get(partition)
+        if known is None or known.host is not now:
+            before = known.host if known is not None else None
+            known = self._routes[partition] = Route(now, before, self.loop.time())
+        late = self.loop.time() - known.since < HEARD_LATE_S
+        if late and known.before is not None and known.before.alive and self.faults.of_route():
+            return known.before
+        return now
 
 
 async def _find_app(app_id: str) -> PlatformApp | None:
