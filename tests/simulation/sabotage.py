@@ -348,7 +348,7 @@ SABOTAGES = [
     Sabotage("reminders", "nobody asks the store what is due", 50, _no_reminders),
     Sabotage("let go", "what is no longer owed is applied", 20, _let_go_and_applied),
     Sabotage("letter order", "dead letters after the deletion", 200, _letters_after_the_deletion),
-    Sabotage("letter write", "set aside without a write", 200, _letters_without_the_write),
+    Sabotage("letter write", "set aside without a write", 100, _letters_without_the_write, first=300),
     Sabotage("letter memory", "whether it was set aside is not saved", 200, _letters_without_memory),
     Sabotage("set aside", "nothing is ever set aside", 20, _never_set_aside),
     Sabotage("estranged", "an actor goes on with its old state", 300, _never_estranged),
@@ -359,5 +359,11 @@ SABOTAGES = [
     Sabotage("confirm", "a connect is answered by whoever saved it", 200, _connects_unconfirmed),
     Sabotage("replay again", "parked events are replayed once", 100, _replayed_once),
     Sabotage("lane", "a lane is overtaken", 100, _lanes_overtaken, first=600),
-    Sabotage("take over", "whoever takes over goes on with what it remembers", 400, _taken_over_from_memory),
+    Sabotage(
+        "take over",
+        "whoever takes over goes on with what it remembers",
+        100,
+        _taken_over_from_memory,
+        first=100,
+    ),
 ]
