@@ -351,7 +351,6 @@ SABOTAGES = [
     Sabotage("letter write", "set aside without a write", 100, _letters_without_the_write, first=300),
     Sabotage("letter memory", "whether it was set aside is not saved", 200, _letters_without_memory),
     Sabotage("set aside", "nothing is ever set aside", 20, _never_set_aside),
-    Sabotage("estranged", "an actor goes on with its old state", 300, _never_estranged),
     Sabotage("not_after", "a refresh is sent at any time", 300, _sent_at_any_time),
     Sabotage("grace", "an intent is given up early", 20, _given_up_too_early),
     Sabotage("reserve", "calls are not reserved", 300, _calls_not_reserved),
@@ -367,3 +366,10 @@ SABOTAGES = [
         first=100,
     ),
 ]
+
+UNPROVEN = [
+    Sabotage("estranged", "an actor goes on with its old state", 300, _never_estranged),
+]
+"""Not seen to be missed within 300 seeds, and so no test, since a takeover writes nothing: what the actor
+remembers is old only if its host saved something meanwhile, and only a look before its next turn shows it. A
+unit test shows it (`test_dedicated.py`)."""
