@@ -41,6 +41,8 @@ TURN_WITHIN_S = 8.0
 that who asked is told: what nobody waits for any more would hold up the mail and everybody after it."""
 ASKS_AT_ONCE = 32
 """Commands and views of one entity that may wait for its turn. More are told to come again."""
+FAILED_CODE = "command_failed"
+"""Of a Busy that is a defect: asking again at once is of no use."""
 PLACE_PATIENCE = 150  # tenths of a second
 POST_PAUSE_S = 0.05
 
@@ -130,7 +132,7 @@ class Owner:
                     raise Elsewhere(str(key))
                 case Fate.FAILED:
                     self._log_failure(key, message, verdict)
-                    raise Busy("command_failed", "The command could not be applied: the operator is told.")
+                    raise Busy(FAILED_CODE, "The command could not be applied: the operator is told.")
                 case Fate.REFUSED if verdict.error is not None:
                     raise verdict.error
                 case _:

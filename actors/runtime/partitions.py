@@ -13,13 +13,13 @@ from actors.runtime.addressing import Addressing
 from actors.runtime.entity import Message
 from actors.runtime.failpoints import Failpoint
 from actors.runtime.mail import MailLoop
-from actors.runtime.owner import Owner, Parts
+from actors.runtime.owner import FAILED_CODE, Owner, Parts
 from actors.runtime.ownership import Ownership
 from actors.runtime.reminders import SCAN_INTERVAL_S
 from actors.runtime.streams import streams_of
 from actors.runtime.tasks import Tasks
 from actors.runtime.verdicts import Elsewhere, NotOwner
-from domain.errors import RookeryError
+from domain.errors import Busy, RookeryError
 from domain.ids import EntityKey, Kind
 from storage.records import ZERO, Claim, StoreUnavailable, StreamId
 
@@ -245,8 +245,10 @@ class Partitions:
             except Elsewhere:  # isolated or released at this moment
                 await asyncio.sleep(1.0)
             except RookeryError as error:
-                log.warning("account.not_reconciled", entity=str(key), error=error.code)
-                return
+                if not isinstance(error, Busy) or error.code == FAILED_CODE:
+                    log.warning("account.not_reconciled", entity=str(key), error=error.code)
+                    return
+                await asyncio.sleep(error.retry_after_s)  # others are before it
 
 
 def _high(claim: Claim, stream: str) -> StreamId:

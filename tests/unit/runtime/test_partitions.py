@@ -7,6 +7,7 @@ import pytest
 
 from actors.runtime.entity import Message
 from actors.runtime.host import Host
+from actors.runtime.room import crowded
 from actors.runtime.verdicts import Elsewhere
 from domain.ids import EntityKey
 from storage.records import StoreUnavailable
@@ -157,12 +158,13 @@ async def test_a_process_that_ends_before_all_accounts_are_told_leaves_it_to_the
     await host.stop()
 
 
-async def test_an_account_that_is_isolated_at_this_moment_is_told_a_moment_later(
-    colony: Colony, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("at_first", [Elsewhere("isolated at this moment"), crowded()], ids=["moved", "busy"])
+async def test_an_account_that_cannot_be_told_at_this_moment_is_told_a_moment_later(
+    at_first: Exception, colony: Colony, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await emptied(colony)
     host = await colony.host()
-    told = Reconciled(host, monkeypatch, Elsewhere(str(account("org_a"))))
+    told = Reconciled(host, monkeypatch, at_first)
     await check(host)
     await until(lambda: told.keys == [account("org_a").id])
     await host.stop()
