@@ -365,11 +365,5 @@ SABOTAGES = [
         _taken_over_from_memory,
         first=100,
     ),
+    Sabotage("estranged", "an actor goes on with its old state", 100, _never_estranged, 1100),
 ]
-
-UNPROVEN = [
-    Sabotage("estranged", "an actor goes on with its old state", 300, _never_estranged),
-]
-"""Not seen to be missed within 300 seeds, and so no test, since a takeover writes nothing: what the actor
-remembers is old only if its host saved something meanwhile, and only a look before its next turn shows it. A
-unit test shows it (`test_dedicated.py`)."""
