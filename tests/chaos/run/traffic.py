@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import httpx
 
+from actors.account.documents import REMARKS, side_id
 from tests.support.client import Caller, World, eventually
 
 Json = dict[str, Any]
@@ -76,6 +77,11 @@ class Traffic:
         self._writing += [loop.create_task(self._act(one)) for one in self.connected]
         self._tasks = [loop.create_task(self._read()) for _ in range(2)]
         self._tasks.append(loop.create_task(self._reconnect()))
+
+    async def holds(self, one: Connected, remarks: list[str]) -> bool:
+        """Whether any of them is saved."""
+        ids = [side_id(one.id, remark) for remark in remarks]
+        return await self._world.database[REMARKS].find_one({"_id": {"$in": ids}}, {"_id": 1}) is not None
 
     def check(self) -> None:
         """Raises what broke a part of the traffic: it would make every result look good."""
