@@ -94,9 +94,10 @@ class Publishing(Protocol):
         reached."""
         ...
 
-    async def find(self, access: Access, job: PublishJob) -> Outcome[Published | None]:
+    async def find(self, access: Access, job: PublishJob) -> Outcome[Published | PublishState | None]:
         """After an unknown outcome, or while the id is pending: look at the platform. None: it is not there.
-        Compares what the platform shows with the draft (text, time, media), never by guess alone."""
+        Compares what the platform shows with the draft (text, time, media), never by guess alone. A state: it
+        is out, and that step is still to be made; nothing in it is sealed."""
         ...
 
     async def edit(self, access: Access, external_id: str, draft: Draft) -> Outcome[None]:

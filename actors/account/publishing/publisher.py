@@ -63,7 +63,7 @@ class Publisher:
         app: PlatformApp,
         effect: LookForPublication,
         left_s: float,
-    ) -> Outcome[Published | None]:
+    ) -> Outcome[Published | PublishState | None]:
         publishing: Publishing | None = platform.publishing
         document = await self._document(account, effect.record)
         if publishing is None or document is None:

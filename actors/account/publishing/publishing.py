@@ -6,7 +6,8 @@ public.
                                         +--> a limit, a fault: surely not done: back off, the same step again
                                         +--> refused: failed, with the platform's reason
                                         +--> unknown, or no outcome of a decisive step: look at the platform
-    look --+--> found: published           +--> not found after all looks: unconfirmed, a person decides
+    look --+--> found: published, or the steps that are left
+           +--> not found after all looks: unconfirmed, a person decides
 
 A step that may make it public is never sent again by itself. What is late is said, by event and in the view.
 """
@@ -111,7 +112,8 @@ def answered(
     if isinstance(outcome, Ok):
         reached = outcome.value
         assert isinstance(reached, PublishState)  # noqa: S101 - `Published` is answered above
-        return _advanced(budgets.believe(state, spec, outcome.readings), record, reached, data, changes)
+        state = budgets.believe(state, spec, outcome.readings)
+        return _advanced(state, record, reached, data["sealed"], changes), None
     return _failed(state, spec, changes, record, outcome)
 
 
@@ -122,7 +124,7 @@ def looked(
     record = find(state, data["publication_id"])
     if record is None or record.call is None or record.call[0] != data["call_id"]:
         return state, None
-    outcome: Outcome[Published | None] = data["outcome"]
+    outcome: Outcome[Published | PublishState | None] = data["outcome"]
     now = changes.now
     if isinstance(outcome, RetryAfter) and outcome.held:
         until = now + timedelta(seconds=outcome.seconds)
@@ -134,6 +136,9 @@ def looked(
         record = replace(record, call=None, failures=record.failures + 1, wait_until=until)
         return kept(state, record), outcome if isinstance(outcome, ReauthRequired) else None
     state = budgets.believe(state, spec, outcome.readings)
+    if isinstance(outcome.value, PublishState):
+        found = replace(record, phase=Phase.RUNNING)
+        return _advanced(state, found, outcome.value, None, changes), None
     if outcome.value is not None and (outcome.value.external_id is not None or record.phase is Phase.LOOKING):
         return published(state, changes, record, outcome.value), None
     pauses = PENDING_LOOKS if record.phase is Phase.PENDING else LOOKS
@@ -257,15 +262,15 @@ def _unsent(state: AccountState, spec: PlatformSpec, record: Publication) -> Acc
 
 
 def _advanced(
-    state: AccountState, record: Publication, reached: PublishState, data: Mapping[str, Any], changes: Changes
-) -> tuple[AccountState, None]:
+    state: AccountState, record: Publication, reached: PublishState, sealed: bytes | None, changes: Changes
+) -> AccountState:
     """Saved before the next step is made: whatever ends in between goes on from here."""
     wait = changes.now + timedelta(seconds=reached.wait_s) if reached.wait_s > 0 else None
     after = replace(
         record,
         stage=reached.stage,
         facts=orjson.dumps(dict(reached.facts)),
-        sealed=data["sealed"],
+        sealed=sealed,
         decisive=reached.decisive,
         call=None,
         failures=0,
@@ -273,7 +278,7 @@ def _advanced(
     )
     if reached.stage != record.stage:
         note(changes, after, reached.stage)
-    return kept(state, after), None
+    return kept(state, after)
 
 
 def _failed(
@@ -291,12 +296,12 @@ def _failed(
         case ReauthRequired():
             return kept(state, replace(record, call=None)), outcome
         case RetryAfter(seconds=seconds, reason=reason):
-            if now >= record.due_at + GIVE_UP_AFTER:
+            if now >= record.due_at + GIVE_UP_AFTER and not _handed_over(record):
                 return ended(state, changes, record, Phase.FAILED, f"gave_up_{reason}"[:100]), None
             until = now + timedelta(seconds=seconds)
             if outcome.held:
                 note(changes, record, f"postponed: {budgets.whose(outcome, spec.publish_family)}"[:100])
-                held = replace(record, call=None, wait_until=until, sent_at=None)
+                held = replace(record, call=None, wait_until=until, sent_at=_still_sent(record))
                 return kept(_unsent(state, spec, record), held), None
             state = budgets.limited(state, spec, outcome, next(iter(_calls(spec, record))), until)
             note(changes, record, f"postponed: {reason}"[:100])
@@ -307,8 +312,13 @@ def _again(record: Publication, now: datetime, at_least_s: float) -> Publication
     """The same step later: it surely did not happen, or may happen twice."""
     failures = record.failures + 1
     wait = now + max(backoff(failures), timedelta(seconds=at_least_s))
-    # Nothing decisive is in doubt: it may still be cancelled.
-    return replace(record, call=None, failures=failures, wait_until=wait, sent_at=None)
+    return replace(record, call=None, failures=failures, wait_until=wait, sent_at=_still_sent(record))
+
+
+def _still_sent(record: Publication) -> datetime | None:
+    """After a step that surely did not happen. A decisive one is then in no doubt: it may still be cancelled.
+    One that follows it changes nothing about what the platform has."""
+    return record.sent_at if _handed_over(record) else None
 
 
 def _look(record: Publication, now: datetime) -> Publication:

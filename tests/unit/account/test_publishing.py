@@ -289,6 +289,46 @@ def test_pain_01_what_may_be_out_is_looked_for_and_never_sent_again(how: str) ->
     assert len(account.told(EventType.CONTENT_PUBLISHED)) == 1
 
 
+def test_pain_01_what_was_found_goes_on_with_the_steps_that_are_left() -> None:
+    account = Publisher()
+    account.ask()
+    account.step(Ok(POST))
+    sent = account.waiting(PublishStep)[0].record.sent_at
+    account.step(UNHEARD)
+    account.until(LookForPublication)
+    account.look(Ok(PublishState("tags", {"pin_id": "900"})))
+    effect = account.take(PublishStep)
+    assert (effect.record.phase, effect.record.stage, effect.record.decisive) == (
+        Phase.RUNNING,
+        "tags",
+        False,
+    )
+    assert orjson.loads(effect.record.facts) == {"pin_id": "900"} and effect.record.sent_at == sent
+    account.crash()
+    account.until(PublishStep)
+    account.step(OUT)
+    assert account.document()["status"] == "published" and account.open == []
+    assert "post" not in [what for _, what in account.document()["steps"]][3:], "it was not sent again"
+
+
+def test_a_fault_after_the_decisive_step_does_not_undo_it() -> None:
+    account, due = Publisher(), timedelta()
+    account.ask()
+    account.step(Ok(POST))
+    account.step(Ok(PublishState("tags", {"pin_id": "900"})))
+    account.connect(expires_in_s=60 * 86_400)
+    begun = account.now
+    while due <= GIVE_UP_AFTER:
+        account.until(PublishStep)
+        account.step(FAULT)
+        with pytest.raises(Conflict, match="out already"):
+            account.send("cancel_publication", {"publication_id": "pub_1"})
+        due = account.now - begun
+    account.until(PublishStep)
+    account.step(OUT)
+    assert account.document()["status"] == "published"
+
+
 def test_what_is_never_found_is_for_a_person_to_decide() -> None:
     account = Publisher()
     account.ask()
