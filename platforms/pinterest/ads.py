@@ -102,7 +102,11 @@ class PinterestAds:
         """A page of objects and their days. Resumed by the bookmark; no job is left behind at Pinterest."""
         request = state.request
         today = access.http.now().astimezone(UTC).date()
-        since = max(request.since, today - timedelta(days=DAYS - 1))
+        oldest = today - timedelta(days=DAYS - 1)
+        if request.since < oldest and state.cursor is None:
+            message = f"Pinterest reports the last {DAYS} days: ask for days from {oldest} on."
+            return Rejected("report_too_old", message)
+        since = max(request.since, oldest)  # midnight may pass between two pages
         until = min(request.until, today)
         if since > until:
             return Ok(ReportStep())

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -69,15 +69,23 @@ async def test_three_levels_and_their_days(world: World, monkeypatch: pytest.Mon
         parents = {o.external_id for o in found}
         if level is not AdLevel.AD:
             assert all(o.daily_budget and o.daily_budget.minor > 0 for o in found)
-        request = ReportRequest(level, TODAY - timedelta(days=200), TODAY)
+        request = ReportRequest(level, TODAY - timedelta(days=89), TODAY)
         rows = await report(access, account, request)
         assert len(rows) == count * 90, "as far back as Pinterest looks"
         assert {row.external_id for row in rows} == parents
         assert all(row.spend.currency == account.currency and row.impressions for row in rows)
         again = await report(access, account, replace(request, since=TODAY - timedelta(days=3)))
         assert all(row in rows for row in again), "storing them again changes nothing"
-    old = ReportRequest(AdLevel.CAMPAIGN, TODAY - timedelta(days=200), TODAY - timedelta(days=150))
-    assert await report(access, account, old) == []
+
+
+async def test_days_that_pinterest_does_not_report_any_more_are_not_an_empty_report(world: World) -> None:
+    access, account = await opened(world)
+    oldest = access.http.now().astimezone(UTC).date() - timedelta(days=89)
+    for until in (TODAY - timedelta(days=150), TODAY):
+        old = ReportRequest(AdLevel.CAMPAIGN, oldest - timedelta(days=1), until)
+        outcome = await ADS.report_step(access, account, ADS.report(old))
+        assert isinstance(outcome, Rejected) and outcome.code == "report_too_old"
+        assert str(oldest) in outcome.message
 
 
 async def test_a_list_without_an_end_is_not_looked_through_for_ever() -> None:
