@@ -36,7 +36,7 @@ Title = Annotated[str, Field(max_length=1_000), Storable]
 
 
 class NewProductTag(Body):
-    product_id: Label
+    product_id: Label = Field(description="`external_id` of the product, as read of a catalogue.")
     media: int = Field(default=0, ge=0, le=100)
     x: float | None = Field(default=None, ge=0, le=1)
     y: float | None = Field(default=None, ge=0, le=1)
@@ -56,7 +56,7 @@ class NewPublication(Words):
     kind: Annotated[ContentKind, Field(strict=False)] = ContentKind.POST
     media: list[Label] = Field(default=[], max_length=50, description="Ids of files uploaded before.")
     reply_to: Label | None = None
-    product_tags: list[NewProductTag] = Field(default=[], max_length=20)
+    product_tags: list[NewProductTag] = Field(default=[], max_length=24)
     publish_at: Moment | None = Field(default=None, description="Later; at most a year ahead.")
     overrides: dict[str, Words] = Field(default={}, max_length=50, description="By account id.")
 

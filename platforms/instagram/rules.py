@@ -15,7 +15,8 @@ from platforms.meta.captions import caption_text
 
 _MB = 1_000_000
 _CAPTION_MAX, _HASHTAGS_MAX, _MENTIONS_MAX = 2200, 30, 20
-_ALT_TEXT_MAX, _COLLABORATORS_MAX, _TAGS_MAX = 1000, 3, 5
+_ALT_TEXT_MAX, _COLLABORATORS_MAX = 1000, 3
+_TAGS_MAX, _TAGS_IN_ALL = 5, 20
 _CAROUSEL = (2, 10)
 _FILMS, _CODECS = ("video/mp4", "video/quicktime"), ("h264", "hevc")
 
@@ -106,6 +107,9 @@ def _tag_refusals(draft: Draft) -> list[Refusal]:
         else:
             continue
         found.append(Refusal("product_tag_place", f"Product tag {n}: {wrong}.", f"product_tags.{n}"))
+    if len(draft.product_tags) > _TAGS_IN_ALL:
+        message = f"A post takes at most {_TAGS_IN_ALL} product tags."
+        found.append(Refusal("product_tags", message, "product_tags"))
     for number in {tag.media for tag in draft.product_tags}:
         if sum(tag.media == number for tag in draft.product_tags) > _TAGS_MAX:
             message = f"A file takes at most {_TAGS_MAX} product tags."

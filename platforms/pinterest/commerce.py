@@ -1,4 +1,5 @@
-"""Pinterest's catalogues: which there are, and products put into them in batches that are asked about later.
+"""Pinterest's catalogues: which there are, what is in them (`products`), and products put into them in
+batches that are asked about later.
 
 A batch is for a country and a language, which the catalogue's first feed tells. Source: PO/ `/catalogs`,
 `/catalogs/feeds`, `/catalogs/items/batch`.
@@ -14,14 +15,13 @@ from platforms.capabilities import Access
 from platforms.http import Call
 from platforms.outcome import Ok, Outcome, Rejected
 from platforms.pinterest.errors import outcome_of
+from platforms.pinterest.products import get, products_of
 from platforms.pinterest.spec import API, SPEC
 from platforms.wire import Json, id_at, objects, text_at, words_at
 
 ITEMS = 1000  # PO/: in one batch, at most
 _WAIT_S = 30.0
-_PRODUCTS = "Pinterest's API shows products only to who names their ids; it does not list a catalogue."
 _ORDERS = "Pinterest takes no orders: its products lead to the shop."
-_TAGS = "Rookery does not tag products in Pins: give the Pin the product's link."
 _AVAILABILITY = {
     Availability.IN_STOCK: "in stock",
     Availability.OUT_OF_STOCK: "out of stock",
@@ -33,11 +33,11 @@ _AVAILABILITY = {
 class PinterestCommerce:
     """Stateless."""
 
-    missing: Mapping[str, str] = {"products": _PRODUCTS, "orders": _ORDERS, "tags": _TAGS}
+    missing: Mapping[str, str] = {"orders": _ORDERS}
 
     async def catalogs(self, access: Access) -> Outcome[tuple[Catalog, ...]]:
         """Retail catalogues: hotels and creative assets are something else."""
-        answer = await _get(access, "catalogs", {"page_size": "250"})
+        answer = await get(access, "catalogs", {"page_size": "250"})
         if not isinstance(answer, Ok):
             return answer
         rows = [r for r in objects(answer.value, "items") if text_at(r, "catalog_type") in (None, "RETAIL")]
@@ -45,14 +45,14 @@ class PinterestCommerce:
         return Ok(tuple(found), answer.readings)
 
     async def products(self, access: Access, catalog_id: str, cursor: str | None) -> Outcome[ProductPage]:
-        return Rejected("unsupported", _PRODUCTS)
+        return await products_of(access, catalog_id, cursor)
 
     async def upsert(
         self, access: Access, catalog_id: str, products: Sequence[Product]
     ) -> Outcome[BatchState]:
         if len(products) > ITEMS:
             return Rejected("too_many", f"Pinterest takes at most {ITEMS} products in a batch.")
-        feeds = await _get(access, "catalogs/feeds", {"catalog_id": catalog_id})
+        feeds = await get(access, "catalogs/feeds", {"catalog_id": catalog_id})
         if not isinstance(feeds, Ok):
             return feeds
         feed = next(objects(feeds.value, "items"), {})
@@ -73,16 +73,11 @@ class PinterestCommerce:
         return _told(answer)
 
     async def batch(self, access: Access, catalog_id: str, handle: str) -> Outcome[BatchState]:
-        answer = await _get(access, f"catalogs/items/batch/{quote(handle, safe='')}", {})
+        answer = await get(access, f"catalogs/items/batch/{quote(handle, safe='')}", {})
         return _told(answer)
 
     async def orders(self, access: Access, since: datetime, cursor: str | None) -> Outcome[OrderPage]:
         return Rejected("unsupported", _ORDERS)
-
-
-async def _get(access: Access, path: str, query: Mapping[str, str]) -> Outcome[Json]:
-    call = Call("GET", f"{API}/{path}", "catalogs_read", query=query, bearer=access.token)
-    return outcome_of(await access.http.send(SPEC, call), "catalogs_read")
 
 
 def _item(product: Product) -> Json:

@@ -45,7 +45,7 @@ _TABLE: Mapping[tuple[int, int], Failure] = dict(
     (
         _no(400, 1, "Pinterest did not accept a parameter of the request."),
         _no(400, 1104, "Pinterest no longer knows this report: ask for it again."),
-        _no(400, 4001, "Pinterest does not take one of the products as a tag of this Pin."),
+        _no(400, 4001, "Pinterest does not take one of the products as a tag of this Pin."),  # unconfirmed
         _no(400, 4196, "Pinterest did not accept the conversion events."),
         _no(400, 6126, "Pinterest did not accept the notification."),
         _no(400, 6136, "Pinterest does not take this country in a product group."),

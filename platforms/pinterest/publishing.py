@@ -1,11 +1,12 @@
 """Publishing at Pinterest: everything leads to one `POST /pins`, which alone decides.
 
-    start ─────────────────────────────────────────▶ create ──▶ Published
+    start ─────────────────────────────────────────▶ create ──▶ (tags) ──▶ Published
       └── (video: registered) ──▶ upload ──▶ processing ──▲
 
 Registering and uploading a film publish nothing and may be repeated: what is left over, Pinterest forgets.
 The upload host is given the fields of the registration and the file in one form, and no token. When nobody
-hears what became of `POST /pins`, the Pin is looked for on its board.
+hears what became of `POST /pins`, the Pin is looked for on its board. Product tags are put on the Pin that is
+out: one that is refused does not undo that, and the others are.
 Source: PO/ `/pins`, `/media`; Pinterest's sample project api-quickstart for the form.
 """
 
@@ -13,6 +14,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from domain.content import ContentKind
@@ -21,7 +23,7 @@ from platforms.capabilities import Access, PublishJob
 from platforms.http import Answer, Call, NotSent, failure_of
 from platforms.multipart import multipart
 from platforms.outcome import Ok, Outcome, Rejected, Unknown
-from platforms.pinterest import lookup, pins, rules
+from platforms.pinterest import lookup, pins, rules, tags
 from platforms.pinterest.errors import NO_PIN, outcome_of
 from platforms.pinterest.spec import API, PIN_PAGE, SPEC
 from platforms.wire import id_at, mapping, moment_at, text_at
@@ -61,10 +63,15 @@ class PinterestPublishing:
                 return await self._processing(access, job)
             case "create":
                 return await self._create(access, job)
+            case "tags":
+                return await self._tag(access, job)
         return Rejected("stage_unknown", "This publication was begun by another version of Rookery.")
 
-    async def find(self, access: Access, job: PublishJob) -> Outcome[Published | None]:
-        return await lookup.on_board(access, job)
+    async def find(self, access: Access, job: PublishJob) -> Outcome[Published | PublishState | None]:
+        found = await lookup.on_board(access, job)
+        if isinstance(found, Ok) and found.value is not None:
+            return Ok(_out(job.draft, found.value), found.readings)
+        return found
 
     async def edit(self, access: Access, external_id: str, draft: Draft) -> Outcome[None]:
         """Title, text, link, alt text and the board (PO/ PinUpdate, beta)."""
@@ -157,11 +164,44 @@ class PinterestPublishing:
         if pin_id is None:
             return Unknown(_CREATED)
         created_at = moment_at(answer.value, "created_at")
-        return Ok(Published(pin_id, f"{PIN_PAGE}/{pin_id}/", created_at), answer.readings)
+        return Ok(_out(draft, Published(pin_id, f"{PIN_PAGE}/{pin_id}/", created_at)), answer.readings)
+
+    async def _tag(self, access: Access, job: PublishJob) -> Outcome[PublishState | Published]:
+        """All at once; when Pinterest names some that it does not take, the rest again."""
+        facts = job.state.facts
+        pin_id, refused = str(facts["pin_id"]), {**facts.get("refused", {})}
+        wanted = [tag.product_id for tag in job.draft.product_tags if tag.product_id not in refused]
+        answer: Outcome[Mapping[str, str]] = Ok({})
+        if wanted:
+            answer = await tags.add(access, pin_id, wanted, job.timeout_s)
+        if isinstance(answer, Rejected):
+            sentence = f"Pinterest took no product tags: {answer.message}"
+            return Ok(_tagged(facts, [sentence]), answer.readings)
+        if not isinstance(answer, Ok):
+            return answer
+        if answer.value:
+            state = replace(job.state, facts={**facts, "refused": {**refused, **answer.value}})
+            return Ok(state, answer.readings)
+        sentences = [f"Pinterest did not take the tag {product}: {why}." for product, why in refused.items()]
+        return Ok(_tagged(facts, sentences), answer.readings)
 
 
 def _ready(job: PublishJob) -> Outcome[PublishState | Published]:
     return Ok(PublishState("create", job.state.facts, decisive=True))
+
+
+def _out(draft: Draft, published: Published) -> PublishState | Published:
+    """It is public; its product tags are what may be left to do."""
+    if not draft.product_tags:
+        return published
+    at = published.published_at
+    facts = {"pin_id": published.external_id, "created_at": at.isoformat() if at else None}
+    return PublishState("tags", facts)
+
+
+def _tagged(facts: Mapping[str, Any], refused: list[str]) -> Published:
+    pin_id = str(facts["pin_id"])
+    return Published(pin_id, f"{PIN_PAGE}/{pin_id}/", moment_at(facts, "created_at"), tuple(refused))
 
 
 def _anew(job: PublishJob, reason: str) -> Outcome[PublishState | Published]:

@@ -11,6 +11,7 @@ from domain.content import ContentKind, MediaKind
 from domain.publishing import Draft, FileRules, KindRules, Refusal
 from domain.publishing import refusals as broken_rules
 from platforms.meta.captions import caption_text
+from platforms.pinterest import tags
 
 ALT_TEXT_MAX, LINK_MAX = 500, 2048
 
@@ -63,9 +64,6 @@ def refusals(draft: Draft) -> list[Refusal]:
     found = broken_rules(draft, RULES, words.hashtags, words.mentions)
     if draft.reply_to is not None:
         found.append(Refusal("reply", "Pinterest's API publishes no comments.", "reply_to"))
-    if draft.product_tags:
-        message = "Rookery does not tag products in Pins: give the Pin the product's link."
-        found.append(Refusal("product_tags", message, "product_tags"))
     if draft.link is not None and not _is_link(draft.link):
         message = f"The link is an http(s) address of at most {LINK_MAX} characters."
         found.append(Refusal("link", message, "link"))
@@ -73,7 +71,24 @@ def refusals(draft: Draft) -> list[Refusal]:
     if alt_text is not None and len(alt_text) > ALT_TEXT_MAX:
         message = f"The alt text has {len(alt_text)} characters; at most {ALT_TEXT_MAX} are taken."
         found.append(Refusal("alt_text", message, "media.0"))
-    return found + _option_refusals(draft)
+    return found + _tag_refusals(draft) + _option_refusals(draft)
+
+
+def _tag_refusals(draft: Draft) -> list[Refusal]:
+    """A product is tagged by its Pin's id, in the Pin as a whole (PO/ 5.28 ProductTagsBulkAddRequest)."""
+    found = []
+    ids = [tag.product_id for tag in draft.product_tags]
+    if len(ids) > tags.AT_MOST or len(set(ids)) < len(ids):
+        message = f"A Pin takes at most {tags.AT_MOST} product tags, each product once."
+        found.append(Refusal("product_tags", message, "product_tags"))
+    for n, tag in enumerate(draft.product_tags):
+        if not _ID.fullmatch(tag.product_id):
+            message = f"Product tag {n}: the product is named by its Pin's id, which is digits."
+            found.append(Refusal("product_tag_id", message, f"product_tags.{n}"))
+        if (tag.media, tag.x, tag.y) != (0, None, None):
+            message = f"Product tag {n}: a tag at Pinterest has no place and belongs to no single picture."
+            found.append(Refusal("product_tag_place", message, f"product_tags.{n}"))
+    return found
 
 
 def _is_link(link: str) -> bool:

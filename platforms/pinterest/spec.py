@@ -75,6 +75,7 @@ SPEC = PlatformSpec(
         "ads.find": {"ads_read": 10},  # names cannot be searched for: page by page
         "ads.change": {"ads_write": 1},
         "commerce.catalogs": {"catalogs_read": 1},
+        "commerce.products": {"catalogs_read": 2},  # the groups, and a page of one
         "commerce.upsert": {"catalogs_read": 1, "catalogs_write": 1},
         "commerce.batch": {"catalogs_read": 1},
     },

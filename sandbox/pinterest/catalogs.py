@@ -1,6 +1,6 @@
 """Catalogues: one for each business with one feed, and batches of items that take a while.
 
-Source: Pinterest's OpenAPI document 5.23.0 (`/catalogs/...`). Not emulated: fetching feeds, product groups.
+Source: Pinterest's OpenAPI document 5.23.0 (`/catalogs/...`). Not emulated: fetching feeds.
 """
 
 import re
@@ -12,11 +12,11 @@ from sandbox.ids import digits
 from sandbox.pinterest.access import Access, Caller
 from sandbox.pinterest.errors import Refused, refusal, wrong
 from sandbox.pinterest.paging import listed
+from sandbox.pinterest.products import Products, catalog_id
 from sandbox.pinterest.shapes import moment
 from sandbox.routing import Operation
 from sandbox.state import State
 from sandbox.web import Call, Reply, json_reply
-from sandbox.world import Profile
 
 PROCESSING_MS = 5000
 _LOCALES = {"en": ("US", "en-US"), "de": ("DE", "de"), "ja": ("JP", "ja"), "pt": ("BR", "pt-BR")}
@@ -33,10 +33,9 @@ class Batch:
 
 
 class Catalogs:
-    def __init__(self, state: State, access: Access) -> None:
-        self._state, self._access = state, access
+    def __init__(self, state: State, access: Access, products: Products) -> None:
+        self._state, self._access, self._products = state, access, products
         self._batches: dict[str, Batch] = {}
-        self._items: dict[tuple[str, str], dict[str, Any]] = {}
 
     def operations(self) -> list[Operation]:
         op, read = self._access.operation, ("catalogs:read",)
@@ -52,12 +51,12 @@ class Catalogs:
 
     async def catalogs(self, call: Call, caller: Caller) -> Reply:
         account, born = caller.account, iso_z(caller.account.created_ms)
-        shown = {"id": _catalog_id(account), "name": account.name, "catalog_type": "RETAIL"}
+        shown = {"id": catalog_id(account), "name": account.name, "catalog_type": "RETAIL"}
         return listed(call, "catalogs", [{**shown, "created_at": born, "updated_at": born}])
 
     async def feeds(self, call: Call, caller: Caller) -> Reply:
         account, born = caller.account, iso_z(caller.account.created_ms)
-        if call.query.get("catalog_id", _catalog_id(account)) != _catalog_id(account):
+        if call.query.get("catalog_id", catalog_id(account)) != catalog_id(account):
             raise Refused(refusal(409, 4182, "The catalog was not found."))
         country, locale = _LOCALES.get(account.lang, ("FR", "fr"))
         feed = {
@@ -85,7 +84,7 @@ class Catalogs:
             raise wrong("'items' must hold 1 to 1000 items.")
         if body.get("catalog_type") != "RETAIL" or not body.get("country") or not body.get("language"):
             raise wrong("'catalog_type', 'country' and 'language' are required.")
-        if body.get("catalog_id", _catalog_id(caller.account)) != _catalog_id(caller.account):
+        if body.get("catalog_id", catalog_id(caller.account)) != catalog_id(caller.account):
             raise Refused(refusal(409, 4182, "The catalog was not found."))
         number = self._state.world.ids.numbered("5959", 18)
         batch = self._batches[number] = Batch(number, caller.account.id, now)
@@ -93,7 +92,7 @@ class Catalogs:
             item_id, wish = str(item.get("item_id", "")), item.get("attributes") or {}
             batch.errors[item_id] = _errors(wish) if item.get("operation") == "UPSERT" else []
             if not batch.errors[item_id]:
-                self._items[caller.account.id, item_id] = wish
+                self._products.put(caller.account, item_id, wish)
         return json_reply(self._view(batch))
 
     async def batch(self, call: Call, caller: Caller) -> Reply:
@@ -106,10 +105,12 @@ class Catalogs:
         wanted = (call.json().get("filters") or {}).get("item_ids")
         if not isinstance(wanted, list) or not 1 <= len(wanted) <= 1000:
             raise wrong("'item_ids' must hold 1 to 1000 ids.")
-        known = [
-            (i, self._items[caller.account.id, i]) for i in wanted if (caller.account.id, i) in self._items
+        known = self._products.of(caller.account)
+        shown = [
+            {"catalog_type": "RETAIL", "item_id": i, "attributes": known[i].attributes, "pins": None}
+            for i in wanted
+            if i in known
         ]
-        shown = [{"catalog_type": "RETAIL", "item_id": i, "attributes": a, "pins": None} for i, a in known]
         return json_reply({"items": shown})
 
     def _view(self, batch: Batch) -> dict[str, Any]:
@@ -128,10 +129,6 @@ class Catalogs:
             "completed_time": moment(done_ms) if done else None,
             "items": items,
         }
-
-
-def _catalog_id(account: Profile) -> str:
-    return digits(18, account.id, "catalog", prefix="8808")
 
 
 def _errors(wish: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,8 +13,10 @@ from sandbox.pinterest.insights import Insights
 from sandbox.pinterest.media import Uploads
 from sandbox.pinterest.oauth import ACCESS_PREFIX, ACCESS_S, SCOPES, OAuth
 from sandbox.pinterest.people import KINDS, People
+from sandbox.pinterest.products import Products
 from sandbox.pinterest.publish import Publishing
 from sandbox.pinterest.read import Reading
+from sandbox.pinterest.tags import Tags
 from sandbox.platform import Issued, Platform
 from sandbox.state import State
 from sandbox.web import Call, Reply
@@ -26,6 +28,7 @@ TRAFFIC_MIX = {"comment": 2.0, "like": 5.0, "share": 3.0, "follow": 1.0, "post":
 def pinterest(state: State) -> Platform:
     access, boards, oauth = Access(state), Boards(state.world), OAuth(state)
     people, uploads = People(state, boards), Uploads(state, access)
+    products = Products(state, access, boards)
 
     def issue(app: PlatformApp, account: Profile) -> Issued:
         now = state.clock.now_ms()
@@ -43,9 +46,11 @@ def pinterest(state: State) -> Platform:
             *Reading(state, access, boards).operations(),
             *Insights(state, access).operations(),
             *Advertising(state, access).operations(),
-            *Catalogs(state, access).operations(),
+            *Catalogs(state, access, products).operations(),
+            *products.operations(),
             *uploads.operations(),
             *Publishing(state, access, boards, uploads, people).operations(),
+            *Tags(state, access, boards, products).operations(),
         ],
         failure=failure,
         dead_token=errors.dead_token,

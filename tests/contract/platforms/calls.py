@@ -137,9 +137,10 @@ async def _publishing(book: Book, place: Place) -> None:
             job = replace(job, state=reached)
         await place.passes(60)
         found = await book.use(f"{name}.find", access, publishing.find, job)
+        id_ = found.external_id if isinstance(found, Published) else reached.external_id
         words = replace(draft, text="Other words")
-        await book.use(f"{name}.edit", access, publishing.edit, found.external_id, words, refusable=True)
-        await book.use(f"{name}.delete", access, publishing.delete, found.external_id)
+        await book.use(f"{name}.edit", access, publishing.edit, id_, words, refusable=True)
+        await book.use(f"{name}.delete", access, publishing.delete, id_)
 
 
 async def _insights(book: Book, place: Place) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from domain.content import ContentKind, Happening, MediaKind
-from domain.publishing import Draft, DraftMedia
+from domain.publishing import Draft, DraftMedia, ProductTag
 from platforms.base import Platform
 from platforms.registry import PLATFORMS
 from tests.contract.toy.perch import Perch
@@ -95,7 +95,12 @@ CASES = {
         Case(
             PLATFORMS["pinterest"],
             "org_read",
-            (replace(PHOTO, kind=ContentKind.PIN, title="A bowl"), FILM_DRAFT),
+            (
+                replace(PHOTO, kind=ContentKind.PIN, title="A bowl"),
+                FILM_DRAFT,
+                # A step after the decisive one; of no product, so that the tag is refused.
+                replace(PHOTOS, product_tags=(ProductTag("7"),)),
+            ),
             options_by_act={"board_id": "board"},
             dialect="rotating",
             maps=frozenset({"upload_parameters"}),

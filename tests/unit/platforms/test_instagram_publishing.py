@@ -291,6 +291,14 @@ def tagged(*tags: ProductTag, medium: DraftMedia | None = None) -> Draft:
         (tagged(ProductTag("7", media=1, x=0.5, y=0.5)), "product_tag_place"),
         (tagged(ProductTag("7", x=0.5, y=0.5), medium=film()), "product_tag_place"),
         (tagged(*[ProductTag(str(n), x=0.5, y=0.5) for n in range(6)]), "product_tags"),
+        (
+            Draft(
+                ContentKind.CAROUSEL,
+                media=(picture(),) * 7,
+                product_tags=tuple(ProductTag(str(n), n // 3, 0.5, 0.5) for n in range(21)),
+            ),
+            "product_tags",
+        ),
         (replace(tagged(ProductTag("7", x=0.5, y=0.5)), kind=ContentKind.STORY), "product_tags"),
         (Draft(ContentKind.PHOTO, media=(picture(),), options={"board": "1"}), "option"),
         (Draft(ContentKind.PHOTO, media=(picture(),), options={"thumb_offset": 1}), "option"),

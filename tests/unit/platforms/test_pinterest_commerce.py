@@ -1,8 +1,10 @@
-"""Pinterest's catalogues against the sandbox: products in batches, and what it refused of them."""
+"""Pinterest's catalogues against the sandbox: products in batches, what it refused of them, what is there."""
 
 import json
 from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from domain.catalog import Availability, BatchState, Product
 from domain.clock import SystemClock
@@ -10,6 +12,7 @@ from domain.money import Money
 from domain.secrets import Secret
 from platforms.capabilities import Access
 from platforms.outcome import Rejected
+from platforms.pinterest import products
 from platforms.pinterest.adapter import Pinterest
 from tests.unit.platforms import pinterest_contract as contract
 from tests.unit.platforms.support import Answers, World, answer, app_of, ok
@@ -51,10 +54,76 @@ async def test_a_batch_is_asked_about_until_it_is_done(world: World) -> None:
     assert (item["attributes"]["price"], item["attributes"]["sale_price"]) == ("24.99 USD", "19.99 USD")
 
 
+async def listed(access: Access, catalog_id: str) -> list[Product]:
+    items: list[Product] = []
+    cursor = None
+    for _ in range(50):
+        page = ok(await SHOP.products(access, catalog_id, cursor))
+        items += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return items
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("size", [1, 2, 250])
+async def test_products_are_listed_by_the_group_of_all_of_them(
+    world: World, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(products, "PAGE", size)
+    access = access_of(world.http, await world.account("pinterest", posts=1))
+    (catalog,) = ok(await SHOP.catalogs(access))
+    assert await listed(access, catalog.external_id) == []
+    rug = replace(TIN, retailer_id="2", price=Money(9900, "USD"), sale_price=None, description="Wool")
+    sent = [TIN, rug, replace(TIN, retailer_id="3", availability=Availability.PREORDER)]
+    ok(await SHOP.upsert(access, catalog.external_id, sent))
+    found = await listed(access, catalog.external_id)
+    assert all(p.external_id and p.external_id.isdigit() and p.image_url and p.payload for p in found)
+    kept = [replace(p, external_id=None, image_url=TIN.image_url, payload=b"") for p in found]
+    assert kept == sent, "each once, though two groups have it"
+
+
+async def test_without_a_group_of_all_every_group_is_read(world: World) -> None:
+    account = await world.account("pinterest", posts=0)
+
+    def groups(bookmark: str | None, *ids: str, **more: str) -> Any:
+        return answer(200, {"items": [{"id": i, **more} for i in ids], "bookmark": bookmark})
+
+    def page(bookmark: str | None, *ids: str) -> Any:
+        metadata = {"price": 3, "currency": "JPY", "sale_price": None, "availability": "NEW"}
+        rows: list[Any] = [{"metadata": {"item_id": i, **metadata}} for i in ids]
+        return answer(200, {"items": [*rows, {"pin": {"id": "9"}}, 7], "bookmark": bookmark})
+
+    first = groups("next", "1", "2", type="MERCHANT_CREATED")
+    second = groups(None, "3", type="TOP_SELLERS")
+    hotels = groups(None, "4", catalog_type="HOTEL")
+    reads = [first, page("more", "a"), first, page(None, "b"), first, page(None), second, page(None, "c")]
+    http = Answers(*reads)
+    found = await listed(access_of(http, account), "8")
+    assert [(p.retailer_id, p.title) for p in found] == [("a", "a"), ("b", "b"), ("c", "c")]
+    assert found[0].price == Money(3, "JPY") and found[0].availability is Availability.UNKNOWN
+    paths = [(call.url.rpartition("/v5/")[2], call.query.get("bookmark")) for call in http.asked]
+    of = "catalogs/product_groups/{}/products"
+    assert paths[1::2] == [
+        (of.format(1), None),
+        (of.format(1), "more"),
+        (of.format(2), None),
+        (of.format(3), None),
+    ]
+    assert [bookmark for _, bookmark in paths[::2]] == [None, None, None, "next"]
+    for none in (groups(None), hotels):
+        outcome = await SHOP.products(access_of(Answers(none), account), "8", None)
+        assert isinstance(outcome, Rejected) and outcome.code == "no_product_groups"
+    later = Answers(groups("next"), groups(None))
+    assert await listed(access_of(later, account), "8") == [], "a page of groups may be empty"
+    gone = Answers(first, answer(404, {"code": 4180, "message": "gone"}))
+    outcome = await SHOP.products(access_of(gone, account), "8", None)
+    assert isinstance(outcome, Rejected) and outcome.code == "404/4180"
+
+
 async def test_what_there_is_not(world: World) -> None:
     access = access_of(Answers(), await world.account("pinterest", posts=0))
-    assert set(SHOP.missing) == {"products", "orders", "tags"}
-    assert isinstance(await SHOP.products(access, "1", None), Rejected)
+    assert set(SHOP.missing) == {"orders"}
     assert isinstance(await SHOP.orders(access, SystemClock().now(), None), Rejected)
     assert isinstance(await SHOP.upsert(access, "1", [TIN] * 1001), Rejected)
     unfed = access_of(Answers(answer(200, {"items": []})), await world.account("pinterest", posts=0))
@@ -75,11 +144,25 @@ async def test_a_batch_that_was_skipped_or_failed_is_done(world: World) -> None:
 async def test_the_contract(world: World) -> None:
     account = await world.account("pinterest", posts=0)
     (catalog,) = ok(await SHOP.catalogs(access_of(world.http, account)))
-    http = Answers(answer(200, FEED), answer(200, {}), answer(200, {}), answer(200, {}))
+    own = await world.control.get(
+        "/api.pinterest.com/v5/catalogs/product_groups",
+        headers={"Authorization": f"Bearer {account['access_token']}"},
+    )
+    http = Answers(
+        answer(200, FEED), answer(200, {}), answer(200, {}), answer(200, own.json()), answer(200, {})
+    )
     access = access_of(http, account)
     await SHOP.upsert(access, catalog.external_id, [TIN])
     await SHOP.catalogs(access)
-    templates = ["/catalogs/feeds", "/catalogs/items/batch", "/catalogs"]
+    await SHOP.products(access, catalog.external_id, None)
+    groups = "/catalogs/product_groups"
+    templates = [
+        "/catalogs/feeds",
+        "/catalogs/items/batch",
+        "/catalogs",
+        groups,
+        f"{groups}/{{product_group_id}}/products",
+    ]
     headers = {"Authorization": f"Bearer {account['access_token']}"}
     for call, template in zip(http.asked, templates, strict=True):
         query = {name: str(value) for name, value in call.query.items()}
@@ -94,5 +177,8 @@ async def test_the_contract(world: World) -> None:
         value = json.loads(told.content)
         if template == "/catalogs/items/batch":
             assert contract.named_errors("CatalogsRetailItemsBatch", value) == []
+        elif template == templates[-1]:  # a choice of three that the document also describes as one
+            (product,) = value["items"]
+            assert contract.named_errors("CatalogsRetailProduct", product) == []
         else:
             assert contract.answer_errors(method, template, 200, value) == []

@@ -350,7 +350,10 @@ async def test_edit_and_delete(world: Studio) -> None:
         ({"media": (picture(alt_text="a" * 501),)}, "alt_text"),
         ({"media": (picture(size=10_000_001),)}, "size"),
         ({"reply_to": "1"}, "reply"),
-        ({"product_tags": (ProductTag("1"),)}, "product_tags"),
+        ({"product_tags": tuple(ProductTag(str(n)) for n in range(25))}, "product_tags"),
+        ({"product_tags": (ProductTag("1"), ProductTag("1"))}, "product_tags"),
+        ({"product_tags": (ProductTag("bowl"),)}, "product_tag_id"),
+        ({"product_tags": (ProductTag("1", x=0.5, y=0.5),)}, "product_tag_place"),
         ({"kind": ContentKind.STORY}, "kind"),
     ],
 )

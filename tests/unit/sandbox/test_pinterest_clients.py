@@ -2,6 +2,7 @@
 a served sandbox. Its models check every answer."""
 
 import base64
+import json
 import re
 import subprocess
 import sys
@@ -160,3 +161,39 @@ def test_an_ad_of_a_pin(served: Served) -> None:
         shown = ads.ads_create(owner.id, [sdk.AdCreate.from_dict(ad | {"name": "Bowl"})]).items[0].data
         assert (shown.pin_id, shown.ad_group_id, shown.campaign_id) == (pin.id, below.id, made.id)
         assert shown.id in {a.id for a in ads.ads_list(owner.id, page_size=250).items}
+
+
+def test_products_and_their_tags(served: Served) -> None:
+    """Their calls are of 5.28, younger than the document at hand: the client's models are the judge."""
+    with served.client() as client:
+        site = sdk.UserAccountApi(client).user_account_get().website_url
+        attributes = {
+            "title": "A bowl",
+            "link": f"{site}/p/1",
+            "image_link": [f"{site}/i.jpg"],
+            "price": "24.00 USD",
+            "availability": "in stock",
+        }
+        item = {"operation": "UPSERT", "item_id": "SKU-1", "attributes": attributes}
+        batch = {"catalog_type": "RETAIL", "country": "US", "language": "EN", "items": [item]}
+        items = sdk.CatalogItemsApi(client)
+        items.items_batch_post(sdk.CatalogsItemsBatchPostRequest.from_json(json.dumps(batch)))
+        api = sdk.CatalogProductGroupsApi(client)
+        group = api.catalogs_product_groups_list().items[0].actual_instance
+        listing = api.catalogs_product_group_pins_list(group.id)
+        product = listing.items[0].actual_instance
+        assert (product.metadata.item_id, product.metadata.price) == ("SKU-1", 24.0)
+        hero = sdk.PinsApi(client).pins_list().items[0].id
+        tags = sdk.ProductTagsApi(client)
+        wish = sdk.ProductTagsBulkAddRequest.from_dict({"product_tags": [{"pin_id": product.pin.id}]})
+        for _ in range(2):
+            assert tags.product_tags_bulk_add(hero, wish) == tags.product_tags_list(hero)
+        assert [tag.pin_id for tag in tags.product_tags_list(hero).product_tags] == [product.pin.id]
+        strange = sdk.ProductTagsBulkAddRequest.from_dict({"product_tags": [{"pin_id": "7"}]})
+        with pytest.raises(sdk.exceptions.BadRequestException) as refused:
+            tags.product_tags_bulk_add(hero, strange)
+        told = sdk.ProductTagsError.from_json(refused.value.body)
+        assert told.details.product_tags[0].error_message == "PIN_MISSING"
+        gone = sdk.ProductTagsBulkDeleteRequest.from_dict({"product_tags": [{"pin_id": product.pin.id}]})
+        tags.product_tags_bulk_delete(hero, gone)
+        assert tags.product_tags_list(hero).product_tags == []
