@@ -107,7 +107,7 @@ class PlatformSpec:
     capability_calls: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     # Capability -> which tokens of its own it wants, in a sentence: a person may bring them.
     brought: Mapping[str, str] = field(default_factory=dict)
-    # Capability -> why the platform does not have it, in a sentence.
+    # Capability, or `webhooks` -> why the platform does not have it, in a sentence.
     not_offered: Mapping[str, str] = field(default_factory=dict)
 
     def calls_of(self, name: str, surface: str | None = None) -> Mapping[str, int]:

@@ -1,5 +1,6 @@
 """Pinterest as a `Platform`: OAuth with Basic and continuous refresh, Pins and boards; what it publishes,
-measures, advertises and sells is in the modules beside this one. Nothing is pushed: everything is polled.
+measures, advertises and sells is in the modules beside this one. Rookery subscribes to nothing
+(`not_offered` of the spec): everything is polled.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ _METRICS = {"pin_metrics": "true"}
 
 
 class Pinterest(oauth.AuthorizationCode, PushesNothing):
-    """Stateless; one object serves every account and app. All that is pushed are leads of advertisements."""
+    """Stateless; one object serves every account and app."""
 
     spec: PlatformSpec = SPEC
     publishing = PinterestPublishing()

@@ -54,7 +54,7 @@ SPEC = PlatformSpec(
         ContentSource(BOARDS, "org_read", page_size=PAGE, complete=True),
     ),
     hosts=("api.pinterest.com",),
-    webhook_signature_header=None,  # nothing is pushed but leads of advertisements
+    webhook_signature_header=None,  # see `not_offered`
     capabilities=frozenset({"publishing", "boards", "insights", "ads", "commerce"}),
     batch_read=1,  # PO/ GET /pins/{pin_id}: one at a time
     batch_read_family="org_read",
@@ -79,5 +79,11 @@ SPEC = PlatformSpec(
         "commerce.upsert": {"catalogs_read": 1, "catalogs_write": 1},
         "commerce.batch": {"catalogs_read": 1},
     },
-    not_offered={"live": "Pinterest has no live streaming."},
+    not_offered={
+        "live": "Pinterest has no live streaming.",
+        "webhooks": "Pinterest pushes leads of advertisements only, encrypted with AES-256-GCM. Its API "
+        "document tells how to subscribe, but not how a push is laid out: its fields, where the nonce and "
+        "the tag stand, and what proves that it is Pinterest's. Rookery does not subscribe: everything is "
+        "polled.",
+    },
 )

@@ -33,7 +33,7 @@ PARTS: Mapping[str, tuple[str, str, str]] = {
     "publish": (
         "publishing",
         "publishing publish publications posts pins drafts rules films media upload uploads write containers "
-        "captions",
+        "captions tags",
         "test_publishing",
     ),
     "insights": ("insights", "insights analytics metrics business", "test_numbers"),
@@ -43,7 +43,7 @@ PARTS: Mapping[str, tuple[str, str, str]] = {
         "advertising business amounts",
         "test_numbers",
     ),
-    "commerce": ("commerce", "commerce catalog catalogs shop shopping no_commerce", "test_answers"),
+    "commerce": ("commerce", "commerce catalog catalogs products shop shopping no_commerce", "test_answers"),
     "live": ("live", "live", "test_answers"),
     "webhooks": (
         "subscribe handshake verify split parse",
@@ -97,7 +97,8 @@ def section(name: str, platform: Platform) -> Iterator[str]:
 # -- cells --------------------------------------------------------------------------------------------
 def adapter(name: str, platform: Platform, part: str) -> str:
     if not offers(platform, part):
-        return "not offered"
+        why = platform.spec.not_offered.get(OFFERED.get(part, part))
+        return f"not offered: {why}" if why else "not offered"
     files = [path for path in modules(f"platforms/{name}") if part in FILES.get(path.stem, ())]
     if part in ("connect", "read"):
         files.insert(0, ROOT / f"platforms/{name}/adapter.py")
