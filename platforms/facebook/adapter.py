@@ -14,7 +14,7 @@ from platforms.base import (
     PlatformApp,
     RawEntry,
 )
-from platforms.facebook import events, login, reading, subscriptions, webhooks
+from platforms.facebook import comments, events, login, reading, subscriptions, webhooks
 from platforms.facebook.ads import FacebookAds
 from platforms.facebook.commerce import FacebookCommerce
 from platforms.facebook.insights import FacebookInsights
@@ -73,6 +73,8 @@ class Facebook(MetaCallbacks):
     async def list_page(
         self, http: PlatformHttp, token: Secret, external_id: str, query: PageQuery
     ) -> Outcome[Page]:
+        if query.source.name == "comments":
+            return await comments.comments_page(http, token, external_id, query)
         return await reading.list_page(http, token, external_id, query)
 
     async def read_items(

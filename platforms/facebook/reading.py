@@ -13,7 +13,6 @@ from domain.secrets import Secret
 from platforms.base import ItemReads, Page, PageQuery
 from platforms.facebook.errors import GONE, meaning_of, outcome_of, readings_of
 from platforms.facebook.normalise import (
-    COMMENT_FIELDS,
     PAGE_FIELDS,
     POST_FIELDS,
     REEL_FIELDS,
@@ -28,21 +27,17 @@ from platforms.facebook.spec import GRAPH, SPEC
 from platforms.http import Answer, Broken, Call, NotSent, PlatformHttp
 from platforms.meta.paging import cursor_query, next_cursor
 from platforms.outcome import LimitScope, Ok, Outcome, Rejected, RetryAfter
-from platforms.wire import Json, NotJson, decode, id_at, mapping, objects, text_at
+from platforms.wire import Json, NotJson, decode, mapping, objects, text_at
 
-_COMMENTS_OF_A_POST = 25
 _UNANSWERED = RetryAfter(15.0, LimitScope.ACCOUNT, "batch_part_unanswered", family="graph")
 _EDGES = {
     "posts": "published_posts",
-    "comments": "published_posts",
     "reels": "video_reels",
     "stories": "stories",
     "tagged": "tagged",
 }
 _FIELDS = {
     "posts": POST_FIELDS,
-    "comments": "id,comments.filter(stream).order(reverse_chronological)"
-    f".limit({_COMMENTS_OF_A_POST}){{{COMMENT_FIELDS}}}",
     "reels": REEL_FIELDS,
     "tagged": "id,message,from,created_time,permalink_url,message_tags",
 }
@@ -66,13 +61,13 @@ async def read_profile(http: PlatformHttp, token: Secret) -> Outcome[Profile]:
 
 
 async def list_page(http: PlatformHttp, token: Secret, page_id: str, query: PageQuery) -> Outcome[Page]:
+    """Every source but that of comments."""
     name = query.source.name
     params = {"limit": str(query.source.page_size)} | cursor_query(query.cursor)
     if name in _FIELDS:
         params["fields"] = _FIELDS[name]
     else:
         params["status"] = json.dumps(["PUBLISHED"])  # stories: the archived ones are gone for everybody
-    # Comments come late to old posts: `since` is for the comment, not for its post.
     if query.since is not None and name in ("posts", "tagged"):
         params["since"] = str(int(query.since.timestamp()))
     answer = await get(http, token, f"{page_id}/{_EDGES[name]}", params)
@@ -81,10 +76,7 @@ async def list_page(http: PlatformHttp, token: Secret, page_id: str, query: Page
     rows = list(objects(answer.value, "data"))
     following = next_cursor(answer.value, query.cursor)
     if query.source.remarks:
-        remarks = _comments(rows, query) if name == "comments" else _tags(rows, page_id)
-        # Only a first reading walks back through all posts for their comments.
-        goes_on = name != "comments" or query.since is None
-        return Ok(Page(remarks=remarks, next_cursor=following if goes_on else None), answer.readings)
+        return Ok(Page(remarks=_tags(rows, page_id), next_cursor=following), answer.readings)
     items = tuple(item for row in rows if (item := _item(name, page_id, row)))
     return Ok(Page(items=items, next_cursor=following), answer.readings)
 
@@ -164,14 +156,3 @@ def _tags(rows: list[Json], page_id: str) -> tuple[Remark, ...]:
     """Posts of others that tag the page; the page's own are content."""
     found = (comment_remark(row, None, RemarkKind.MENTION) for row in rows)
     return tuple(r for r in found if r is not None and r.author.external_id != page_id)
-
-
-def _comments(rows: list[Json], query: PageQuery) -> tuple[Remark, ...]:
-    found = [
-        remark
-        for row in rows
-        for comment in objects(mapping(row, "comments"), "data")
-        if (remark := comment_remark(comment, id_at(row, "id"), RemarkKind.COMMENT))
-    ]
-    since = query.since
-    return tuple(r for r in found if since is None or r.at is None or r.at >= since)

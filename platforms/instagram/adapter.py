@@ -20,12 +20,13 @@ from platforms.base import (
     only_account,
 )
 from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
-from platforms.instagram import events, webhooks
+from platforms.instagram import comments, events, webhooks
+from platforms.instagram.api import read
 from platforms.instagram.commerce import InstagramCommerce
 from platforms.instagram.consents import Shop
 from platforms.instagram.errors import GONE, outcome_of
 from platforms.instagram.insights import InstagramInsights
-from platforms.instagram.normalise import content_item, profile, remarks_of
+from platforms.instagram.normalise import content_item, profile
 from platforms.instagram.publishing import InstagramPublishing
 from platforms.instagram.spec import CODE_EXCHANGE, GRAPH, SPEC, VERSION
 from platforms.meta.callbacks import MetaCallbacks
@@ -46,9 +47,6 @@ _MEDIA_FIELDS = (
     "id,caption,media_type,media_product_type,media_url,thumbnail_url,permalink,timestamp,like_count,"
     "comments_count,alt_text,children{id,media_type,media_url,thumbnail_url,alt_text}"
 )
-_COMMENT_FIELDS = "id,text,timestamp,username,from,parent_id"
-# IGP/instagram-graph-api/reference/ig-comment: at most 50, the newest first
-_COMMENTS = f"id,comments.limit(50){{{_COMMENT_FIELDS},replies.limit(50){{{_COMMENT_FIELDS}}}}}"
 _PROFILE_FIELDS = "id,user_id,username,name,biography,account_type,profile_picture_url,followers_count"
 # Fields that Instagram Login apps can have (IGP/webhooks).
 _SUBSCRIBED_FIELDS = "comments,live_comments,messages"
@@ -148,7 +146,7 @@ class Instagram(MetaCallbacks):
     # -- reading ------------------------------------------------------------------------------------
 
     async def profile(self, http: PlatformHttp, token: Secret) -> Outcome[Profile]:
-        answer = await self._get(http, token, "me", {"fields": _PROFILE_FIELDS})
+        answer = await read(http, token, "me", {"fields": _PROFILE_FIELDS})
         if not isinstance(answer, Ok):
             return answer
         found = profile(answer.value)
@@ -162,29 +160,16 @@ class Instagram(MetaCallbacks):
         """`me` instead of the id: which of an account's two ids belongs in the path is told both ways."""
         source = query.source
         if source.remarks:
-            return await self._comments(http, token, query)
+            return await comments.comments_page(http, token, query)
         params = {"fields": _MEDIA_FIELDS, "limit": str(source.page_size)}
         if query.since is not None and not source.complete:
             params["since"] = str(int(query.since.timestamp()))
         params |= cursor_query(query.cursor)
-        answer = await self._get(http, token, f"me/{source.name}", params)
+        answer = await read(http, token, f"me/{source.name}", params)
         if not isinstance(answer, Ok):
             return answer
         items = tuple(item for row in objects(answer.value, "data") if (item := content_item(row)))
         return Ok(Page(items=items, next_cursor=next_cursor(answer.value, query.cursor)), answer.readings)
-
-    async def _comments(self, http: PlatformHttp, token: Secret, query: PageQuery) -> Outcome[Page]:
-        """Comments come late to old media, so `since` is for the comment. Only a first reading walks back
-        through all media for them."""
-        params = {"fields": _COMMENTS, "limit": str(query.source.page_size)} | cursor_query(query.cursor)
-        answer = await self._get(http, token, "me/media", params)
-        if not isinstance(answer, Ok):
-            return answer
-        found = (remark for row in objects(answer.value, "data") for remark in remarks_of(row))
-        since = query.since
-        new = tuple(r for r in found if since is None or r.at is None or r.at >= since)
-        following = next_cursor(answer.value, query.cursor) if since is None else None
-        return Ok(Page(remarks=new, next_cursor=following), answer.readings)
 
     async def read_items(
         self, http: PlatformHttp, token: Secret, external_id: str, ids: Sequence[str]
@@ -194,7 +179,7 @@ class Instagram(MetaCallbacks):
         gone: set[str] = set()
         readings: tuple[LimitReading, ...] = ()
         for media_id in ids:
-            answer = await self._get(http, token, quote(media_id, safe=""), {"fields": _MEDIA_FIELDS})
+            answer = await read(http, token, quote(media_id, safe=""), {"fields": _MEDIA_FIELDS})
             if isinstance(answer, Ok):
                 items.append(content_item(answer.value))
             elif isinstance(answer, Rejected) and answer.code in GONE:
@@ -203,12 +188,6 @@ class Instagram(MetaCallbacks):
                 return answer
             readings = answer.readings
         return Ok(ItemReads(tuple(i for i in items if i is not None), frozenset(gone)), readings)
-
-    async def _get(
-        self, http: PlatformHttp, token: Secret, path: str, params: Mapping[str, str]
-    ) -> Outcome[Json]:
-        call = Call("GET", f"{GRAPH}/{VERSION}/{path}", "reading", query=params, bearer=token)
-        return outcome_of(await http.send(SPEC, call))
 
     # -- webhooks -----------------------------------------------------------------------------------
 

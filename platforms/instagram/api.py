@@ -1,15 +1,20 @@
-"""Calls with an `Access`: to graph.instagram.com, or of the surface `FACEBOOK_LOGIN` to graph.facebook.com,
-which knows no "me" for an Instagram account."""
+"""Calls with the account's token, or with an `Access`: to graph.instagram.com, or of the surface
+`FACEBOOK_LOGIN` to graph.facebook.com, which knows no "me" for an Instagram account."""
 
 from collections.abc import Mapping
 
 from domain.secrets import Secret
 from platforms.capabilities import Access
-from platforms.http import WHOLE_TIMEOUT_S, Call
+from platforms.http import WHOLE_TIMEOUT_S, Call, PlatformHttp
 from platforms.instagram.errors import outcome_of
 from platforms.instagram.spec import FACEBOOK_GRAPH, FACEBOOK_LOGIN, GRAPH, SPEC, VERSION
 from platforms.outcome import Outcome
 from platforms.wire import Json
+
+
+async def read(http: PlatformHttp, token: Secret, path: str, params: Mapping[str, str]) -> Outcome[Json]:
+    call = Call("GET", f"{GRAPH}/{VERSION}/{path}", "reading", query=params, bearer=token)
+    return outcome_of(await http.send(SPEC, call))
 
 
 async def get(

@@ -2,8 +2,6 @@
 None. Source: IGP/reference/instagram-media, IGP/instagram-graph-api/reference/{ig-user,ig-comment}.
 """
 
-from collections.abc import Iterator
-
 from domain.content import (
     ContentItem,
     ContentKind,
@@ -61,24 +59,21 @@ def content_item(media: Json) -> ContentItem | None:
     )
 
 
-def remarks_of(media: Json) -> Iterator[Remark]:
-    """The comments under a media that came with it, each before its replies."""
-    media_id = id_at(media, "id")
-    for comment in objects(mapping(media, "comments"), "data"):
-        replies = objects(mapping(comment, "replies"), "data")
-        for row, parent_id in ((comment, None), *((reply, id_at(comment, "id")) for reply in replies)):
-            comment_id = id_at(row, "id")
-            if comment_id is not None:
-                yield Remark(
-                    external_id=comment_id,
-                    kind=RemarkKind.COMMENT,
-                    author=author(row),
-                    text=caption_text(text_at(row, "text") or ""),
-                    payload=packed({name: value for name, value in row.items() if name != "replies"}),
-                    content_id=media_id,
-                    parent_id=parent_id,
-                    at=moment_at(row, "timestamp"),
-                )
+def comment_remark(row: Json, media_id: str | None, parent_id: str | None = None) -> Remark | None:
+    """A comment under a media, or with `parent_id` a reply to one."""
+    comment_id = id_at(row, "id")
+    if comment_id is None:
+        return None
+    return Remark(
+        external_id=comment_id,
+        kind=RemarkKind.COMMENT,
+        author=author(row),
+        text=caption_text(text_at(row, "text") or ""),
+        payload=packed({name: value for name, value in row.items() if name != "replies"}),
+        content_id=media_id,
+        parent_id=parent_id,
+        at=moment_at(row, "timestamp"),
+    )
 
 
 def author(row: Json) -> Person:

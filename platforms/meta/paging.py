@@ -3,9 +3,10 @@
 Source: docs/graph-api/results. A short or empty page is not the end; only a missing `next` is.
 """
 
+from datetime import datetime
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from platforms.wire import Json, mapping, text_at
+from platforms.wire import Json, mapping, moment_at, objects, text_at
 
 # What the `next` address of a list without cursors carries; everything else in it is our own question.
 _PLACES = ("__paging_token", "until", "since", "offset", "page")
@@ -27,6 +28,15 @@ def cursor_query(cursor: str | None) -> dict[str, str]:
     if cursor is None:
         return {}
     return dict(parse_qsl(cursor[1:])) if cursor.startswith("?") else {"after": cursor}
+
+
+def goes_on(edge: Json, field: str, since: datetime | None) -> bool:
+    """Whether a list, newest first, holds more behind this page of it; with `since` only what is as new as
+    that counts, by the moment in `field` of each row."""
+    if text_at(mapping(edge, "paging"), "next") is None:
+        return False
+    moments = [at for row in objects(edge, "data") if (at := moment_at(row, field))]
+    return since is None or not moments or min(moments) >= since
 
 
 def _place(address: str) -> str | None:

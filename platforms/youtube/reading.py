@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from domain.secrets import Secret
 from platforms.base import ItemReads, Page, PageQuery
 from platforms.http import PlatformHttp
+from platforms.nesting import Place
 from platforms.outcome import Ok, Outcome, Rejected
-from platforms.wire import Json, NotJson, decode, encode, id_at, mapping, objects, strings, text_at
+from platforms.wire import Json, id_at, mapping, objects, text_at
 from platforms.youtube.api import UNCHANGED, ask
 from platforms.youtube.normalise import comment, content_item, hidden_replies, thread_remarks
 
@@ -62,8 +63,8 @@ async def comments_page(
     """Threads on all of the channel's videos, newest first. A thread carries a few of its replies: of those
     that have more, all are read in pages of their own before the next page of threads. When only newer
     comments are wanted that is done for new threads alone: YouTube does not tell which old ones grew."""
-    at = _Place.read(query.cursor)
-    if at.parents:
+    at = Place.read(query.cursor)
+    if at.inner:
         return await _replies_page(http, token, query, at)
     params = {
         "part": "snippet,replies",
@@ -72,8 +73,8 @@ async def comments_page(
         "textFormat": "plainText",
         "maxResults": str(query.source.page_size),
     }
-    if at.threads:
-        params["pageToken"] = at.threads
+    if at.outer:
+        params["pageToken"] = at.outer
     answer = await ask(http, token, query.source.family, "commentThreads", params)
     if isinstance(answer, Rejected) and answer.code == "commentsDisabled":
         return Ok(Page())
@@ -81,31 +82,32 @@ async def comments_page(
         return answer
     rows = list(objects(answer.value, "items"))
     remarks = [remark for row in rows for remark in thread_remarks(row)]
-    newest = {r.external_id for r in remarks if query.since is None or (r.at and r.at >= query.since)}
-    parents = [i for row in rows if (i := hidden_replies(row)) and i in newest]
-    following = _Place(_following(answer.value, at.threads), parents)
-    return Ok(Page(remarks=tuple(remarks), next_cursor=following.cursor()))
+    new = [r for r in remarks if query.since is None or (r.at and r.at >= query.since)]
+    ids = {r.external_id for r in new}
+    parents = [i for row in rows if (i := hidden_replies(row)) and i in ids]
+    # Threads are in the order of their first comments: behind an old one there are only older ones.
+    reached = any(r.parent_id is None and r.external_id not in ids for r in remarks)
+    following = Place(None if reached else _following(answer.value, at.outer), tuple(parents))
+    return Ok(Page(remarks=tuple(new), next_cursor=following.cursor()))
 
 
-async def _replies_page(http: PlatformHttp, token: Secret, query: PageQuery, at: "_Place") -> Outcome[Page]:
-    parent = at.parents[0]
+async def _replies_page(http: PlatformHttp, token: Secret, query: PageQuery, at: Place) -> Outcome[Page]:
+    parent, page_token = at.first
     params = {
         "part": "snippet",
         "parentId": parent,
         "textFormat": "plainText",
         "maxResults": str(_REPLIES_A_PAGE),
     }
-    if at.replies:
-        params["pageToken"] = at.replies
+    if page_token:
+        params["pageToken"] = page_token
     answer = await ask(http, token, query.source.family, "comments", params)
     if isinstance(answer, Rejected) and answer.code.endswith("NotFound"):
-        return Ok(Page(next_cursor=_Place(at.threads, at.parents[1:]).cursor()))  # deleted meanwhile
+        return Ok(Page(next_cursor=at.onward(None).cursor()))  # deleted meanwhile
     if not isinstance(answer, Ok):
         return answer
     remarks = tuple(r for row in objects(answer.value, "items") if (r := comment(row)))
-    following = _following(answer.value, at.replies)
-    place = _Place(at.threads, at.parents, following) if following else _Place(at.threads, at.parents[1:])
-    return Ok(Page(remarks=remarks, next_cursor=place.cursor()))
+    return Ok(Page(remarks=remarks, next_cursor=at.onward(_following(answer.value, page_token)).cursor()))
 
 
 async def read_items(
@@ -121,27 +123,6 @@ async def read_items(
     rows = [row for row in objects(answer.value, "items") if not _deleted(row)]
     items = tuple(item for row in rows if (item := content_item(row)))
     return Ok(ItemReads(items, frozenset(ids) - {item.external_id for item in items}))
-
-
-class _Place:
-    """Where a walk through comments stands: the next page of threads, whose replies come before it, and the
-    next page of the first one's. `threads` None: there are no more threads."""
-
-    def __init__(self, threads: str | None, parents: Sequence[str] = (), replies: str | None = None) -> None:
-        self.threads, self.parents, self.replies = threads, list(parents), replies
-
-    @classmethod
-    def read(cls, cursor: str | None) -> "_Place":
-        try:
-            value = decode((cursor or "{}").encode())
-        except NotJson:
-            value = {}
-        return cls(text_at(value, "threads"), list(strings(value, "parents")), text_at(value, "replies"))
-
-    def cursor(self) -> str | None:
-        if not self.parents and self.threads is None:
-            return None
-        return encode({"threads": self.threads, "parents": self.parents, "replies": self.replies}).decode()
 
 
 def _following(document: Json, given: str | None) -> str | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sandbox.clock import DAY_MS, iso_offset
 from sandbox.meta.fields import Wanted, chosen
+from sandbox.meta.paging import paging_inside
 from sandbox.world import Content, Media, Profile, World
 
 COMMENTS_AT_MOST = 100
@@ -178,6 +179,9 @@ def comments_edge(world: World, content: Content, want: Wanted) -> dict[str, Any
     size = min(int(limit) if limit.isdigit() else 25, COMMENTS_AT_MOST)
     inner = want.inner or default_comment()
     edge: dict[str, Any] = {"data": [comment(world, item, inner) for item in found[:size]]}
+    if edge["data"]:
+        address, last = f"graph.facebook.com/{content.id}/comments", len(edge["data"]) - 1
+        edge["paging"] = paging_inside(address, want.arguments, (0, 0), (last, 0), len(found) > size)
     if "summary" in want.arguments:
         edge["summary"] = comments_summary(world, content)
     return edge

@@ -7,6 +7,7 @@ from sandbox.apps import PlatformApp
 from sandbox.clock import iso_offset
 from sandbox.ids import digits, secret
 from sandbox.meta.fields import Wanted, chosen
+from sandbox.meta.paging import paging_inside
 from sandbox.world import Content, Media, Profile, World
 
 _TYPES = {"image": "IMAGE", "carousel": "CAROUSEL_ALBUM", "reel": "VIDEO", "video": "VIDEO"}
@@ -135,6 +136,10 @@ def _nested(world: World, content: Content, want: Wanted) -> dict[str, Any] | No
     """An edge asked for inside `fields`; left out when there is nothing on it."""
     limit = want.arguments.get("limit", "25")
     size = min(int(limit) if limit.isdigit() else 25, COMMENTS_AT_MOST)
-    found, _ = world.answers("instagram", content.id).older(None, size, lambda c: not c.deleted)
+    found, more = world.answers("instagram", content.id).older(None, size, lambda c: not c.deleted)
+    if not found:
+        return None
+    address = f"graph.instagram.com/{content.id}/{want.name}"
+    paging = paging_inside(address, want.arguments, found[0].key, found[-1].key, more)
     inner = want.inner or default_comment()
-    return {"data": [comment(world, item, inner) for item in found]} if found else None
+    return {"data": [comment(world, item, inner) for item in found], "paging": paging}

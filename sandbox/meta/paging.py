@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -50,6 +50,19 @@ def page_of(call: Call, rows: Sequence[Any], most: int, show: Callable[[Any], di
         places = _cursor((start, 0)), _cursor((last, 0))
         answer["paging"] = _paging(call, *places, start > 0, last + 1 < len(rows))
     return json_reply(answer)
+
+
+def paging_inside(
+    address: str, arguments: Mapping[str, str], first: tuple[int, int], last: tuple[int, int], later: bool
+) -> dict[str, Any]:
+    """`paging` of an edge that came inside of an object, from its beginning. `address`: host and path of the
+    edge; `first`, `last`: keys of its rows, as the lists of the same edge use them."""
+    paging: dict[str, Any] = {"cursors": {"before": _cursor(first), "after": _cursor(last)}}
+    if later:
+        host, _, path = address.partition("/")
+        query = urlencode({**arguments, "after": _cursor(last)})
+        paging["next"] = f"https://{host}/{VERSION}/{path}?{query}"
+    return paging
 
 
 def limit_of(call: Call) -> int:

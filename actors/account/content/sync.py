@@ -33,7 +33,8 @@ from platforms.spec import PlatformSpec
 
 MAX_STALE_PAGES = 5
 MAX_EMPTY_PAGES = 400
-"""Of a first reading, on end: comments are asked for inside of content, and most of an account's has none."""
+"""On end, without a row in a first reading or with remarks that are known: comments are asked for inside of
+content, most of an account's has none, and what webhooks told comes again content by content."""
 
 
 def page_fetched(
@@ -116,8 +117,8 @@ def _has_more(job: Job, page: Page) -> bool:
         return False
     if job.since is not None and job.oldest_at is not None and job.oldest_at < job.since:
         return False
-    empty = job.mode is Mode.BACKFILL and not page.items and not page.remarks
-    return job.stale_pages < (MAX_EMPTY_PAGES if empty else MAX_STALE_PAGES)
+    patient = page.remarks or (job.mode is Mode.BACKFILL and not page.items)
+    return job.stale_pages < (MAX_EMPTY_PAGES if patient else MAX_STALE_PAGES)
 
 
 def _listed(state: AccountState, spec: PlatformSpec, job: Job, now: datetime, last: Page) -> AccountState:

@@ -7,6 +7,7 @@ import pytest
 
 from actors.account.content.sync import MAX_EMPTY_PAGES, MAX_STALE_PAGES
 from actors.account.content.work import OVERLAP
+from actors.account.documents import REMARKS
 from actors.account.effects import FetchPage
 from actors.account.state import Mode
 from domain.content import ContentKind, Engagement
@@ -148,6 +149,29 @@ def test_a_first_reading_goes_on_behind_pages_without_any_row() -> None:
     account = connected(feed)
     assert account.known.sources["mentions"].items == 1
     assert len(feed.pages("mentions")) == Sparse.found_at + MAX_EMPTY_PAGES
+
+
+class Again(Feed):
+    """Comments of many posts, post by post: all but the last are known."""
+
+    def page(self, call: FetchPage) -> Page:
+        if call.source != "mentions":
+            return super().page(call)
+        number = int(call.cursor or "0")
+        last = number == 4 * MAX_STALE_PAGES
+        found = comment("m2") if last else comment("m1")
+        return Page(remarks=(found,), next_cursor=None if last else str(number + 1))
+
+
+@pytest.mark.parametrize("command", ["backfill", "sync"])
+def test_known_comments_do_not_hide_the_new_ones_behind_them(command: str) -> None:
+    feed = Feed()
+    feed.mentions = [comment("m1")]
+    account = connected(feed)
+    account.send(command)
+    Again().run(account)
+    remarks = [d for ref, d in account.side.items() if ref.collection == REMARKS]
+    assert {d["externalId"] for d in remarks} == {"m1", "m2"}
 
 
 # -- incremental ------------------------------------------------------------------------------------
