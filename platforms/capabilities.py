@@ -31,7 +31,7 @@ from domain.live import BroadcastPage, BroadcastStatus, ChatPage, Stream
 from domain.money import Money
 from domain.publishing import Draft, KindRules, Published, PublishQuota, PublishState, Refusal
 from domain.secrets import Secret
-from platforms.base import AuthorizeRequest, Grant, PlatformApp
+from platforms.base import AuthorizeRequest, Grant, Page, PlatformApp
 from platforms.http import PlatformHttp
 from platforms.outcome import Outcome
 from platforms.spec import TokenRules
@@ -119,6 +119,20 @@ class Insights(Protocol):
     async def of_account(
         self, access: Access, since: datetime, until: datetime
     ) -> Outcome[tuple[Metric, ...]]: ...
+
+
+class Comments(Protocol):
+    async def page(self, access: Access, since: datetime | None, cursor: str | None) -> Outcome[Page]:
+        """Comments on the account's content, replies among them; with `since` those that are as new."""
+        ...
+
+
+@runtime_checkable
+class ListsComments(Protocol):
+    """A platform that shows comments with the consent for `insights` only. Where the account's own token
+    shows them they are a source of its spec."""
+
+    comments: Comments
 
 
 class Ads(Protocol):

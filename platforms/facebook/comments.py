@@ -17,6 +17,7 @@ from platforms.facebook.normalise import COMMENT_FIELDS, comment_remark
 from platforms.facebook.reading import get
 from platforms.facebook.spec import LISTED_AT_MOST
 from platforms.http import PlatformHttp
+from platforms.meta.errors import NO_PERMISSION
 from platforms.meta.paging import cursor_query, goes_on, next_cursor
 from platforms.nesting import Place
 from platforms.outcome import Ok, Outcome, Rejected
@@ -63,7 +64,8 @@ async def _of_a_post(http: PlatformHttp, token: Secret, query: PageQuery, at: Pl
     post_id, after = at.first
     params = {"fields": COMMENT_FIELDS, "limit": str(LISTED_AT_MOST), **_STREAM} | cursor_query(after)
     answer = await get(http, token, f"{post_id}/comments", params)
-    if isinstance(answer, Rejected):  # it is said of this post, which may be gone, and not of the others
+    if isinstance(answer, Rejected) and answer.code not in NO_PERMISSION:
+        # It is said of this post, which may be gone, and not of the others
         return Ok(Page(next_cursor=at.onward(None).cursor()), answer.readings)
     if not isinstance(answer, Ok):
         return answer

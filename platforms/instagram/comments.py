@@ -21,6 +21,7 @@ from platforms.base import Page, PageQuery
 from platforms.http import PlatformHttp
 from platforms.instagram.api import read
 from platforms.instagram.normalise import comment_remark
+from platforms.meta.errors import NO_PERMISSION
 from platforms.meta.paging import cursor_query, goes_on, next_cursor
 from platforms.nesting import Place
 from platforms.outcome import Ok, Outcome, Rejected
@@ -72,7 +73,8 @@ async def _of_one(http: PlatformHttp, token: Secret, query: PageQuery, at: Place
         path, fields = f"{quote(media_id, safe='')}/comments", f"{_FIELDS},{_replies(_FIRST_REPLIES)}"
     params = {"fields": fields, "limit": str(_AT_MOST)} | cursor_query(after)
     answer = await read(http, token, path, params)
-    if isinstance(answer, Rejected):  # it is said of this one, which may be gone, and not of the others
+    if isinstance(answer, Rejected) and answer.code not in NO_PERMISSION:
+        # It is said of this one, which may be gone, and not of the others
         return Ok(Page(next_cursor=at.onward(None).cursor()), answer.readings)
     if not isinstance(answer, Ok):
         return answer

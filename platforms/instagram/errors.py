@@ -50,8 +50,6 @@ _GRAPH = GraphErrors(
 # Subcodes of failures that pass: fetching timed out, a server failed.
 _PASSING = frozenset({2207001, 2207003, 2207032, 2207053})
 _BY_SUBCODE = {subcode: failure for (_, subcode), failure in _PUBLISHING.items()}
-# Codes that say that the app may not.
-NO_PERMISSION = frozenset({"3", "10", "200"})
 # Codes that say an object read by id is not there.
 GONE = frozenset({"100/33", "24/2207006"})
 

@@ -15,7 +15,7 @@ from domain.content import ContentKind
 from domain.insights import Metric, MetricName, Period
 from platforms.capabilities import Access
 from platforms.instagram import api
-from platforms.instagram.errors import NO_PERMISSION
+from platforms.meta.errors import NO_PERMISSION
 from platforms.outcome import Ok, Outcome, Rejected
 from platforms.wire import INT64_MAX, Json, count_at, mapping, objects, strings, text_at
 

@@ -34,12 +34,12 @@ from platforms.instagram.commerce import NO_LOGIN, NOT_ELIGIBLE
 from platforms.instagram.errors import (
     GONE,
     NO_CONTAINER,
-    NO_PERMISSION,
     NOT_READY,
     QUOTA_REACHED,
     meaning_of_status,
 )
 from platforms.instagram.spec import FACEBOOK_LOGIN
+from platforms.meta.errors import NO_PERMISSION
 from platforms.outcome import Failure, Ok, Outcome, Rejected, RetryAfter, Unknown
 from platforms.wire import count_at, flag_at, id_at, mapping, objects, text_at
 

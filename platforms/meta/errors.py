@@ -28,6 +28,8 @@ FAULT = RetryAfter(30.0, LimitScope.ACCOUNT, "platform_fault")
 # A rolling hour: the headers tell when it ends, this is for answers without them.
 APP_LIMIT = RetryAfter(300.0, LimitScope.APP, "rate_limit", rate_limited=True)
 ACCOUNT_LIMIT = RetryAfter(300.0, LimitScope.ACCOUNT, "rate_limit", rate_limited=True)
+NO_PERMISSION = frozenset({"3", "10", "200"})
+"""Codes that say that the app may not."""
 _LONGEST_WAIT_S = 86_400
 
 

@@ -24,6 +24,7 @@ from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected
 from platforms.spec import PlatformSpec
 from platforms.tiktok import events, webhooks
 from platforms.tiktok.ads import TiktokAds
+from platforms.tiktok.comments import TiktokComments
 from platforms.tiktok.commerce import TiktokCommerce
 from platforms.tiktok.consents import CONSENTS
 from platforms.tiktok.errors import outcome_of, revoke_outcome_of, token_outcome_of
@@ -59,6 +60,7 @@ class Tiktok(oauth.AuthorizationCode):
     ads = TiktokAds()
     commerce = TiktokCommerce()
     live = None  # TikTok LIVE has no public API
+    comments = TiktokComments()
     consents = CONSENTS
 
     # -- OAuth --------------------------------------------------------------------------------------

@@ -56,14 +56,15 @@ class Advertiser:
 
 
 class Holder:
-    """For `insights` of the surface "business"; `Grant.external_id` is the business id of its calls."""
+    """For `insights` of the surface "business", and for comments; `Grant.external_id` is the business id of
+    its calls."""
 
     # Lifetimes are unconfirmed: the answer tells them.
     token = TokenRules(TokenModel.ROTATING, lifetime_s=DAY_S, refresh_margin=0.2)
     code_parameter = "code"
     required = False
     surface: str | None = BUSINESS_SURFACE
-    scopes = ("user.info.basic", "user.insights", "video.list", "video.insights")
+    scopes = ("user.info.basic", "user.insights", "video.list", "video.insights", "comment.list")
 
     def authorize_url(self, request: AuthorizeRequest) -> str:
         query = {

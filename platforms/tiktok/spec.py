@@ -89,6 +89,7 @@ SPEC = PlatformSpec(
         "insights.account": {"user_info": 1},
         f"insights.content@{BUSINESS_SURFACE}": {"business": 1},
         f"insights.account@{BUSINESS_SURFACE}": {"business": 1},
+        "comments.list": {"business": 1},
         "ads.accounts": {"business": 2},
         "ads.objects": {"business": 1},
         "ads.report": {"business": 1},

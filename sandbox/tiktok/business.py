@@ -16,14 +16,15 @@ from sandbox.limits import Rule
 from sandbox.routing import Operation
 from sandbox.state import State
 from sandbox.tiktok import ads_making as making
-from sandbox.tiktok import errors
+from sandbox.tiktok import comments, errors
 from sandbox.tiktok.access import ADS, HOLDER
 from sandbox.tiktok.advertising import AdObject, Advertisers, days, utc_date
 from sandbox.tiktok.consents import API, advertiser_id, business_id
 from sandbox.tiktok.errors import BUSINESS, Refused
+from sandbox.tiktok.oauth import COMMENT_SCOPES
 from sandbox.tiktok.shapes import is_public
 from sandbox.web import BadInput, Call, Reply
-from sandbox.world import Content, Profile
+from sandbox.world import Content, Profile, World
 
 FAMILY = "business"
 _RULE = Rule(600, 60)
@@ -36,6 +37,7 @@ _METRICS = frozenset({"spend", "impressions", "clicks", "conversion", "reach"})
 class Caller:
     app: PlatformApp
     account: Profile
+    scopes: tuple[str, ...]
 
 
 Handler = Callable[[Call, Caller], Awaitable[dict[str, Any]]]
@@ -53,6 +55,8 @@ class Business:
             op("GET", "report/integrated/get", ADS, self.report),
             op("GET", "business/get", HOLDER, self.account),
             op("GET", "business/video/list", HOLDER, self.videos),
+            op("GET", "business/comment/list", HOLDER, self._commented(comments.of_video)),
+            op("GET", "business/comment/reply/list", HOLDER, self._commented(comments.replies)),
             op("POST", "campaign/create", ADS, self.create_campaign),
             op("POST", "adgroup/create", ADS, self.create_group),
             op("POST", "ad/create", ADS, self.create_ad),
@@ -93,7 +97,8 @@ class Business:
         if self._state.limits.spend("tiktok", FAMILY, "app", app.id, _RULE, now).exceeded:
             self._state.ledger.limited(app.id)
             raise Refused(errors.coded(40100, "Too many requests. Please retry in some time."))
-        return Caller(app, self._world.accounts["tiktok", token.grant.external_id])
+        account = self._world.accounts["tiktok", token.grant.external_id]
+        return Caller(app, account, token.grant.scopes)
 
     # -- advertisers --------------------------------------------------------------------------------
 
@@ -311,6 +316,15 @@ class Business:
             "cursor": shown[-1].created_ms if shown else 0,
             "has_more": len(own) > size,
         }
+
+    def _commented(self, listing: Callable[[World, Profile, dict[str, str]], dict[str, Any]]) -> Handler:
+        async def listed(call: Call, caller: Caller) -> dict[str, Any]:
+            self._check_business(call, caller)
+            if not COMMENT_SCOPES & set(caller.scopes):
+                raise Refused(errors.coded(40001, "No permission to read the account's comments."))
+            return listing(self._world, caller.account, call.query)
+
+        return listed
 
     def _public(self, account: Profile) -> list[Content]:
         return [c for c in self._world.timeline("tiktok", account.id) if is_public(c)]

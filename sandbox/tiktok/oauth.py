@@ -33,7 +33,8 @@ SCOPES = (
     "video.upload",
 )
 # Of the business service's account holders, who consent on the same page.
-HOLDER_SCOPES = frozenset({"user.insights", "video.insights", "comment.list", "comment.list.manage"})
+COMMENT_SCOPES = frozenset({"comment.list", "comment.list.manage"})
+HOLDER_SCOPES = frozenset({"user.insights", "video.insights"}) | COMMENT_SCOPES
 CODE_END = "*!0.e1"  # TikTok's codes hold characters that must be decoded before use
 _LOGIN = ("www.tiktok.com",)
 _HEX = re.compile(r"[0-9a-f]{64}")

@@ -3,7 +3,7 @@
 import random
 
 from sandbox.acts import Act, Done
-from sandbox.generate import draft_post, voice_of
+from sandbox.generate import draft_comment, draft_post, voice_of
 from sandbox.ids import seeded
 from sandbox.state import State
 from sandbox.tiktok.history import tiktok_media
@@ -15,8 +15,8 @@ _REMOVED_BY_USER = 1
 
 
 class People:
-    """TikTok tells the developers' service of publications and permissions only: likes, comments and follows
-    move the numbers and nothing else."""
+    """TikTok tells the developers' service of publications and permissions only: likes and follows move the
+    numbers and nothing else, comments are told to those who ask the business service."""
 
     def __init__(self, state: State) -> None:
         self._state, self._world = state, state.world
@@ -54,7 +54,16 @@ class People:
         return Done(self.publish(account, kind, text, media).id)
 
     def _act_comment(self, account: Profile, act: Act, rng: random.Random) -> Done:
-        return self._counted(account, act, rng, "comments")
+        """Under a video, or under a comment; TikTok has no replies to replies."""
+        target, author = act.target_in(self._world, account, rng), act.author_in(self._world, "tiktok", rng)
+        if target.kind == "comment" and target.parent_id != target.root_id:
+            target = self._world.content["tiktok", target.parent_id or ""]
+        text, now = act.text or draft_comment(rng, voice_of(account), author), self._state.clock.now_ms()
+        new_id = self._world.ids.numbered("76", 19)
+        item = Content("tiktok", new_id, "comment", author.id, text, now, account.lang)
+        item.root_id, item.parent_id = target.root_id or target.id, target.id
+        target.metrics["views"] += target.kind != "comment"
+        return Done(self._world.add(item).id)
 
     def _act_like(self, account: Profile, act: Act, rng: random.Random) -> Done:
         return self._counted(account, act, rng, "likes")

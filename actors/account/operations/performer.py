@@ -8,7 +8,7 @@ import orjson
 
 from actors.account.documents import side_id
 from actors.account.effects import TaskStep
-from actors.account.operations.steps import ads, ads_making, commerce, insights, live
+from actors.account.operations.steps import ads, ads_making, comments, commerce, insights, live
 from actors.account.operations.steps.work import Look, Make, Sides, Work
 from actors.account.operations.task import OPERATIONS, Phase, Step, What
 from actors.account.tokens.grant import field
@@ -25,6 +25,7 @@ from storage.records import StoreUnavailable
 _STEPS: Mapping[What, Make] = {
     What.CONTENT_INSIGHTS: insights.of_content,
     What.ACCOUNT_INSIGHTS: insights.of_account,
+    What.COMMENTS: comments.walk,
     What.ADS: ads.walk,
     What.CREATE_AD_CAMPAIGN: ads_making.create_campaign,
     What.CREATE_AD_GROUP: ads_making.create_group,

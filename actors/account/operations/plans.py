@@ -1,4 +1,5 @@
-"""Which walks an account makes by itself, and when: numbers of what is recent, days of ads, orders."""
+"""Which walks an account makes by itself, and when: numbers of what is recent, comments that a source does not
+show, days of ads, orders."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,15 +14,19 @@ from actors.account.tokens import grants
 from domain.budget import Priority
 from domain.errors import Conflict, Invalid
 from platforms.base import Platform
+from platforms.capabilities import ListsComments
 
 FIRST_AFTER = timedelta(minutes=10)
 """Of a new account: its history is read first."""
 EVERY = timedelta(hours=24)
 ORDERS_BACK = timedelta(days=30)
 OVERLAP = timedelta(hours=1)
-"""Late changes of orders: each walk looks so far behind the beginning of the last one."""
+"""Late changes: each walk of orders or comments looks so far behind the beginning of the last one."""
 
-_SCHEDULED = (What.CONTENT_INSIGHTS, What.ACCOUNT_INSIGHTS, What.ADS, What.ORDERS)
+COMMENTS_EVERY = timedelta(hours=1)
+"""At most: each content costs a call, from a window that all accounts share."""
+
+_SCHEDULED = (What.CONTENT_INSIGHTS, What.ACCOUNT_INSIGHTS, What.COMMENTS, What.ADS, What.ORDERS)
 # By what a capability calls it, where a platform may lack a part of one.
 _PARTS = {
     What.CREATE_AD_GROUP: "create_group",
@@ -44,6 +49,8 @@ def not_offered(platform: Platform, what: What) -> str | None:
     if offered is None:
         default = f"{spec.title} offers nothing of this ({capability}) that Rookery could use."
         return spec.not_offered.get(capability, default)
+    if what is What.COMMENTS and not isinstance(platform, ListsComments):
+        return f"{spec.title} shows its comments to the account's own token, or to nobody."
     missing: str | None = offered.missing.get(_PARTS[what]) if what in _PARTS else None
     return missing
 
@@ -97,16 +104,22 @@ def _wanted(state: AccountState, platform: Platform) -> Iterator[What]:
             continue  # asked at every message: the sentence that says so is not made
         if what is What.ORDERS and not state.config.commerce_enabled:
             continue
+        if what is What.COMMENTS and not grants.held(state, what.capability):
+            continue
         if not_offered(platform, what) is None and not grants.missing(state, platform, what.capability):
             yield what
 
 
 def _every(state: AccountState, what: What) -> timedelta:
+    if what is What.COMMENTS:
+        return max(interval(state), COMMENTS_EVERY)
     return interval(state) if what is What.ORDERS else EVERY
 
 
 def _facts(what: What, plan: Plan, now: datetime) -> Mapping[str, Any]:
-    if what is not What.ORDERS:
+    if what is What.COMMENTS and plan.last_run_at is None:
+        return {}  # all there are
+    if what not in (What.ORDERS, What.COMMENTS):
         return {}
     since = plan.last_run_at - OVERLAP if plan.last_run_at else now - ORDERS_BACK
     return {"since": since.isoformat()}

@@ -27,6 +27,7 @@ MAX_REASON = 200
 class What(StrEnum):
     CONTENT_INSIGHTS = "content_insights"
     ACCOUNT_INSIGHTS = "account_insights"
+    COMMENTS = "comments"  # where the account's own token shows none
     ADS = "ads"  # the ad accounts; of each its objects, level by level, then its days
     CREATE_AD_CAMPAIGN = "create_ad_campaign"
     CREATE_AD_GROUP = "create_ad_group"
@@ -50,6 +51,7 @@ class What(StrEnum):
 _CAPABILITIES: Mapping[What, str] = {
     What.CONTENT_INSIGHTS: "insights",
     What.ACCOUNT_INSIGHTS: "insights",
+    What.COMMENTS: "insights",
     What.ADS: "ads",
     What.CREATE_AD_CAMPAIGN: "ads",
     What.CREATE_AD_GROUP: "ads",
@@ -70,6 +72,7 @@ _CAPABILITIES: Mapping[What, str] = {
 FIRST_CALL: Mapping[What, str] = {
     What.CONTENT_INSIGHTS: "insights.content",
     What.ACCOUNT_INSIGHTS: "insights.account",
+    What.COMMENTS: "comments.list",
     What.ADS: "ads.accounts",
     What.CREATE_AD_CAMPAIGN: "ads.create",
     What.CREATE_AD_GROUP: "ads.create_group",
@@ -143,11 +146,13 @@ class Task:
 @dataclass(frozen=True, slots=True)
 class Step:
     """What one step of a task brought. `facts` None: it was the last. `documents` are (collection, document),
-    absolute values: storing them again changes nothing."""
+    absolute values: storing them again changes nothing. `listed`: its remarks are a list that reaches back to
+    content whose numbers may hold them."""
 
     facts: Mapping[str, Any] | None
     documents: tuple[tuple[str, Document], ...] = ()
     remarks: tuple[Remark, ...] = ()
+    listed: bool = False
     calls: str | None = None  # of the next step; None: as before
     wait_s: float = 0.0
     items: int = 0

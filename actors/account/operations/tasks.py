@@ -21,7 +21,7 @@ import orjson
 from actors.account import budgets
 from actors.account.content.content import Changes
 from actors.account.content.work import CALL_TIMEOUT, MakeId
-from actors.account.documents import REMARKS, side_id
+from actors.account.documents import CONTENT, REMARKS, side_id
 from actors.account.effects import DecisiveStep, TaskStep
 from actors.account.operations import told
 from actors.account.operations.operations import ended, find, kept, tell
@@ -109,6 +109,8 @@ def reads(state: AccountState, account_id: str, data: Mapping[str, Any]) -> list
     if step is not None:
         found += told.refs(step.documents)
         found += [SideRef(REMARKS, side_id(account_id, r.external_id)) for r in step.remarks]
+        ids = {r.content_id for r in step.remarks if r.content_id and step.listed}
+        found += [SideRef(CONTENT, side_id(account_id, id_)) for id_ in ids]
     return found
 
 
@@ -199,7 +201,7 @@ def _advanced(
     for collection, document in step.documents:
         changes.put(collection, document)
     for remark in step.remarks:
-        changes.remark(remark, remark.at, listed=False)
+        changes.remark(remark, min(remark.at, now) if remark.at else None, listed=step.listed)
     task = replace(
         task,
         phase=Phase.RUNNING,

@@ -102,6 +102,12 @@ def credentials(
     return Credentials(state.app_id, state.token.access, secret, state.external_id)
 
 
+def held(state: AccountState, capability: str) -> bool:
+    """Whether a consent of its own was given for it, and is not lost."""
+    grant = state.grants.get(capability)
+    return grant is not None and grant.lost is None
+
+
 def tagging(state: AccountState, platform: Platform, now: datetime) -> Credentials | None:
     """With what a publication that tags products is made: shops are a capability's, where it has a consent of
     its own. None: as any other."""

@@ -68,6 +68,8 @@ class Facts:
         self.insights, self.ads = getattr(able, "insights", None), getattr(able, "ads", None)
         self.commerce, self.live = getattr(able, "commerce", None), getattr(able, "live", None)
         self.consents = consents or {}
+        if hasattr(able, "comments"):
+            self.comments = able.comments
 
 
 class Account:

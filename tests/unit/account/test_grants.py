@@ -1,34 +1,39 @@
 """Further consents: their tokens live and die on their own, and nobody else's with them."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
+from actors.account.documents import CONTENT, REMARKS
 from actors.account.effects import PublishStep, Refresh, TaskStep
 from actors.account.operations.task import Step, What
 from actors.account.state import Status
-from domain.content import ContentKind
+from actors.runtime.entity import SideRef
+from domain.content import ContentKind, Engagement
 from domain.errors import Conflict, Invalid
 from domain.events import EventType
 from domain.ids import AccountId
 from domain.publishing import Draft, ProductTag, draft_json
 from domain.secrets import Secret
-from platforms.base import Grant
+from platforms.base import Grant, Page
 from platforms.outcome import Ok, ReauthRequired, Rejected, Unknown
 from platforms.registry import PLATFORMS
 from platforms.tiktok.consents import CONSENTS, Seller
 from platforms.twitter.consents import CONSENTS as X_CONSENTS
 from storage.crypto import field_aad
 from tests.unit.account.asking import Able, Operator
-from tests.unit.account.driver import INSTAGRAM
+from tests.unit.account.driver import INSTAGRAM, comment, post
 from tests.unit.account.surroundings import Surroundings
 
 TIKTOK = PLATFORMS["tiktok"].spec
 DAY_S = 86_400
 
 
-def operator() -> Operator:
-    account = Operator(TIKTOK, Able(), CONSENTS)
+def operator(able: Able | None = None) -> Operator:
+    account = Operator(TIKTOK, able or Able(), CONSENTS)
     account.refreshed(Ok(None), expires_in_s=300 * DAY_S) if account.waiting(Refresh) else None
     return account
 
@@ -183,6 +188,65 @@ def test_its_orders_are_read_at_once() -> None:
     give(account, "commerce")
     assert [e.task.what for e in account.waiting(TaskStep)] == [What.ORDERS]
     account.step(Ok(Step(None)))
+
+
+class Commented(Able):
+    comments = None  # only that it is there
+
+
+def test_comments_are_read_while_their_consent_holds() -> None:
+    """All there are, and later from an hour before the last walk began; at most once an hour."""
+    account = Operator(TIKTOK, Commented(), CONSENTS)
+    account.send("configure", {"auto_sync": True, "sync_frequency": "15m"})
+    account.crash()
+    assert "comments" not in account.known.plans
+    give(account, "insights")
+    begun = []
+    while len(begun) < 2:
+        for effect in account.waiting(TaskStep):
+            account.calls.remove(effect)
+            if effect.task.what is What.COMMENTS:
+                assert (effect.grant, effect.surface, effect.calls) == (
+                    "insights",
+                    "business",
+                    {"business": 1},
+                )
+                begun.append((effect.task.begun_at, orjson.loads(effect.task.facts)))
+            account.step(Ok(Step(None)), effect)
+        account.crash()
+        account.until(TaskStep)
+    (first_at, first), (second_at, second) = begun
+    assert first == {} and second == {"since": (first_at - timedelta(hours=1)).isoformat()}
+    assert second_at >= first_at + timedelta(hours=1)
+    account.send("ungrant", {"capability": "insights"})
+    account.later(days=2)
+    account.crash()
+    account.tick()
+    assert What.COMMENTS not in {e.task.what for e in account.waiting(TaskStep)}
+
+
+def test_listed_comments_are_kept_and_counted_once() -> None:
+    """Those of content that nobody has read yet will be in its first numbers."""
+    account = operator(Commented())
+    give(account, "insights")
+    seen = post(1, engagement=Engagement(comments=0))
+    account.send("sync")
+    account.fetched(Ok(Page((seen,))))
+    account.send("configure", {"auto_sync": True})
+    account.until(TaskStep)
+    while (effect := account.waiting(TaskStep)[0]).task.what is not What.COMMENTS:
+        account.calls.remove(effect)
+        account.step(Ok(Step(None)), effect)
+        account.until(TaskStep)
+    account.calls.remove(effect)
+    account.later(seconds=30)
+    words = tuple(replace(comment(f"c{n}", content_id=str(n)), at=account.now) for n in (1, 2))
+    step = Ok(Step({"cursor": "next"}, remarks=words, listed=True, items=2))
+    account.step(step, effect)
+    remarks = {d["externalId"] for ref, d in account.side.items() if ref.collection == REMARKS}
+    assert remarks == {"c1", "c2"}
+    assert account.content("1")["engagement"]["comments"] == 1
+    assert SideRef(CONTENT, f"{account.id}|2") not in account.side
 
 
 # -- sealing ------------------------------------------------------------------------------------------

@@ -21,11 +21,13 @@ from domain.content import ContentKind
 from domain.ids import AccountId
 from domain.live import ChatPage
 from domain.money import Money
+from platforms.base import Page
 from platforms.outcome import Ok, Outcome, Rejected, RetryAfter, Unknown
 from storage.crypto import field_aad
 from storage.records import StoreUnavailable
 from tests.fakes.capabilities import Advertising, Targeting, days, order, said
 from tests.unit.account.asking import Able
+from tests.unit.account.driver import comment
 from tests.unit.account.surroundings import APP, Surroundings
 
 ACCOUNT = AccountId("facebook", "100", "org_a")
@@ -82,6 +84,36 @@ class Desk:
 @pytest.fixture
 def desk() -> Desk:
     return Desk()
+
+
+# -- comments -----------------------------------------------------------------------------------------
+class Commented(Able):
+    """Two pages, the account's own words among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.comments = self
+        self.asked: list[Any] = []
+
+    async def page(self, access: Any, since: Any, cursor: str | None) -> Outcome[Page]:
+        self.asked.append((since, cursor))
+        found = comment("c2", author=access.external_id) if cursor else comment("c1", author="someone")
+        return Ok(Page(remarks=(found,), next_cursor=None if cursor else "next"))
+
+
+async def test_comments_come_page_by_page_with_the_accounts_own_under_its_id(desk: Desk) -> None:
+    desk.able = able = Commented()
+    effect = await desk.asked(What.COMMENTS, {}, {"since": "2026-04-20T08:00:00+00:00"})
+    effect, remarks = replace(effect, external_id="business-7"), []
+    for _ in range(2):
+        step = (await desk.make(effect)).value  # type: ignore[union-attr]
+        assert step is not None and step.listed
+        remarks += step.remarks
+        facts = orjson.dumps(dict(step.facts or {}))
+        effect = replace(effect, task=replace(effect.task, facts=facts))
+    since = datetime(2026, 4, 20, 8, tzinfo=UTC)
+    assert able.asked == [(since, None), (since, "next")] and facts == b"{}"
+    assert [r.author.external_id for r in remarks] == ["someone", ACCOUNT.external_id]
 
 
 # -- tokens -------------------------------------------------------------------------------------------
