@@ -8,6 +8,7 @@ public.
                                         +--> unknown, or no outcome of a decisive step: look at the platform
     look --+--> found: published, or the steps that are left
            +--> not found after all looks: unconfirmed, a person decides
+           +--> a limit, a fault, refused: no look: back off, and after a day of nothing else the same end
 
 A step that may make it public is never sent again by itself. What is late is said, by event and in the view.
 """
@@ -47,6 +48,8 @@ CONFIRMED_WITHIN = timedelta(days=7)
 """Of what the platform has: a draft that its creator never posts would be asked about for ever."""
 LOOKS = tuple(timedelta(seconds=s) for s in (15, 60, 180, 600, 1800))
 """Pauses before each look after an unknown outcome: what was posted may take minutes to be listed."""
+
+_LOOK_FAILED = "It may be out: the platform could not be asked for a day. Look there before it is sent again."
 
 
 # -- going on -----------------------------------------------------------------------------------------
@@ -130,11 +133,9 @@ def looked(
         until = now + timedelta(seconds=outcome.seconds)
         return kept(_unsent(state, spec, record), replace(record, call=None, wait_until=until)), None
     if not isinstance(outcome, Ok):
-        pause = backoff(record.failures + 1)
         seconds = outcome.seconds if isinstance(outcome, RetryAfter) else 0.0
-        until = now + max(pause, timedelta(seconds=seconds))
-        record = replace(record, call=None, failures=record.failures + 1, wait_until=until)
-        return kept(state, record), outcome if isinstance(outcome, ReauthRequired) else None
+        state = _unseen(state, changes, record, timedelta(seconds=seconds))
+        return state, outcome if isinstance(outcome, ReauthRequired) else None
     state = budgets.believe(state, spec, outcome.readings)
     if isinstance(outcome.value, PublishState):
         found = replace(record, phase=Phase.RUNNING)
@@ -166,6 +167,8 @@ def _waited(state: AccountState, changes: Changes, record: Publication, now: dat
         if record.phase is Phase.RUNNING and record.decisive:
             record = _look(record, now)
             note(changes, record, "no_outcome")
+        elif record.phase in (Phase.LOOKING, Phase.PENDING):
+            return _unseen(state, changes, record, timedelta())
         else:
             pause = now + backoff(record.failures + 1)
             record = replace(record, call=None, failures=record.failures + 1, wait_until=pause)
@@ -179,6 +182,21 @@ def _waited(state: AccountState, changes: Changes, record: Publication, now: dat
     if _forgotten(record, now) and changes.known(PUBLICATIONS, record.id) is not None:
         return ended(kept(state, record), changes, record, Phase.UNCONFIRMED, "never_confirmed")
     return kept(state, record)
+
+
+def _unseen(state: AccountState, changes: Changes, record: Publication, at_least: timedelta) -> AccountState:
+    """A look that told nothing: again later. Not for ever, but as often as there are looks before anybody
+    decides: the account may have been out of action for as long."""
+    failures, pending = record.failures + 1, record.phase is Phase.PENDING
+    until = changes.now + max(backoff(failures), at_least)
+    record = replace(record, call=None, failures=failures, wait_until=until)
+    within = CONFIRMED_WITHIN if pending else GIVE_UP_AFTER
+    over = failures >= len(LOOKS) and changes.now >= (record.sent_at or record.due_at) + within
+    if not over or changes.known(PUBLICATIONS, record.id) is None:
+        return kept(state, record)
+    if pending:
+        return ended(state, changes, record, Phase.PUBLISHED, "published_without_id")
+    return ended(state, changes, record, Phase.UNCONFIRMED, "look_failed", _LOOK_FAILED)
 
 
 def _hopeless(record: Publication, now: datetime) -> bool:

@@ -353,6 +353,45 @@ def test_a_look_that_fails_is_no_look() -> None:
     assert account.open[0].phase is Phase.LOOKING and account.open[0].looks == 0
 
 
+@pytest.mark.parametrize(
+    "failure", [FAULT, Rejected("100", "No."), None], ids=["fault", "refused", "silence"]
+)
+def test_looks_that_always_fail_end_after_a_day_and_say_so(failure: Outcome[Any] | None) -> None:
+    account = Publisher()
+    account.ask()
+    account.step(Ok(POST))
+    account.step(UNHEARD)
+    begun = account.now
+    while account.open and account.now < begun + 2 * GIVE_UP_AFTER:
+        if failure is not None and account.waiting(LookForPublication):
+            account.look(failure)
+        elif account.waiting(Refresh):
+            account.refreshed(Ok(None), account.waiting(Refresh)[-1], expires_in_s=100 * 86_400)
+        else:
+            account.calls.clear()
+            account.wake()
+    document = account.document()
+    assert document["status"] == "unconfirmed" and "could not be asked for a day" in document["reason"]
+    assert account.now >= begun + GIVE_UP_AFTER
+    assert not account.waiting(PublishStep)
+
+
+def test_an_account_that_was_out_of_action_for_long_looks_before_it_gives_up() -> None:
+    account = Publisher()
+    account.ask()
+    account.step(Ok(POST))
+    account.step(UNHEARD)
+    account.send("pause")
+    account.later(days=3)
+    account.send("resume")
+    account.until(LookForPublication)
+    account.look(FAULT)
+    assert account.open[0].phase is Phase.LOOKING
+    account.until(LookForPublication)
+    account.look(Ok(Published("900")))
+    assert account.document()["status"] == "published"
+
+
 def test_a_late_answer_is_believed() -> None:
     account = Publisher()
     account.ask()
