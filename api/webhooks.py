@@ -174,7 +174,7 @@ class Webhooks:
             elif scope["method"] == "POST":
                 answer = await self._accept(platform, app, scope, receive)
             elif scope["method"] == "GET":
-                return self._handshake(platform, app, scope)
+                return await self._handshake(platform, app, scope)
             else:
                 answer = _NOT_ALLOWED
         except StoreUnavailable:
@@ -215,12 +215,15 @@ class Webhooks:
             self._metrics.count("webhook_entries", len(entries), platform=platform.spec.name)
         return _OK
 
-    def _handshake(self, platform: Platform, app: PlatformApp, scope: Scope) -> Answer:
+    async def _handshake(self, platform: Platform, app: PlatformApp, scope: Scope) -> Answer:
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         handshake = platform.handshake(app, query) or Handshake(404, b"")
         self._metrics.count("webhook_handshakes", platform=platform.spec.name, status=str(handshake.status))
         if handshake.status == 404:
             return _NOT_FOUND
+        if handshake.entry is not None:
+            mail = self._envelope.webhook_mail(platform.spec.name, app.id, handshake.entry)
+            await self._mailboxes.tell([mail])
         return Answer(handshake.status, handshake.body, handshake.content_type.encode(), "handshake")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

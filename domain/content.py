@@ -145,6 +145,7 @@ class Happening(StrEnum):
     PROFILE_CHANGED = "profile_changed"
     TOTALS = "totals"  # the entry carries totals (Instagram story insights)
     ACCESS_REVOKED = "access_revoked"
+    LEASED = "leased"  # webhooks were granted for `lease_s`
     OTHER = "other"  # verified and understood as JSON, but nothing Rookery acts on
 
 
@@ -166,3 +167,4 @@ class PlatformEvent:
     content: ContentItem | None = None
     remark: Remark | None = None
     totals: Engagement | None = None
+    lease_s: int | None = None

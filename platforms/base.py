@@ -89,11 +89,12 @@ class RawEntry:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """Answer to a platform's GET on the webhook address."""
+    """Answer to a platform's GET on the webhook address, and what the GET tells an account, if anything."""
 
     status: int
     body: bytes
     content_type: str = "application/json"
+    entry: RawEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ _YT = "{http://www.youtube.com/xml/schemas/2015}"
 _TOMBSTONE = "{http://purl.org/atompub/tombstones/1.0}"
 _METHODS = ("sha1", "sha256", "sha384", "sha512")  # WebSub 1.0, section 8.1; Google's hub signs with sha1
 _CHALLENGE = re.compile(r"[\x21-\x7e]{1,512}")
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _CHANNEL_AT_END = re.compile(rf"/channel/({CHANNEL_ID.pattern})$")
 _SECRET_BYTES = 200  # WebSub 1.0, section 5.1: a secret is shorter
 _VIDEO = "yt:video:"
@@ -65,7 +66,8 @@ async def subscribe(
 
 def handshake(app: PlatformApp, query: Mapping[str, str]) -> Handshake | None:
     """Confirms what `subscribe` asked for, and nothing else: neither another's subscription nor an end. 404
-    is WebSub's word for "I did not ask for that"."""
+    is WebSub's word for "I did not ask for that". The hub tells here for how long it grants it (WebSub 1.0,
+    section 5.3), which may be less than was asked for."""
     if "hub.mode" not in query:
         return None
     topic, challenge = query.get("hub.topic", ""), query.get("hub.challenge", "")
@@ -74,7 +76,14 @@ def handshake(app: PlatformApp, query: Mapping[str, str]) -> Handshake | None:
     proved = [hmac.compare_digest(given, _proof(s.reveal(), topic).encode()) for s in app.webhook_secrets]
     if query["hub.mode"] != "subscribe" or not any(proved) or not _CHALLENGE.fullmatch(challenge):
         return Handshake(404, b"", "text/plain")
-    return Handshake(200, challenge.encode(), "text/plain")
+    return Handshake(200, challenge.encode(), "text/plain", _lease(query, topic, challenge))
+
+
+def _lease(query: Mapping[str, str], topic: str, challenge: str) -> RawEntry | None:
+    channel, granted = topic.removeprefix(topic_of("")), query.get("hub.lease_seconds", "")
+    if not CHANNEL_ID.fullmatch(channel) or not _SECONDS.fullmatch(granted):
+        return None
+    return RawEntry(channel, f"{digest('lease', challenge)}:{channel}", encode({"lease_s": int(granted)}))
 
 
 def verify(app: PlatformApp, headers: Mapping[str, str], body: bytes) -> bool:

@@ -1,7 +1,8 @@
 """Single calls beside the sync work: asking for webhooks, reading the profile.
 
-Webhooks that end by themselves (`webhook_lease_s` of the spec) are asked for again after half of that time,
-whatever the last answer was: an earlier lease may still be running, and nothing but asking tells.
+Webhooks that end by themselves (`webhook_lease_s` of the spec) are asked for again after half of the time that
+was granted, or asked for while that is not told, whatever the last answer was: an earlier lease may still be
+running, and nothing but asking tells.
 
 owed --reserved--> call --+--> Ok: done
                           +--> Rejected: given up, and the view says why; connecting again starts anew
@@ -26,6 +27,8 @@ from platforms.outcome import Ok, Outcome, ReauthRequired, Rejected, RetryAfter
 from platforms.spec import PlatformSpec
 
 PRIORITY = Priority.WEBHOOK
+SHORTEST_LEASE, LONGEST_LEASE = timedelta(hours=1), timedelta(days=30)
+"""Whatever a platform says: neither asked for all the time nor forgotten."""
 
 
 def owe(state: AccountState, errand: Errand) -> AccountState:
@@ -149,11 +152,20 @@ def calls_of(spec: PlatformSpec, errand: Errand) -> Mapping[str, int]:
     return spec.subscribe_calls if errand is Errand.SUBSCRIBE else {spec.profile_family: 1}
 
 
+def leased(state: AccountState, lease_s: float, now: datetime) -> AccountState:
+    """The platform granted its webhooks for so long: when to ask again. Half of it leaves room for days on
+    which the platform does not answer."""
+    lease = min(max(timedelta(seconds=lease_s), SHORTEST_LEASE), LONGEST_LEASE)
+    return replace(state, resubscribe_at=now + lease / 2)
+
+
 def _leased(state: AccountState, spec: PlatformSpec, errand: Errand, now: datetime) -> AccountState:
-    """When to ask again; half the lease leaves room for days on which the platform does not answer."""
+    """By what was asked for, while nobody knows what is granted; that may have been told before the answer."""
     if errand is not Errand.SUBSCRIBE or spec.webhook_lease_s is None:
         return state
-    return replace(state, resubscribe_at=now + timedelta(seconds=spec.webhook_lease_s / 2))
+    told, asked = state.resubscribe_at, leased(state, spec.webhook_lease_s, now)
+    sooner = told is not None and asked.resubscribe_at is not None and told < asked.resubscribe_at
+    return state if sooner else asked
 
 
 def _family(spec: PlatformSpec, errand: Errand) -> str:

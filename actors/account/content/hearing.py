@@ -59,6 +59,8 @@ def hear(state: AccountState, event: PlatformEvent, changes: Changes, now: datet
             changes.told(event.content_id, event.totals, at)
         case Happening.PROFILE_CHANGED if state.status is Status.CONNECTED:
             state = errands.owe(state, Errand.PROFILE)
+        case Happening.LEASED if event.lease_s is not None and state.status is Status.CONNECTED:
+            state = errands.leased(state, event.lease_s, now)
         case Happening.ACCESS_REVOKED:
             # Told late, it speaks of a grant that has been given anew since.
             if state.status is not Status.REAUTHORIZATION_REQUIRED and end_of(at) > state.token.issued_at:

@@ -400,3 +400,20 @@ async def test_a_chat_is_read_as_often_as_allowed_until_it_ends(desk: Desk) -> N
     assert [c for _, _, c in desk.able.live.calls("chat")] == [None, "2", "3"]
     assert [s.wait_s for s in steps[:2]] == [4.0, 1.0]
     assert [r.content_id for s in steps for r in s.remarks] == ["live0"]
+
+
+async def test_the_chat_of_a_broadcast_that_never_ends_is_read_for_a_day(desk: Desk) -> None:
+    desk.able.live.said.extend([ChatPage((said(f"m{n}"),), str(n), 5.0) for n in range(9)])
+    effect, begun = await desk.asked(What.CHAT, {"broadcast": "live0", "chat": "c"}), desk.clock.now()
+    notes = []
+    for hours in (0, 12, 13):
+        desk.clock.advance(hours * 3600)
+        outcome = await desk.make(effect)
+        assert isinstance(outcome, Ok) and outcome.value is not None
+        assert outcome.value.remarks, "what the last reading brought is kept, too"
+        notes.append(outcome.value.note)
+        if outcome.value.facts is None:
+            break
+        effect = replace(effect, task=replace(effect.task, facts=orjson.dumps(dict(outcome.value.facts))))
+    assert desk.clock.now() - begun == timedelta(hours=25)
+    assert outcome.value.facts is None and notes == [None, None, "read for a day: ask again to go on"]

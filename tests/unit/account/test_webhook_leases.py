@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from actors.account.content.errands import LONGEST_LEASE, SHORTEST_LEASE
 from actors.account.effects import Refresh, Subscribe
 from actors.account.state import Status
+from domain.content import Happening
 from platforms.outcome import LimitScope, Ok, Outcome, ReauthRequired, Rejected, RetryAfter
 from platforms.registry import PLATFORMS
 from tests.unit.account.driver import TWITTER, Account
@@ -52,6 +54,27 @@ def test_half_a_lease_later_they_are_asked_for_again(outcome: Outcome[None]) -> 
     assert wait(account, LEASE / 2 - timedelta(seconds=1)) == 0
     assert wait(account, timedelta(seconds=2)) == 1
     assert account.view["webhooks_subscribed"] is True
+
+
+@pytest.mark.parametrize("first", ["told", "answered"])
+def test_what_the_hub_grants_decides_when_to_ask_again(first: str) -> None:
+    """It may tell before its answer to the call is there, or after it."""
+    account, granted_s = asking(), 86_400
+    if first == "told":
+        account.hear(Happening.LEASED, lease_s=granted_s)
+    answered(account, Ok(None))
+    if first == "answered":
+        account.hear(Happening.LEASED, lease_s=granted_s)
+    assert account.known.resubscribe_at == account.now + timedelta(hours=12)
+    assert wait(account, timedelta(hours=12, seconds=1)) == 1
+
+
+@pytest.mark.parametrize(("lease_s", "again"), [(0, SHORTEST_LEASE / 2), (10**9, LONGEST_LEASE / 2)])
+def test_an_absurd_lease_is_believed_within_reason(lease_s: int, again: timedelta) -> None:
+    account = asking()
+    answered(account, Ok(None))
+    account.hear(Happening.LEASED, lease_s=lease_s)
+    assert account.known.resubscribe_at == account.now + again
 
 
 def test_a_lease_is_never_let_lapse() -> None:

@@ -16,6 +16,7 @@ from api.webhooks import Webhooks
 from domain.clock import ManualClock
 from domain.secrets import Secret
 from platforms.registry import PLATFORMS
+from platforms.youtube.webhooks import _proof, topic_of
 from tests.fakes.streams import FakeRedis
 from tests.unit.edge.doubles import (
     META_SECRET,
@@ -305,6 +306,25 @@ async def test_instagram_challenge(client: httpx.AsyncClient) -> None:
     wrong = await client.get(INSTAGRAM, params=query | {"hub.verify_token": "guess"})
     assert wrong.status_code == 403
     assert "1158201444" not in wrong.text
+
+
+async def test_what_a_hub_grants_is_told_to_the_account(
+    client: httpx.AsyncClient, store: AppStore, clock: ManualClock, mailboxes: Any
+) -> None:
+    secret, channel = Secret("s" * 20), "UC" + "a" * 22
+    store.records.append(app_record("youtube", "hub", "client-secret", webhook_secrets=(secret,)))
+    clock.advance(60)
+    topic = topic_of(channel)
+    query = {"hub.mode": "subscribe", "hub.topic": topic, "hub.challenge": "c1", "hub.lease_seconds": "86400"}
+    guessed = await client.get("/webhooks/youtube/hub", params=query | {"proof": "guess"})
+    assert guessed.status_code == 404 and mailboxes.calls["tell"] == 0
+    proof = _proof(secret.reveal(), topic)
+    answer = await client.get("/webhooks/youtube/hub", params=query | {"proof": proof})
+    assert (answer.status_code, answer.text) == (200, "c1")
+    assert mailboxes.calls["tell"] == 1
+    mailboxes.away = True
+    later = await client.get("/webhooks/youtube/hub", params=query | {"proof": proof})
+    assert later.status_code == 503
 
 
 @pytest.mark.parametrize("path", [X, INSTAGRAM, "/webhooks/twitter/nobody", "/webhooks/myspace/x_app"])

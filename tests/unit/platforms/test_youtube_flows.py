@@ -11,6 +11,7 @@ from platforms.base import AuthorizeRequest, Grant, PageQuery
 from platforms.capabilities import Access
 from platforms.outcome import LimitScope, Ok, ReauthRequired, Rejected, RetryAfter
 from platforms.spec import TokenModel
+from platforms.youtube import webhooks
 from platforms.youtube.adapter import YouTube
 from tests.unit.platforms.support import CALLBACK, World, app_of, grant_of, list_all, ok
 
@@ -236,6 +237,20 @@ async def test_comments_and_likes_are_not_pushed(world: World) -> None:
     await world.act(account, kind="like")
     await world.settled()
     assert world.receiver.received == []
+
+
+async def test_the_hub_tells_for_how_long_it_grants_it(world: World) -> None:
+    account = await subscribed(world)
+    app, topic = app_of(account), webhooks.topic_of(account["external_id"])
+    proof = webhooks._proof(app.webhook_secrets[0].reveal(), topic)
+    query = {"hub.mode": "subscribe", "hub.topic": topic, "hub.challenge": "c", "proof": proof}
+    shake = YT.handshake(app, query | {"hub.lease_seconds": "86400"})
+    assert shake is not None and shake.entry is not None
+    event = YT.parse(shake.entry)
+    assert (event.external_id, event.what, event.lease_s) == (account["external_id"], Happening.LEASED, 86400)
+    for odd in ("", "-1", "1e9", "9" * 30, "soon"):
+        shake = YT.handshake(app, query | {"hub.lease_seconds": odd})
+        assert shake is not None and shake.status == 200 and shake.entry is None
 
 
 async def test_a_lease_ends_unless_it_is_renewed(world: World) -> None:

@@ -1,7 +1,7 @@
 """Live broadcasts: listed, made, given a stream, taken through their states; and what people say there."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from actors.account.operations.steps.work import Work
 from actors.account.operations.task import Step
@@ -13,6 +13,8 @@ from storage.records import Document
 
 LOOKED_THROUGH = 5
 """Pages of broadcasts that one is looked for in: the newest come first."""
+CHAT_READ_FOR = timedelta(hours=24)
+"""At once: a broadcast may never end, and each reading costs the platform's units. A person asks again."""
 
 
 async def broadcasts(work: Work) -> Outcome[Step]:
@@ -99,15 +101,19 @@ async def transition(work: Work) -> Outcome[Step]:
 
 
 async def chat(work: Work) -> Outcome[Step]:
-    """`wish`: broadcast and chat (the platform's ids); `facts`: cursor. Until the platform says that it has
-    ended, as often as it allows."""
+    """`wish`: broadcast and chat (the platform's ids); `facts`: cursor, begun. As often as the platform
+    allows, until it says that the chat has ended, or for a day."""
     answer = await _live(work).chat(work.access, work.wish["chat"], work.facts.get("cursor"))
     if not isinstance(answer, Ok):
         return answer
     page = answer.value
     remarks = tuple(replace(m, content_id=work.wish["broadcast"]) for m in page.messages)
-    facts = None if page.ended else {"cursor": page.next_cursor}
-    return Ok(Step(facts, remarks=remarks, wait_s=max(1.0, page.wait_s), items=len(remarks)), answer.readings)
+    begun = work.facts.get("begun") or work.now.isoformat()
+    over = work.now >= datetime.fromisoformat(begun) + CHAT_READ_FOR
+    facts = None if page.ended or over else {"cursor": page.next_cursor, "begun": begun}
+    note = "read for a day: ask again to go on" if over and not page.ended else None
+    step = Step(facts, remarks=remarks, wait_s=max(1.0, page.wait_s), items=len(remarks), note=note)
+    return Ok(step, answer.readings)
 
 
 async def _read_again(work: Work, broadcast: str) -> Outcome[Step]:
