@@ -40,6 +40,7 @@ LISTED = 50
 _CLOCKS_DIFFER = timedelta(minutes=1)
 
 _LINK = re.compile(r"https?://\S+")
+_MAYBE_LINK = re.compile(r"(?<![\w@#$/.-])(?:[^\W_][\w-]*\.)+[^\W\d_]{2,}(?:[/?#]\S*)?")
 _HASHTAG = re.compile(r"[#\uff03]\w*[^\W\d_]\w*")
 _MENTION = re.compile(r"(?<![\w@])[@\uff20]\w{1,15}")
 _LINK_WEIGHT = 23
@@ -70,10 +71,20 @@ _VIDEO = FileRules(
 
 def weighted_length(text: str) -> int:
     """How X counts: links 23, most Latin text 1 a character, other scripts and emoji 2; an emoji made of
-    several code points is one."""
-    links = len(_LINK.findall(text))
-    weight, joined = links * _LINK_WEIGHT, False
-    for char in _LINK.sub("", text):
+    several code points is one.
+
+    A domain without `https://` is a link to X where it ends in one of the top-level domains that X knows;
+    that list is not here. What may be one counts as its letters, and as 23 where these are more: nothing is
+    refused here that X would take, and X itself may refuse a text with short ones (`a.co`)."""
+    weight = len(_LINK.findall(text)) * _LINK_WEIGHT
+    rest = _LINK.sub("", text)
+    weight += sum(min(_letters(found), _LINK_WEIGHT) for found in _MAYBE_LINK.findall(rest))
+    return weight + _letters(_MAYBE_LINK.sub("", rest))
+
+
+def _letters(text: str) -> int:
+    weight, joined = 0, False
+    for char in text:
         if joined or char in (_JOINER, _SELECTOR) or "\U0001f3fb" <= char <= "\U0001f3ff":
             joined = char == _JOINER
             continue

@@ -221,6 +221,21 @@ def test_length_is_counted_as_x_counts(text: str, length: int) -> None:
     assert weighted_length(text) == length
 
 
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("a.co", 4),  # 23 at X, if it knows `co`: it says so itself
+        ("see shop.example.com/a/very/long/path/to/some/bowl?colour=teal now", 4 + 23 + 4),
+        ("averyveryverylongnameofashop.example", 23),
+        ("@name.averyveryverylongnameofashop", 34),
+        ("one.Two", 7),
+        ("1.5 or 2.75 and so on...", 24),
+    ],
+)
+def test_what_may_be_a_link_is_not_refused_for_its_letters(text: str, length: int) -> None:
+    assert weighted_length(text) == length
+
+
 @given(st.text(max_size=300))
 def test_no_text_weighs_less_than_nothing_or_more_than_its_links_and_letters(text: str) -> None:
     assert 0 <= weighted_length(text) <= 2 * len(text) + 23 * text.count("http")
