@@ -10,7 +10,7 @@ comments on older videos while the newer ones have none, and new replies to an o
 among the three beside it.
 
 Source: TB/ `/business/video/list/`, `/business/comment/list/`, `/business/comment/reply/list/`: in the order
-of `create_time` when asked for, at most 30 a page; behind the first 500 TikTok orders by likes and may repeat.
+of `create_time` when asked for, at most 30 a page; behind the first 500 by likes, and some may come twice.
 """
 
 from datetime import datetime

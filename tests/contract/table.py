@@ -28,7 +28,7 @@ PARTS: Mapping[str, tuple[str, str, str]] = {
         "login oauth oauth1 consents roles",
         "test_connecting",
     ),
-    "read": ("list_page read_items profile", "reading read lookup boards api people", "test_owning"),
+    "read": ("list_page read_items profile", "reading read lookup boards api people comments", "test_owning"),
     "normalise": ("", "normalise shapes", "test_answers"),
     "publish": (
         "publishing",
@@ -164,12 +164,32 @@ JUDGES = {
 }
 
 
+_LIBRARIES = frozenset(
+    {
+        "business_api_client",
+        "facebook_business",
+        "google_auth_httplib2",
+        "googleapiclient",
+        "pinterestsdk",
+        "pyfacebook",
+        "pytiktok",
+        "requests_oauthlib",
+        "tiktok_shop_api",
+        "twitter_ads",
+        "xdk",
+    }
+)
+
+
 def clients(name: str) -> str:
     found: dict[str, Path] = {}
     for path in tests_of(name, "sandbox"):
-        for library in re.findall(r"importorskip\(\s*\"(\w+)\"", path.read_text()):
-            found.setdefault(library, path)
-    return ", ".join(f"[`{library}`]({link(str(path.relative_to(ROOT)))})" for library, path in found.items())
+        for library in re.findall(r"^ *(?:import|from) (\w+)", path.read_text(), re.MULTILINE):
+            if library in _LIBRARIES:
+                found.setdefault(library, path)
+    return ", ".join(
+        f"[`{library}`]({link(str(path.relative_to(ROOT)))})" for library, path in sorted(found.items())
+    )
 
 
 # -- reading tests ------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Single calls beside the sync work: asking for webhooks, reading the profile.
 
-Webhooks that end by themselves (`webhook_lease_s` of the spec) are asked for again after half of the time that
-was granted, or asked for while that is not told, whatever the last answer was: an earlier lease may still be
-running, and nothing but asking tells.
+Webhooks that end by themselves (`webhook_lease_s` of the spec) are asked for again after half of the time
+that was granted, or asked for while that is not told, whatever the last answer was: an earlier lease may
+still be running, and nothing but asking tells.
 
 owed --reserved--> call --+--> Ok: done
                           +--> Rejected: given up, and the view says why; connecting again starts anew
@@ -160,7 +160,7 @@ def leased(state: AccountState, lease_s: float, now: datetime) -> AccountState:
 
 
 def _leased(state: AccountState, spec: PlatformSpec, errand: Errand, now: datetime) -> AccountState:
-    """By what was asked for, while nobody knows what is granted; that may have been told before the answer."""
+    """By what was asked for, unless less was granted: that may have been told before the answer."""
     if errand is not Errand.SUBSCRIBE or spec.webhook_lease_s is None:
         return state
     told, asked = state.resubscribe_at, leased(state, spec.webhook_lease_s, now)

@@ -1,5 +1,5 @@
-"""Which walks an account makes by itself, and when: numbers of what is recent, comments that a source does not
-show, days of ads, orders."""
+"""Which walks an account makes by itself, and when: numbers of what is recent, comments that no source shows,
+days of ads, orders."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

@@ -23,7 +23,6 @@ from platforms.youtube.adapter import YouTube
 from sandbox.app import Sandbox
 from tests.unit.platforms.support import Receiver, World, app_of, list_all, ok
 
-pytest.importorskip("googleapiclient", reason="google-api-python-client carries the discovery documents")
 YT = YouTube()
 _FREE = {"alt", "fields", "key", "prettyPrint", "quotaUser", "uploadType", "upload_id", "access_token"}
 

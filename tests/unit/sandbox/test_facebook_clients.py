@@ -11,23 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyfacebook
 import pytest
-
-facebook_business = pytest.importorskip("facebook_business", reason="facebook_business is not installed")
-pyfacebook = pytest.importorskip("pyfacebook", reason="python-facebook-api is not installed")
-
-from facebook_business.adobjects.ad import Ad  # noqa: E402
-from facebook_business.adobjects.adaccount import AdAccount  # noqa: E402
-from facebook_business.adobjects.adreportrun import AdReportRun  # noqa: E402
-from facebook_business.adobjects.adset import AdSet  # noqa: E402
-from facebook_business.adobjects.livevideo import LiveVideo  # noqa: E402
-from facebook_business.adobjects.page import Page  # noqa: E402
-from facebook_business.adobjects.pagepost import PagePost  # noqa: E402
-from facebook_business.adobjects.productcatalog import ProductCatalog  # noqa: E402
-from facebook_business.adobjects.user import User  # noqa: E402
-from facebook_business.api import FacebookAdsApi  # noqa: E402
-from facebook_business.exceptions import FacebookRequestError  # noqa: E402
-from facebook_business.session import FacebookSession  # noqa: E402
+from facebook_business.adobjects.ad import Ad
+from facebook_business.adobjects.adaccount import AdAccount
+from facebook_business.adobjects.adreportrun import AdReportRun
+from facebook_business.adobjects.adset import AdSet
+from facebook_business.adobjects.livevideo import LiveVideo
+from facebook_business.adobjects.page import Page
+from facebook_business.adobjects.pagepost import PagePost
+from facebook_business.adobjects.productcatalog import ProductCatalog
+from facebook_business.adobjects.user import User
+from facebook_business.api import FacebookAdsApi
+from facebook_business.exceptions import FacebookRequestError
+from facebook_business.session import FacebookSession
 
 ROOT = Path(__file__).parents[3]
 # It warns of fields and parameters that its own generated tables do not list.

@@ -8,20 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pyfacebook
 import pytest
+from facebook_business.adobjects.igcomment import IGComment
+from facebook_business.adobjects.igmedia import IGMedia
+from facebook_business.adobjects.iguser import IGUser
+from facebook_business.api import FacebookAdsApi
+from facebook_business.exceptions import FacebookRequestError
+from facebook_business.session import FacebookSession
 from PIL import Image
 
 from tests.unit.sandbox import served
-
-facebook_business = pytest.importorskip("facebook_business", reason="facebook_business is not installed")
-pyfacebook = pytest.importorskip("pyfacebook", reason="python-facebook-api is not installed")
-
-from facebook_business.adobjects.igcomment import IGComment  # noqa: E402
-from facebook_business.adobjects.igmedia import IGMedia  # noqa: E402
-from facebook_business.adobjects.iguser import IGUser  # noqa: E402
-from facebook_business.api import FacebookAdsApi  # noqa: E402
-from facebook_business.exceptions import FacebookRequestError  # noqa: E402
-from facebook_business.session import FacebookSession  # noqa: E402
 
 # It warns of fields and parameters that its own generated tables do not list.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
+import pinterestsdk as sdk
 import pytest
 
-sdk = pytest.importorskip("pinterestsdk", reason="pinterestsdk is not installed")
 ROOT = Path(__file__).parents[3]
 BACK = "http://127.0.0.1:9/callback"
 PNG = b"\x89PNG\r\n\x1a\n a picture"

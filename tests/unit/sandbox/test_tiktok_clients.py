@@ -83,8 +83,9 @@ def served() -> Iterator[Served]:
 
 # -- account holders ----------------------------------------------------------------------------------
 def test_python_tiktok_reads_an_account(served: Served) -> None:
-    pytiktok = pytest.importorskip("pytiktok", reason="python-tiktok is not installed")
-    errors = pytest.importorskip("pytiktok.error")
+    import pytiktok
+    from pytiktok import error as errors
+
     client = pytiktok.BusinessAccountApi(
         app_id=served.app["client_id"],
         app_secret=served.app["client_secret"],
@@ -133,7 +134,8 @@ def test_python_tiktok_reads_an_account(served: Served) -> None:
 
 # -- advertisers --------------------------------------------------------------------------------------
 def test_the_official_business_client_reads_and_writes_advertising(served: Served) -> None:
-    sdk = pytest.importorskip("business_api_client", reason="tiktok-business-api-sdk-official is missing")
+    import business_api_client as sdk
+
     configuration = sdk.Configuration()
     configuration.host = f"{served.url}/business-api.tiktok.com"
     client = sdk.ApiClient(configuration)
@@ -227,7 +229,8 @@ def _makes_an_ad(sdk: Any, served: Served, client: Any, advertiser: str, token: 
 
 
 def test_what_the_adapter_creates_is_in_tiktoks_own_model() -> None:
-    sdk = pytest.importorskip("business_api_client", reason="tiktok-business-api-sdk-official is missing")
+    import business_api_client as sdk
+
     known = sdk.CampaignCreateBody.swagger_types
     ours = {
         "advertiser_id": str,
@@ -261,8 +264,9 @@ class _ToSandbox(httpx.HTTPTransport):
 
 
 def test_tiktok_shop_api_reads_a_shop(served: Served) -> None:
-    library = pytest.importorskip("tiktok_shop_api", reason="tiktok-shop-api is not installed")
-    models = pytest.importorskip("tiktok_shop_api.generated.models")
+    import tiktok_shop_api as library
+    from tiktok_shop_api.generated import models
+
     key, secret, way = served.app["client_id"], served.app["client_secret"], _ToSandbox(served.url)
     auth = library.TikTokShopAuth(key, secret, service_id=key, transport=way)
     tokens = auth.exchange_code(served.code(auth.authorization_url(type="seller", region="us", state="s")))
@@ -297,7 +301,8 @@ def test_tiktok_shop_api_reads_a_shop(served: Served) -> None:
 
 
 async def test_the_adapters_signed_requests_by_the_clients_rules(served: Served) -> None:
-    signing = pytest.importorskip("tiktok_shop_api.signing", reason="tiktok-shop-api is not installed")
+    from tiktok_shop_api import signing
+
     http = _Kept()
     access = Access(http, app_of(served.account), Secret("t"), "1", Secret("ROW_c"))
     shop = commerce.TiktokCommerce()
@@ -321,7 +326,8 @@ async def test_the_adapters_signed_requests_by_the_clients_rules(served: Served)
 
 
 def test_the_client_verifies_and_understands_the_sandboxs_webhook(served: Served) -> None:
-    webhooks = pytest.importorskip("tiktok_shop_api.webhooks", reason="tiktok-shop-api is not installed")
+    from tiktok_shop_api import webhooks
+
     from sandbox.tiktok.webhooks import shop_signature
 
     body = (

@@ -10,11 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
+import requests
+import xdk
 
 from tests.unit.sandbox import served
-
-xdk = pytest.importorskip("xdk", reason="xdk is not installed")
-requests = pytest.importorskip("requests", reason="requests is not installed")
 
 # Generated models shadow names of their base; the Ads client is of 2022.
 pytestmark = pytest.mark.filterwarnings("ignore::Warning")
@@ -132,7 +131,7 @@ def test_it_logs_in_and_refreshes(there: Served, monkeypatch: pytest.MonkeyPatch
 
 # -- advertising --------------------------------------------------------------------------------------
 def ads_client(there: Served, monkeypatch: pytest.MonkeyPatch, token: str, secret: str) -> Any:
-    client = pytest.importorskip("twitter_ads.client", reason="twitter-ads is not installed")
+    from twitter_ads import client
     from twitter_ads.http import Request
 
     monkeypatch.setattr(Request, "_DEFAULT_DOMAIN", f"{there.base}/ads-api.x.com")
@@ -146,7 +145,8 @@ def ads(there: Served, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_consent_in_three_steps_opens_the_ads(there: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    library = pytest.importorskip("requests_oauthlib", reason="requests-oauthlib is not installed")
+    import requests_oauthlib as library
+
     app, oauth = there.account["app"], f"{there.base}/api.x.com/oauth"
     wrong = library.OAuth1Session(app["client_id"], "wrong", callback_uri="http://127.0.0.1:9/callback")
     with pytest.raises(library.oauth1_session.TokenRequestDenied) as told:

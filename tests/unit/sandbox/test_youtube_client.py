@@ -9,12 +9,9 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
 
+import google_auth_httplib2  # noqa: F401 - what the client sends with
 import httpx
 import pytest
-
-pytest.importorskip("googleapiclient", reason="google-api-python-client is a dev extra")
-pytest.importorskip("google_auth_httplib2", reason="google-auth-httplib2 is a dev extra")
-
 from google.oauth2.credentials import Credentials
 from googleapiclient.discovery import build_from_document
 from googleapiclient.errors import HttpError, ResumableUploadError
