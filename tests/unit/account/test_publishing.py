@@ -366,7 +366,7 @@ def test_looks_that_always_fail_end_after_a_day_and_say_so(failure: Outcome[Any]
         if failure is not None and account.waiting(LookForPublication):
             account.look(failure)
         elif account.waiting(Refresh):
-            account.refreshed(Ok(None), account.waiting(Refresh)[-1], expires_in_s=100 * 86_400)
+            account.refreshed(Ok(None), account.take(Refresh), expires_in_s=100 * 86_400)
         else:
             account.calls.clear()
             account.wake()
@@ -384,6 +384,8 @@ def test_an_account_that_was_out_of_action_for_long_looks_before_it_gives_up() -
     account.send("pause")
     account.later(days=3)
     account.send("resume")
+    if account.waiting(Refresh):
+        account.refreshed(Ok(None), account.take(Refresh), expires_in_s=100 * 86_400)
     account.until(LookForPublication)
     account.look(FAULT)
     assert account.open[0].phase is Phase.LOOKING
