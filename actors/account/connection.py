@@ -15,8 +15,7 @@ from domain.ids import AccountId
 from platforms.spec import PlatformSpec
 
 REPLAY_AGAIN = timedelta(minutes=1)
-"""Longer than a request to a store may take: whoever looked for a connection before there was one may park
-its event after the first replay."""
+"""A webhook replica that had not heard of the connection may park one more event after the first replay."""
 
 _PROFILE = {
     "username": "username",

@@ -48,11 +48,11 @@ class Addressing:
         self._changes += 1
         self._connections.pop(f"{account.platform}:{account.external_id}", None)
 
-    async def resolve(self, targets: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    async def resolve(self, targets: Sequence[str], *, fresh: bool = False) -> dict[str, tuple[str, ...]]:
         """`platform:external id` -> account ids; unknown targets are left out and never cached."""
         missing: dict[str, list[str]] = {}
         for target in set(targets):
-            if target not in self._connections:
+            if fresh or target not in self._connections:
                 platform, _, external_id = target.partition(":")
                 missing.setdefault(platform, []).append(external_id)
         read: dict[str, tuple[str, ...]] = {}

@@ -40,7 +40,7 @@ class Intake:
         owners = await self._addressing.resolve([d.entry.mail.target for d in webhooks])
         orphans = [d for d in webhooks if d.entry.mail.target not in owners]
         if orphans:
-            await self._park(orphans)
+            owners |= await self._park(orphans)
         work: dict[EntityKey, list[Delivery]] = {}
         for delivery in deliveries:
             ids = owners.get(delivery.entry.mail.target, ())
@@ -65,12 +65,15 @@ class Intake:
         if reason:
             delivery.set_aside(self._addressing.keys(entry, ids), reason)
 
-    async def _park(self, orphans: Sequence[Delivery]) -> None:
-        """Until somebody connects the account. Whoever does just now replays once more, a minute later."""
+    async def _park(self, orphans: Sequence[Delivery]) -> dict[str, tuple[str, ...]]:
+        """Insert, then look again: a connect between the two would otherwise miss the event; and a document
+        server may miss, once in many thousand look-ups, an account that it is writing at that moment (seen
+        with the embedded one). What is parked for somebody who is connected would wait for nobody."""
         dropped = await self._parking.park([d.entry.mail for d in orphans], self._clock.now())
         if dropped:
             self._count("webhooks_parked_dropped", dropped)
         self._failpoints.hit(Failpoint.PARKED)
+        return await self._addressing.resolve([d.entry.mail.target for d in orphans], fresh=True)
 
     async def _drop_seen(self, work: dict[EntityKey, list[Delivery]]) -> None:
         asked: dict[str, list[str]] = {}

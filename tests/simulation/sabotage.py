@@ -21,6 +21,7 @@ from actors.runtime.deliveries import Delivery, Owed
 from actors.runtime.drafts import Draft
 from actors.runtime.forwarder import Forwarder
 from actors.runtime.host import Host
+from actors.runtime.intake import Intake
 from actors.runtime.lanes import Lanes
 from actors.runtime.locks import TurnLocks
 from actors.runtime.outbox import Outbox
@@ -210,8 +211,14 @@ def _no_reminders() -> list[Any]:
 
 
 # -- mail -------------------------------------------------------------------------------------------
-def _replayed_once() -> list[Any]:
-    return [_instead(connection, "REPLAY_AGAIN", timedelta(days=1))]
+def _parked_and_left() -> list[Any]:
+    """Each of the two makes up for the other where the stores tell what they hold."""
+
+    async def park(self: Intake, orphans: Sequence[Delivery]) -> dict[str, tuple[str, ...]]:
+        await self._parking.park([d.entry.mail for d in orphans], self._clock.now())
+        return {}
+
+    return [_instead(connection, "REPLAY_AGAIN", timedelta(days=1)), _instead(Intake, "_park", park)]
 
 
 def _let_go_and_applied() -> list[Any]:
@@ -356,7 +363,7 @@ SABOTAGES = [
     Sabotage("reserve", "calls are not reserved", 300, _calls_not_reserved),
     Sabotage("outcomes", "an outcome is posted once", 200, _outcomes_dropped),
     Sabotage("confirm", "a connect is answered by whoever saved it", 200, _connects_unconfirmed),
-    Sabotage("replay again", "parked events are replayed once", 100, _replayed_once),
+    Sabotage("parked", "parked events are not looked at again, and replayed once", 100, _parked_and_left),
     Sabotage("lane", "a lane is overtaken", 100, _lanes_overtaken, first=600),
     Sabotage(
         "take over",

@@ -140,3 +140,33 @@ async def test_what_is_parked_has_left_its_stream_before_anything_later_is_appli
     monkeypatch.setattr(host.owner.turns, "run", watched)
     await host.mail.step()
     assert left == [set()]
+
+
+class MissesOnce:
+    """A document server whose look-up misses, once, an account that it is writing at that moment."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.missed = 0
+
+    async def connections(self, platform: str, external_ids: Sequence[str]) -> dict[str, list[str]]:
+        if not self.missed:
+            self.missed += 1
+            return {}
+        found: dict[str, list[str]] = await self._inner.connections(platform, external_ids)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+async def test_an_account_that_one_look_missed_is_told_all_the_same(colony: Colony) -> None:
+    host = await colony.start()
+    await host.ask(WHO, Message("connect", id="connect"))
+    await colony.kill(host)
+    colony.store = store = MissesOnce(colony.store)
+    await colony.start()
+    await colony.webhook("100", 1)
+    await colony.quiet()
+    assert store.missed == 1
+    assert await total(colony) == 1
