@@ -17,9 +17,8 @@ from typing import Any
 from bench.paced import Paced, percentile, send
 from bench.results import Result, Row, Spoiled
 from bench.running import Deployed, Deployment, Tenant, service
-from domain.clock import SystemClock
 from domain.ids import Kind
-from ops.demo.connect import Connection, Party, found_org
+from ops.demo.connect import Connection, Party
 from ops.service import Service
 from storage.mongo import client as mongo
 from storage.mongo.schema import ENTITIES
@@ -48,12 +47,9 @@ def takeover(options: Options) -> Result:
 
 async def _measure(running: Service, options: Options) -> Result:
     async with Deployment(running) as deployed:
-        tenant = await deployed.tenant("Taken", options.accounts)
-        operators = await found_org(
-            deployed.directory, deployed.http, SystemClock(), "Operators", operator=True
-        )
+        tenant = await deployed.tenant("Taken", options.accounts, operator=True)
         before = sum((await deployed.likes(tenant, tenant.accounts)).values())
-        killed = _Killed(running, operators)
+        killed = _Killed(running, tenant.party)
         loads: list[Paced] = []
         found: list[float] = []
         for n in range(options.rounds):
@@ -87,11 +83,11 @@ async def _measure(running: Service, options: Options) -> Result:
 class _Killed:
     """Kills the host of an account, and looks at the account's document from outside."""
 
-    def __init__(self, running: Service, operators: Party) -> None:
+    def __init__(self, running: Service, operator: Party) -> None:
         url = running.settings.mongodb_url
         assert url is not None
         self._accounts = mongo.connect(url)[ENTITIES[Kind.ACCOUNT]]
-        self._api = operators.admin
+        self._api = operator.admin
 
     async def once(self, account: Connection, patience_s: float) -> float:
         """Seconds."""

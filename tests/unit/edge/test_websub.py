@@ -60,5 +60,5 @@ async def test_what_was_subscribed_is_confirmed_and_heard(
         assert (await client.post(target, content=BODY, headers=signed)).status_code == 200
         assert (await client.post(target, content=BODY + b" ", headers=signed)).status_code == 401
     await webhooks.stop()
-    [mail] = told(redis)
-    assert mail.target == f"youtube:{CHANNEL}"
+    lease, mail = told(redis)  # for how long the hub granted it, and what it told then
+    assert lease.target == mail.target == f"youtube:{CHANNEL}"
