@@ -149,7 +149,8 @@ async def prepare(database: Database, partitions: int, migrations: Sequence[Migr
         )
     with guard():
         for collection, indexes in INDEXES.items():
-            await database[collection].create_indexes(list(indexes))
+            if indexes:  # MongoDB refuses to make none
+                await database[collection].create_indexes(list(indexes))
         for schema in range(stored, code_schema):
             await migrations[schema - 1](database)
             await meta.update_one({"_id": _DEPLOYMENT, "schema": schema}, {"$set": {"schema": schema + 1}})
