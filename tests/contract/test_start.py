@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from pymongo.errors import OperationFailure
@@ -224,3 +225,21 @@ async def test_migrations_run_once_in_order_and_newer_data_is_refused(database: 
             await prepare(database, 64)
     finally:
         await database["meta"].delete_many({})
+
+
+async def test_no_collection_is_asked_to_make_no_index(
+    servers: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MongoDB refuses that ("Must specify at least one index to create"); the embedded server does not."""
+    database = connect_mongo(servers.mongodb).client["prepared"]
+    kind = type(database["any"])
+    real = kind.create_indexes
+
+    async def strict(self: Any, indexes: list[Any], **more: Any) -> Any:
+        assert indexes, self.name
+        return await real(self, indexes, **more)
+
+    monkeypatch.setattr(kind, "create_indexes", strict)
+    await prepare(database, 4)
+    await database.client.drop_database("prepared")
+    database.client.close()
