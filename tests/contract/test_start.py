@@ -192,6 +192,8 @@ async def test_a_redis_that_wants_a_password(servers: Urls, configurable: Redis)
 async def test_preparing_twice_and_at_once_is_harmless(database: Database) -> None:
     await asyncio.gather(*(prepare(database, 64) for _ in range(3)))
     for collection, indexes in INDEXES.items():
+        if not indexes:
+            continue  # it begins with its first document
         made = await database[collection].index_information()
         assert {index.document["name"] for index in indexes} < set(made)
 
