@@ -53,7 +53,10 @@ _COLLECTIONS = {
 LIMIT = (
     "dlt and airbyte-cdk hand rows on as they came. Here every item is normalised, searched for prices, "
     "codes and links, its original compressed and sealed, and the account saved once a page; that is most "
-    "of the time per item (decision 26). Less would be another product, or that part in a compiled language."
+    "of the time per item (decision 26). Less would be another product, or that part in a compiled language. "
+    "Into the server a page is written twice, each time acknowledged by the journal: with the account's "
+    "document, as what is owed to the other collections, and there. That is why no page is fetched again "
+    "after kill -9; more would come of pages being written while the next is fetched."
 )
 
 
