@@ -248,9 +248,8 @@ class Judge:
         for entry in args[0]:
             # A process counts itself once, and once more as long as it does not hear that it has.
             tried = self.tried.setdefault(entry.mail.event_id, [])
-            unheard = bool(request.fate.lost) or request.fate.given_up
             if request.kwargs.get("alone") and (request.process, False) not in tried:
-                tried.append((request.process, unheard))
+                tried.append((request.process, request.unheard))
 
     def _buried(self, request: Request, args: tuple[Any, ...], result: Any) -> None:
         """Only what cannot be applied, and what several processes did not survive, as far as anybody can

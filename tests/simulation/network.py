@@ -40,7 +40,8 @@ class StoreFaults(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """`epochs`: of a save, under which claim its sender believed to write."""
+    """`epochs`: of a save, under which claim its sender believed to write. `unheard`: it took effect, and
+    whoever sent it does not hear so."""
 
     process: Process
     service: str
@@ -50,6 +51,7 @@ class Request:
     answer: asyncio.Future[Any]
     fate: Fate
     epochs: dict[EntityKey, int | None]
+    unheard: bool = False
 
 
 Watch = Callable[[Request, tuple[Any, ...], Any], None]
@@ -131,10 +133,12 @@ class Network:
             self._settle(request, error=refused)
             return
         self._note(request, result)
+        lost = bool(request.fate.lost) or request.process.cut or request.service in self.away
+        request.unheard = lost or request.fate.given_up
         self._watch(request, args, result)
         if request.method in ("tell", "publish"):
             self.wake()
-        if request.fate.lost or request.process.cut or request.service in self.away:
+        if lost:
             raise StoreUnavailable("planned: the answer was lost")
         self._settle(request, result=result)
 
