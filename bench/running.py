@@ -80,9 +80,7 @@ class Deployed:
     def path(self) -> str:
         return f"/webhooks/twitter/{self.app.id}"
 
-    async def tenant(
-        self, name: str, accounts: int, campaigns: int = 0, *, operator: bool = False
-    ) -> Tenant:
+    async def tenant(self, name: str, accounts: int, campaigns: int = 0, *, operator: bool = False) -> Tenant:
         """Accounts with a few posts each, their history read, spread over launched campaigns."""
         party = await found_org(self.directory, self.http, SystemClock(), name, operator=operator)
         gate = asyncio.Semaphore(CONNECTING)
