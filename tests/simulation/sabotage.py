@@ -364,7 +364,7 @@ SABOTAGES = [
     Sabotage("outcomes", "an outcome is posted once", 200, _outcomes_dropped),
     Sabotage("confirm", "a connect is answered by whoever saved it", 200, _connects_unconfirmed),
     Sabotage("parked", "parked events are not looked at again, and replayed once", 100, _parked_and_left),
-    Sabotage("lane", "a lane is overtaken", 100, _lanes_overtaken, first=600),
+    Sabotage("lane", "a lane is overtaken", 100, _lanes_overtaken, first=200),
     Sabotage(
         "take over",
         "whoever takes over goes on with what it remembers",
@@ -372,5 +372,9 @@ SABOTAGES = [
         _taken_over_from_memory,
         first=100,
     ),
-    Sabotage("estranged", "an actor goes on with its old state", 100, _never_estranged, 1100),
 ]
+
+UNPROVEN = [Sabotage("estranged", "an actor goes on with its old state", 300, _never_estranged)]
+"""Seen to be missed in one of more than a thousand seeds, too seldom for a test: what the actor remembers is
+old only if its host saved something meanwhile, and only a look before its next turn shows it. A unit test
+shows it (`test_dedicated.py`)."""
