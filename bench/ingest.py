@@ -24,10 +24,11 @@ import orjson
 import redis
 
 from bench.load import drive, request
-from bench.processes import Servers, cpu_s, free_port
+from bench.processes import Servers, cpu_s
 from bench.results import Result, Row, Spoiled
 from domain.secrets import Secret
 from ops.embedded import DataPlane, Urls
+from ops.ports import free_port
 from storage.keys import Keys
 from storage.mongo import client as mongo
 from storage.mongo.apps import AppRecord, Apps

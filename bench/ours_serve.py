@@ -7,7 +7,8 @@ import signal
 import tempfile
 import threading
 
-from bench.processes import free_port, keep_orphans
+from bench.processes import keep_orphans
+from ops.ports import free_port
 from ops.ray_settings import RAY_ENV
 from storage.settings import Settings
 

@@ -86,12 +86,6 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def keep_orphans() -> None:
     """Make this process the parent of descendants whose own parent ends (Ray's daemons do that), so that
     they stay in its tree."""

@@ -30,7 +30,8 @@ from domain.clock import SystemClock
 from domain.secrets import Secret
 from ops.demo.connect import App, Connection, Party, await_backfill, connect, found_org
 from ops.demo.wire import Json, Sandbox
-from ops.service import Service, free_port
+from ops.ports import free_port
+from ops.service import Service
 from ops.terminal import printing_into
 from storage.keys import Keys
 from storage.mongo import client as mongo

@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import platform
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,13 +17,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ops.ports import free_port, is_free
 from ops.processes import ProcessId
 from ops.processes import start as start_process
-from ops.servers import HOST, SERVERS, Server
+from ops.servers import SERVERS, Server
 
 _READY_S: Final = 60.0  # replaying a large append-only file takes its time
 _STOP_S: Final = 20.0
-_RELEASE_S: Final = 5.0  # a killed server's other threads and forks hold its lock a little longer
+_RELEASE_S: Final = 5.0  # a killed server's other threads and forks hold its lock and port a little longer
 _POLL_S: Final = 0.05
 _ATTEMPTS: Final = 3  # a free port can be taken between the look and the start
 
@@ -161,13 +161,13 @@ class DataPlane:
                     f"A server that is not in {self._state} uses {folder}: end it, then start again."
                 )
             previous = records.get(server.name)  # its port is free only now that its lock is
-            port = previous.port if previous and _is_free(previous.port) else None
+            port = previous.port if previous and is_free(previous.port, patience_s=_RELEASE_S) else None
             if port is None and not elsewhere:
                 raise DataPlaneFailed(
                     f"The embedded {server.name} server ended and its port was taken by another program: end "
                     "that program, or start the service again."
                 )
-            port = port or _free_port()
+            port = port or free_port()
             child = start_process(
                 server.command(folder, port),
                 folder=folder,
@@ -197,7 +197,7 @@ class DataPlane:
                         f"The embedded {server.name} server ends at once: see the end of {log}."
                     )
                 attempts += 1
-                records[server.name] = _Record(_free_port())
+                records[server.name] = _Record(free_port())
                 self._spawn(server, records)
             elif time.monotonic() > deadline:
                 raise DataPlaneFailed(
@@ -265,19 +265,3 @@ def _take(lock: int) -> bool:
             if time.monotonic() > deadline:
                 return False
             time.sleep(_POLL_S)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections just closed do not count
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

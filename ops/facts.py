@@ -4,7 +4,6 @@ import asyncio
 import os
 import platform
 import shutil
-import socket
 import stat
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,6 +19,7 @@ from redis.exceptions import RedisError
 
 from domain.clock import Clock
 from ops.embedded import DataPlane, DataPlaneFailed
+from ops.ports import is_free
 from storage.keys import Keys, KeysUnusable
 from storage.mongo import client as mongo
 from storage.records import StoreMisconfigured
@@ -93,7 +93,7 @@ def gather(settings: Settings, clock: Clock) -> Facts:
         memory_gib=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB,
         disk_gib=shutil.disk_usage(_existing(settings.data_dir)).free / _GIB,
         service_answers=_healthy(settings),
-        taken_ports={name: port for name, port in wanted.items() if is_taken(settings.http_host, port)},
+        taken_ports={name: port for name, port in wanted.items() if not is_free(port, settings.http_host)},
         key_file=_key_file(settings),
         stores=asyncio.run(_stores(settings, clock)),
         serve_mode={name: os.environ.get(name) for name in SERVE_MODE},
@@ -133,18 +133,6 @@ def _healthy(settings: Settings) -> bool:
         return httpx.get(f"{settings.public_url}/healthz", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def is_taken(host: str, port: int) -> bool:
-    """Whether another process listens there."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return True
-    return False
 
 
 def _key_file(settings: Settings) -> KeyFile:

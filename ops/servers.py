@@ -11,7 +11,8 @@ from pymongo.errors import PyMongoError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-HOST: Final = "127.0.0.1"
+from ops.ports import HOST
+
 _ANSWER_S: Final = 2.0
 
 

@@ -5,7 +5,6 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -21,8 +20,8 @@ import httpx
 
 from api.compose import connect, verify_stores
 from ops.embedded import DataPlane, DataPlaneFailed
-from ops.facts import is_taken
 from ops.leftovers import Scratch
+from ops.ports import HOST, free_port, is_free
 from ops.processes import ProcessId, children, leashed
 from ops.ray_settings import RAY_ENV
 from storage.keys import Keys
@@ -32,7 +31,6 @@ READY_S = 180.0
 _RAY_ATTEMPTS = 2
 _END_S = 5.0
 _LOOK_S = 0.5
-_LOOPBACK = "127.0.0.1"
 _HEAD = ("gcs_server", "raylet")
 _QUIET = {"enable_access_log": False}
 
@@ -48,11 +46,6 @@ class Addresses:
     api: str
     dashboard: str
     sandbox: str | None
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 class Service:
@@ -153,7 +146,7 @@ class Service:
     def _check_ports(self, settings: Settings) -> None:
         for name in ("http_port", "dashboard_port"):
             port = getattr(settings, name)
-            if is_taken(settings.http_host if name == "http_port" else _LOOPBACK, port):
+            if not is_free(port, settings.http_host if name == "http_port" else HOST):
                 raise ServiceFailed(
                     f"Port {port} is taken by another program: end it, or set {variable(name)} to another."
                 )
@@ -204,7 +197,7 @@ class Service:
                     address="local",
                     namespace="rookery",
                     include_dashboard=True,
-                    dashboard_host=_LOOPBACK,
+                    dashboard_host=HOST,
                     dashboard_port=self.settings.dashboard_port,
                     object_store_memory=150 * 1024 * 1024,
                     log_to_driver=False,

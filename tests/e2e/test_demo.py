@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ops.service import free_port
+from ops.ports import free_port
 
 pytestmark = [
     pytest.mark.e2e,

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from ops.embedded import DataPlane
+from ops.ports import free_port
 from ops.processes import ProcessId, leashed
-from ops.service import free_port
 from storage.settings import Settings
 from tests.chaos.test_host_dies import assert_exactly_once, connected, quiet, traffic
 from tests.chaos.test_scaling import scaled

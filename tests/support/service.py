@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from ops.service import Service, free_port
+from ops.ports import free_port
+from ops.service import Service
 from storage.settings import Settings
 from tests.support.client import World
 

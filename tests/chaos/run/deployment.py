@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 from ray.util import get_node_ip_address
 
 from ops.embedded import DataPlane
+from ops.ports import free_port
 from ops.processes import ProcessId, leashed
 from ops.ray_settings import CLUSTER_ENV
-from ops.service import free_port
 from storage.settings import Settings, variable
 from tests.chaos.run.kept import Kept
 from tests.chaos.run.network import Network, NoNamespaces

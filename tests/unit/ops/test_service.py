@@ -20,8 +20,9 @@ from rich.console import Console
 from ops.commands import CommandFailed, demo
 from ops.demo.screen import Screen
 from ops.leftovers import Scratch
+from ops.ports import free_port
 from ops.processes import ProcessId, children
-from ops.service import Addresses, Service, ServiceFailed, free_port
+from ops.service import Addresses, Service, ServiceFailed
 from ops.terminal import printing_into
 from storage.settings import Settings, variable
 from tests.unit.ops.conftest import Run
