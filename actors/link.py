@@ -1,9 +1,11 @@
 """The link entity: a tracked address `/r/{code}` and how often people followed it. Its id is the code."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.campaign.members import MEMBERS, member_document
 from actors.runtime.entity import TICK, Message, SideRef, SideView, SideWrite, Turn
@@ -16,8 +18,7 @@ from domain.links import CODE, checked_url
 from storage.records import Document
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     org: str
     url: str
     created_by: str | None
@@ -79,7 +80,7 @@ class LinkEntity:
     def due(self, state: Link) -> datetime | None:
         return None
 
-    def urgency(self, state: Link) -> Urgency:
+    def urgency(self, state: Link, due: datetime | None) -> Urgency:
         return Urgency.SCHEDULED
 
     def snapshot(self, key: EntityKey, state: Link) -> None:

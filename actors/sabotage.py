@@ -8,7 +8,8 @@ Reached only through the hidden `ROOKERY_SABOTAGE`, which nothing but the demo a
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from domain.ids import EntityKey
 from storage.mongo.entities import MongoEntityStore

@@ -1,9 +1,11 @@
 """The transaction entity: one order of a shop, credited once to what brought it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.runtime.entity import TICK, Message, SideRef, SideView, Turn
 from actors.runtime.urgency import Urgency
@@ -22,8 +24,7 @@ LINKS = "social_links"
 TYPES = frozenset({"purchase"})
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What the shop tells; the same order told again must be equal."""
 
     org: str
@@ -38,8 +39,7 @@ class Order:
     platform: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(Struct, frozen=True):
     order: Order
     customer_id: bytes | None  # sealed by the caller, never opened here
     attribution: Attribution
@@ -125,7 +125,7 @@ class TransactionEntity:
     def due(self, state: Transaction) -> datetime | None:
         return None
 
-    def urgency(self, state: Transaction) -> Urgency:
+    def urgency(self, state: Transaction, due: datetime | None) -> Urgency:
         return Urgency.SCHEDULED
 
     def snapshot(self, key: EntityKey, state: Transaction) -> None:

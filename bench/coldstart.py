@@ -175,7 +175,5 @@ def _due(document: Document, one: AccountId, wanted: Urgency, colony: Colony) ->
     if wanted is Urgency.WEBHOOK:
         document["reread"] = [[f"{one.external_id}0", then]]
     state = colony.entity.load(document)
-    return document | {
-        "next_due_at": colony.entity.due(state),
-        "urgency": int(colony.entity.urgency(state)),
-    }
+    due = colony.entity.due(state)
+    return document | {"next_due_at": due, "urgency": int(colony.entity.urgency(state, due))}

@@ -10,12 +10,15 @@ import asyncio
 import os
 import time
 from dataclasses import asdict, dataclass
+from ipaddress import ip_address
+from socket import gethostbyname
+from typing import Any
 
 from pymongo import MongoClient
 
 from bench.load import drive
 from bench.results import Result, Row, Spoiled
-from bench.running import Deployed, Deployment, Tenant, service, usage
+from bench.running import DOCUMENT_SERVER, Deployed, Deployment, Tenant, service, usage
 from ops.service import Service
 
 
@@ -44,9 +47,10 @@ async def _measure(running: Service, options: Options, elsewhere: str | None) ->
         await _burst(deployed, _requests(deployed, tenant, 4000), WARM_UP_S, options)
         warmed = await deployed.likes(tenant, tenant.accounts)
         requests = _requests(deployed, tenant, int(PREPARED * options.seconds / 4))
-        cpu_before, _ = usage()
+        others = _beside(elsewhere) if elsewhere else {}
+        cpu_before, _ = usage(others)
         accepted, accept_s, seconds = await _burst(deployed, requests, options.seconds, options)
-        cpu_after, _ = usage()
+        cpu_after, _ = usage(others)
         held = await deployed.likes(tenant, tenant.accounts)
     counted = sum(held.values()) - sum(warmed.values())
     # Requests under way when the burst ended may have been accepted without our hearing of it.
@@ -56,6 +60,8 @@ async def _measure(running: Service, options: Options, elsewhere: str | None) ->
     cores = {"hosts": running.settings.hosts, "webhooks": 2}
     share = {name: used / cores.get(name, 1) for name, used in busy.items()}
     bottleneck = max((n for n in share if n != "Ray"), key=lambda n: share[n])
+    if elsewhere and not others:
+        bottleneck += " (the document server's own use is not seen from here)"
     where = _server(elsewhere) if elsewhere else "embedded (secantusdb)"
     per_second = counted / seconds
     print(f"bottleneck: {bottleneck}, {share[bottleneck]:.2f} of a core each", flush=True)
@@ -105,7 +111,14 @@ async def _burst(
 
 
 def _server(url: str) -> str:
-    client: MongoClient[dict[str, object]] = MongoClient(url)
-    info = client.server_info()
-    client.close()
-    return f"the server at MONGODB_URL (says version {info['version']})"
+    with MongoClient[dict[str, object]](url) as client:
+        return f"the server at MONGODB_URL (says version {client.server_info()['version']})"
+
+
+def _beside(url: str) -> dict[int, str]:
+    """The process of a document server that runs on this machine; none of one that runs elsewhere."""
+    with MongoClient[dict[str, Any]](url) as client:
+        address = client.address
+        if address is None or not ip_address(gethostbyname(address[0])).is_loopback:
+            return {}
+        return {int(client.admin.command("serverStatus")["pid"]): DOCUMENT_SERVER}

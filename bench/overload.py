@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from bench.paced import Paced, percentile, send
 from bench.processes import descendants
 from bench.results import Result, Row, Spoiled
-from bench.running import Deployed, Deployment, Tenant, name_of, service, usage
+from bench.running import DOCUMENT_SERVER, Deployed, Deployment, Tenant, name_of, service, usage
 from ops.demo.wire import Refused
 from ops.service import Service
 
@@ -194,7 +194,7 @@ async def _capacity(deployed: Deployed, tenant: Tenant) -> float:
 
 async def _slowed(awake_share: float) -> None:
     """Let the document server run for so much of the time; one that is not ours is left alone."""
-    ours = [pid for pid in descendants(os.getpid()) if name_of(pid) == "document server"]
+    ours = [pid for pid in descendants(os.getpid()) if name_of(pid) == DOCUMENT_SERVER]
     try:
         while True:
             _signal(ours, signal.SIGSTOP)

@@ -13,7 +13,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -40,12 +40,13 @@ from storage.settings import Settings
 
 CONNECTING = 8  # redirect flows at a time
 
+DOCUMENT_SERVER = "document server"
 _NAMES = (
     ("HostActor", "hosts"),
     ("ServeReplica:webhooks", "webhooks"),
     ("ServeReplica:api", "api"),
     ("haproxy", "HAProxy"),
-    ("secantus", "document server"),
+    ("secantus", DOCUMENT_SERVER),
     ("valkey", "Valkey"),
     ("sandbox", "sandbox"),
 )
@@ -228,13 +229,14 @@ def _own_database(url: str) -> str:
 
 
 # -- processes --------------------------------------------------------------------------------------------
-def usage() -> tuple[Counter[str], Counter[str]]:
-    """CPU seconds and resident bytes of everything this process started, by what it is."""
+def usage(others: Mapping[int, str] | None = None) -> tuple[Counter[str], Counter[str]]:
+    """CPU seconds and resident bytes of everything this process started, by what it is. `others`: process ids
+    of what somebody else started and runs on this machine, with their names."""
     used: Counter[str] = Counter()
     held: Counter[str] = Counter()
-    for pid in descendants(os.getpid()):
+    found = {pid: name_of(pid) for pid in descendants(os.getpid())} | dict(others or {})
+    for pid, name in found.items():
         if pid != os.getpid():
-            name = name_of(pid)
             used[name] += cpu_s(pid)  # type: ignore[assignment]  # a Counter of floats
             held[name] += rss(pid)
     return used, held

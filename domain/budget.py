@@ -5,9 +5,11 @@ made until its window ends, so a restart never overruns a quota.
 """
 
 import math
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Priority(IntEnum):
@@ -30,8 +32,7 @@ SHARES = {
 """How far into a window each priority may reach: the rest is kept back for those who matter more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """`used` of `limit` calls are spent until `resets_at`; then the window starts anew with the next call."""
 
     limit: int

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
 
 from domain.errors import Conflict
 from domain.fields import Fields
@@ -59,8 +60,7 @@ def next_status(status: CampaignStatus, command: str) -> CampaignStatus:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Struct, frozen=True):
     """What may be spent, in minor units of `currency`; the currency of all of the campaign's money."""
 
     total_minor: int
@@ -77,8 +77,7 @@ def read_budget(fields: Fields) -> Budget:
     return Budget(total.minor, total.currency, daily, fields.optional_text("bid_strategy", 100))
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """`start` and `end` in UTC; `timezone` is the IANA zone in which people wrote and read them."""
 
     start: datetime | None = None
@@ -113,8 +112,7 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class PromotionCode:
+class PromotionCode(Struct, frozen=True):
     """A code of the campaign. `place` and `since` say where and since when it is written as ours; None
     while the campaign is not live."""
 

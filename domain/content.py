@@ -4,10 +4,12 @@ The platform's own payload travels beside the normalised form as the JSON bytes 
 does not survive BSON (64-bit overflow, lone surrogates, NUL keys), bytes do.
 """
 
-from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 
 class ContentKind(StrEnum):
@@ -31,8 +33,7 @@ class MediaKind(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(Struct, frozen=True):
     kind: MediaKind
     url: str | None = None  # may be signed and expire
     preview_url: str | None = None
@@ -43,8 +44,7 @@ class Media:
     platform_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """Normalised text: valid Unicode without NUL or lone surrogates; lists keep order, without repeats."""
 
     text: str = ""
@@ -54,8 +54,7 @@ class Text:
     language: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Engagement:
+class Engagement(Struct, frozen=True):
     """Totals as the platform tells them. None means "not available", which is not zero."""
 
     likes: int | None = None
@@ -65,8 +64,7 @@ class Engagement:
     click_throughs: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """Somebody on a platform. Personal data: sealed wherever it is stored."""
 
     external_id: str
@@ -74,8 +72,7 @@ class Person:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ContentItem:
+class ContentItem(Struct, frozen=True):
     """One piece of content of the connected account itself."""
 
     external_id: str
@@ -97,8 +94,7 @@ class RemarkKind(StrEnum):
     MESSAGE = "message"
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(Struct, frozen=True):
     """Other people's words addressed to the account. Personal data: sealed wherever it is stored."""
 
     external_id: str
@@ -111,8 +107,7 @@ class Remark:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     external_id: str
     username: str
     display_name: str = ""
@@ -149,8 +144,7 @@ class Happening(StrEnum):
     OTHER = "other"  # verified and understood as JSON, but nothing Rookery acts on
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformEvent:
+class PlatformEvent(Struct, frozen=True):
     """One thing that happened, parsed from a webhook entry.
 
     `subject_id` is the platform's id of the thing itself (the reply, the comment); `content_id` the

@@ -6,8 +6,10 @@ seconds, and a reading takes as long as its call. An event that the last reading
 counted; the content is *unsettled* until a later reading tells.
 """
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from domain.content import Engagement
 
@@ -30,8 +32,7 @@ def end_of(at: datetime) -> datetime:
     return at + (_MILLISECOND if at.microsecond else timedelta(seconds=1))
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """When totals were asked for and answered: what happened between may or may not be in them."""
 
     asked_at: datetime
@@ -49,8 +50,7 @@ class Reading:
         return at > self.answered_at
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     base: Engagement = NOTHING_KNOWN
     read: Reading | None = None  # the reading that the base is of
     since: Since = ()

@@ -1,10 +1,11 @@
 """Domain events (V1), their topics (V2) and their envelope (CloudEvents 1.0)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from domain.ids import EntityKey
 
@@ -63,8 +64,7 @@ def topic_of(event_type: EventType) -> Topic:
     return _TOPICS.get(event_type, Topic.SOCIAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """What a turn says happened. Ids and numbers only: people's words and names stay in side documents."""
 
     type: EventType

@@ -5,9 +5,10 @@ import re
 import secrets
 from base64 import b32encode
 from binascii import crc32
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
+
+from msgspec import Struct
 
 # Base 32 without the letters that are taken for digits or each other.
 _READABLE = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
@@ -24,8 +25,7 @@ class Kind(StrEnum):
     BUDGET = "budget"
 
 
-@dataclass(frozen=True, slots=True)
-class EntityKey:
+class EntityKey(Struct, frozen=True):
     """Identity of one entity: it outlives every activation, process and host.
 
     `id` is unique within its kind and is the document's `_id`.
@@ -57,8 +57,7 @@ class EntityKey:
         return key
 
 
-@dataclass(frozen=True, slots=True)
-class AccountId:
+class AccountId(Struct, frozen=True):
     """One org's connection of one external account: `platform:external id:org`.
 
     Readable in the Ray dashboard and self-routing: whoever has the id knows the partition and the org.

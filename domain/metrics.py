@@ -1,8 +1,10 @@
 """A campaign's running numbers: engagement as differences of totals, clicks and sales as single events."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from domain.money import Money
 
@@ -19,8 +21,7 @@ _MAX_TOTAL = 2**48
 """Above any real total, and 10,000 of them still fit 64 bits. Platforms have sent 2**63."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """What was counted, for a campaign or one row of a breakdown. `impressions` are views of content."""
 
     impressions: int = 0
@@ -80,8 +81,7 @@ class Dimension(NamedTuple):
 Rows = Mapping[str, Counts]
 
 
-@dataclass(frozen=True, slots=True)
-class Performance:
+class Performance(Struct, frozen=True):
     """The metrics of one campaign; every method answers a new value.
 
     Revenue and cost are minor units of `currency`. Sales in another currency count as conversions, and

@@ -1,7 +1,8 @@
 """When a token must be refreshed: decisions with their reason, from plain values."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 UNRESOLVED_GRACE = timedelta(seconds=5)
 """Nobody treats an intent without a result as unknown earlier than this after its `not_after`."""
@@ -9,8 +10,7 @@ UNRESOLVED_GRACE = timedelta(seconds=5)
 BACKOFF_S = (5.0, 15.0, 60.0, 300.0, 900.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """`at` is when to decide again; None: never by itself."""
 
     act: bool

@@ -1,10 +1,11 @@
 """What crosses the storage seam: plain records, no I/O. Real stores and the tests' fakes share them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 Document = dict[str, Any]
 """A BSON document as a dict; an entity's has at least `_id`, `org`, `version`, `partition`, `next_due_at`."""
@@ -21,16 +22,14 @@ class SaveOutcome(StrEnum):
     UNENCODABLE = "unencodable"  # BSON refuses the document; the neighbours in the batch are unaffected
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
+class Save(Struct, frozen=True):
     """One versioned write: `document["version"]` must be `expected` + 1; `expected` 0 creates."""
 
     document: Document
     expected: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rev:
+class Rev(Struct, frozen=True):
     """Order of writes to a side document: claim epoch first, so that a stale owner always loses."""
 
     epoch: int
@@ -41,24 +40,21 @@ class Rev:
         return (self.epoch << 40) | self.version
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Struct, frozen=True):
     """Where a page of a list, newest first, ended: time and id of its last document."""
 
     at: datetime
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """`next` is None on the last page."""
 
     documents: list[Document]
     next: Cursor | None
 
 
-@dataclass(frozen=True, slots=True)
-class StreamId:
+class StreamId(Struct, frozen=True):
     """A Redis stream entry id, ordered."""
 
     ms: int
@@ -92,8 +88,7 @@ def partition_of(stream: str) -> int:
     return int(stream.split(":", 3)[2])
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(Struct, frozen=True):
     """A message on its way into a mailbox. `target` is an entity id, or `platform:external id` for all
     connections of an external account. `event_id` makes it take effect once; `body` is sealed."""
 
@@ -102,8 +97,7 @@ class Mail:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A message read from a mailbox. `number` counts what was ever added to its stream, this one included:
     it falls back when Redis loses the end of the stream, which ids do not (they are made from the time).
     0 in an overflow stream."""
@@ -114,8 +108,7 @@ class Entry:
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A partition as its document says. `generation` counts detected losses of the mailbox's data."""
 
     partition: int
@@ -131,8 +124,7 @@ class Claim:
     """Of its last move in good order: from the release to the first turn saved by the new owner."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(Struct, frozen=True):
     id: str
     org: str | None
     entity: str
@@ -143,8 +135,7 @@ class DeadLetter:
     replayed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BusEntry:
+class BusEntry(Struct, frozen=True):
     id: StreamId
     event: bytes  # the sealed CloudEvent
 

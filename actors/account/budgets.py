@@ -7,8 +7,9 @@ What all accounts of an app share is not counted here: each call pays for it bef
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from actors.account.state import AccountState
 from domain.budget import Priority, Window

@@ -1,10 +1,11 @@
 """Beginning and ending the connection of an account: what is stored anew, and what stays."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from sys import intern
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.account.content import errands, work
 from actors.account.state import AccountState, Errand, Status, shared

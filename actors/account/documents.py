@@ -68,7 +68,7 @@ def content_document(
             "language": text.language,
         },
         "commerceData": extract(text.text, text.links) if commerce else None,
-        **_engagement_fields(tally),
+        **_engagement_fields(tally, tally.totals()),
         "permalink": item.permalink,
         "publishedAt": item.published_at or (known or {}).get("publishedAt") or now,
         "editedAt": item.edited_at,
@@ -92,7 +92,7 @@ def pending_document(
         "originalData": None,
         "normalizedContent": None,
         "commerceData": None,
-        **_engagement_fields(tally),
+        **_engagement_fields(tally, tally.totals()),
         "permalink": None,
         "publishedAt": now,
         "editedAt": None,
@@ -103,8 +103,9 @@ def pending_document(
     }
 
 
-def with_tally(document: Document, tally: Tally) -> Document:
-    return document | _engagement_fields(tally)
+def with_tally(document: Document, tally: Tally, totals: Engagement) -> Document:
+    """`totals`: the tally's, which whoever asks has computed already."""
+    return document | _engagement_fields(tally, totals)
 
 
 def tombstone(document: Document, now: datetime) -> Document:
@@ -136,8 +137,7 @@ def totals_json(engagement: Engagement) -> dict[str, int | None]:
     }
 
 
-def _engagement_fields(tally: Tally) -> Document:
-    totals = tally.totals()
+def _engagement_fields(tally: Tally, totals: Engagement) -> Document:
     return {
         "engagement": totals_json(totals) | {"clickThroughs": totals.click_throughs},
         "tally": {

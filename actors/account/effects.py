@@ -1,7 +1,6 @@
 """What an account asks of the outside. Tokens travel sealed; the handler opens them for the call alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
@@ -12,8 +11,7 @@ from actors.runtime.entity import Effect
 from domain.budget import Priority
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh(Effect):
+class Refresh(Effect, frozen=True):
     """Once-only for rotating tokens: not sent after `not_after`, ended before it."""
 
     intent_id: str
@@ -25,8 +23,7 @@ class Refresh(Effect):
     once: ClassVar[bool] = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlatformCall(Effect):
+class PlatformCall(Effect, frozen=True, kw_only=True):
     """A call to a platform's API: before it is sent it is paid from what all accounts of the application
     share."""
 
@@ -34,8 +31,7 @@ class PlatformCall(Effect):
     priority: Priority
 
 
-@dataclass(frozen=True, slots=True)
-class FetchPage(PlatformCall):
+class FetchPage(PlatformCall, frozen=True):
     call: Call
     source: str
     access: bytes
@@ -45,15 +41,13 @@ class FetchPage(PlatformCall):
     etag: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recall(Effect):
+class Recall(Effect, frozen=True):
     """A call that still waits to be paid comes back unsent: there is something more urgent to do."""
 
     call_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChooseRecheck(Effect):
+class ChooseRecheck(Effect, frozen=True):
     """Which known content to read by id: what a fully listed window no longer showed, then the newest."""
 
     call: Call
@@ -63,27 +57,23 @@ class ChooseRecheck(Effect):
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadItems(PlatformCall):
+class ReadItems(PlatformCall, frozen=True):
     call: Call
     ids: tuple[str, ...]
     access: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class FetchProfile(PlatformCall):
+class FetchProfile(PlatformCall, frozen=True):
     call: Call
     access: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe(PlatformCall):
+class Subscribe(PlatformCall, frozen=True):
     call: Call
     access: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Revoke(Effect):
+class Revoke(Effect, frozen=True):
     """To the token endpoint, for which the platforms name no limit: nothing is reserved for it."""
 
     app_id: str
@@ -91,16 +81,14 @@ class Revoke(Effect):
     refresh: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayParked(Effect):
+class ReplayParked(Effect, frozen=True):
     """Events that came before anybody had connected the account. With `again_at` the success is told: without
     it the account looks again then."""
 
     again_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class FindRemains(Effect):
+class FindRemains(Effect, frozen=True):
     """What one of the places of `erasure` still holds of the account, at most a page of it. `since` is when
     its erasure began."""
 
@@ -109,8 +97,7 @@ class FindRemains(Effect):
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class PublishStep(PlatformCall):
+class PublishStep(PlatformCall, frozen=True):
     """The step that `record` says is next. A decisive one is not begun late and ends before `call.until`."""
 
     call: Call
@@ -122,8 +109,7 @@ class PublishStep(PlatformCall):
     once: ClassVar[bool] = True
 
 
-@dataclass(frozen=True, slots=True)
-class LookForPublication(PlatformCall):
+class LookForPublication(PlatformCall, frozen=True):
     """Whether it is out, and under which id."""
 
     call: Call
@@ -134,8 +120,7 @@ class LookForPublication(PlatformCall):
     surface: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TaskStep(PlatformCall):
+class TaskStep(PlatformCall, frozen=True):
     """The next step of a task, or the look for it. Tokens are sealed; `grant` says where they belong."""
 
     call: Call
@@ -148,8 +133,7 @@ class TaskStep(PlatformCall):
     surface: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DecisiveStep(TaskStep):
+class DecisiveStep(TaskStep, frozen=True):
     """One that must not happen twice: not begun late, ended before `call.until`."""
 
     once: ClassVar[bool] = True

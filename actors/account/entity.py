@@ -5,9 +5,10 @@ Guarantee: every command answered is saved; a refresh, once decided, is never se
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.account import connection, erasure, wanted, wishes
 from actors.account.content import errands, hearing, sync, work
@@ -83,8 +84,7 @@ class AccountEntity:
             times.append(plans.wake_at(state, platform))
         return min((t for t in times if t is not None), default=None)
 
-    def urgency(self, state: AccountState) -> Urgency:
-        due = self.due(state)
+    def urgency(self, state: AccountState, due: datetime | None) -> Urgency:
         if state.publications and publishing.wake_at(state, state.updated_at) == due:
             return Urgency.PUBLISH
         if due is not None and tasks.wake_at(state) == due:
@@ -119,23 +119,26 @@ class AccountEntity:
         if state is None:
             raise NotFound("account_not_found", "There is no account with this id.")
         changes = Changes(key.id, state, side, now, self._seal)
+        effects: list[Effect] = []
+        reply, begins = False, True
         command = self._commands.get(message.name)
         if command is not None or message.name in wishes.COMMANDS:
             _check_version(message)
             if state.status is Status.DISCONNECTED and message.name not in ("disconnect", "erase"):
                 raise Conflict("account_disconnected", "The account is disconnected: connect it again.")
-            effects: list[Effect] = []
             if command is not None:
                 new, effects = command(key, state, message, changes)
             else:
                 platform = self._platforms[state.platform]
                 new = wishes.COMMANDS[message.name](state, platform, message.data, changes, self._make_id)
             reply = True
+        elif message.name == "platform_event":
+            new, begins = _heard(state, message.data, changes, now)
         else:
             new, effects = self._outcome(state, message, changes, now)
-            reply = False
-        new, more = self._drive(key, new, changes, now)
-        effects += more
+        if begins:
+            new, more = self._drive(key, new, changes, now, "lonely" in message.data)
+            effects += more
         changed = new is not state or bool(changes.writes or changes.events)
         if changed and new.updated_at != now:  # the messages of a batch are applied at one time
             new = replace(new, updated_at=now)
@@ -151,7 +154,7 @@ class AccountEntity:
 
     # -- what goes on by itself ---------------------------------------------------------------------
     def _drive(
-        self, key: EntityKey, state: AccountState, changes: Changes, now: datetime
+        self, key: EntityKey, state: AccountState, changes: Changes, now: datetime, lonely: bool = False
     ) -> tuple[AccountState, list[Effect]]:
         """Whatever happened: begin what is due now. Deciding from state makes a late tick harmless."""
         effects: list[Effect] = []
@@ -171,7 +174,7 @@ class AccountEntity:
         state = plans.drive(state, platform, now, self._make_id)
         token_ok = access.usable(state, now)
         state, asked = errands.drive(state, spec, now, token_ok, self._make_id)
-        state, calls = work.drive(state, spec, now, token_ok, self._make_id)
+        state, calls = work.drive(state, spec, now, token_ok, self._make_id, lonely)
         if state.publications:
             tagging = None
             if any(p.tagged for p in state.publications):
@@ -191,13 +194,6 @@ class AccountEntity:
         match message.name:
             case "tick":
                 return state, []
-            case "platform_event":
-                if state.status is Status.DISCONNECTED:
-                    return state, []  # known and not wanted: dropped
-                if data["app_id"] != state.app_id:
-                    # Whoever brought that application knows its secret and could sign anything with it.
-                    return state, []
-                state = hearing.hear(state, data["event"], changes, now)
             case "page_fetched":
                 state, refusal = sync.page_fetched(state, spec, data, changes, now)
             case "recheck_chosen":
@@ -358,6 +354,22 @@ def _check_version(message: Message) -> None:
     wanted = message.data.get("if_version")
     if wanted is not None and wanted != message.data.get("_version"):
         raise Conflict("version_mismatch", "The account changed since it was read: read it again.")
+
+
+def _heard(
+    state: AccountState, data: Mapping[str, Any], changes: Changes, now: datetime
+) -> tuple[AccountState, bool]:
+    """The state after a webhook event, and whether it may have something begin: most change numbers only, and
+    what is due by the time has its reminder."""
+    if state.status is Status.DISCONNECTED:
+        return state, False  # known and not wanted: dropped
+    if data["app_id"] != state.app_id:
+        # Whoever brought that application knows its secret and could sign anything with it.
+        return state, False
+    event = data["event"]
+    after = hearing.hear(state, event, changes, now)
+    after = work.reread(after, changes.reread.items(), changes.settled)
+    return hearing.counted(after, event), after is not state
 
 
 def _changed(account_id: str, state: AccountState, what: str) -> Event:

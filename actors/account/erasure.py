@@ -11,9 +11,10 @@ is the document itself, with its key and version, what the platform's windows ha
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.account.content.content import Changes
 from actors.account.content.work import CALL_TIMEOUT, MakeId

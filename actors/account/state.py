@@ -1,12 +1,13 @@
 """The state of one connected account and its document (D7: social_accounts)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from sys import intern
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
 
 from actors.account.operations.task import Plan, Task, plan_in, plan_out, task_in, task_out
 from actors.account.publishing.publication import Publication, record_in, record_out
@@ -34,8 +35,7 @@ class Mode(StrEnum):
     RECHECK = "recheck"  # read known content by id: engagement, edits, deletions
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """Work asked for and not begun. At most one per source and mode."""
 
     source: str
@@ -45,8 +45,7 @@ class Wish:
     since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """The one piece of sync work in progress. Constant size whatever the account holds."""
 
     id: str
@@ -76,8 +75,7 @@ class Errand(StrEnum):
     PROFILE = "profile"
 
 
-@dataclass(frozen=True, slots=True)
-class Owed:
+class Owed(Struct, frozen=True):
     """An errand that the platform has not answered yet."""
 
     call: Call | None = None
@@ -86,8 +84,7 @@ class Owed:
     again: bool = False  # asked for while it was under way: that call may have come too early
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """What is known of one list between jobs."""
 
     newest_at: datetime | None = None
@@ -102,16 +99,14 @@ class Source:
     etag: str | None = None  # of the first page when it was last read, where the platform gives one
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     auto_sync: bool = True
     sync_frequency: str = "15m"
     content_types: tuple[str, ...] = ()  # empty: all
     commerce_enabled: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Erasure:
+class Erasure(Struct, frozen=True):
     """How far the erasure of everything that the account held is, or the last one. It outlives the
     connection, so that a platform which repeats a wish is not heard twice."""
 
@@ -123,8 +118,7 @@ class Erasure:
     ended_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AccountState:
+class AccountState(Struct, frozen=True):
     org: str
     platform: str
     external_id: str
@@ -277,7 +271,7 @@ def _named(pairs: Iterable[tuple[str, V]]) -> dict[str, V]:
 
 def _fields(record: Source | Job | Wish | Owed | Erasure) -> Document:
     out: Document = {}
-    for name in record.__dataclass_fields__:
+    for name in record.__struct_fields__:
         value = getattr(record, name)
         if isinstance(value, StrEnum):
             value = value.value

@@ -58,7 +58,7 @@ class BudgetEntity:
         times += [pool.resets_at for pool in state.pools.values() if pool.resets_at is not None]
         return min(times, default=None)
 
-    def urgency(self, state: BudgetState) -> Urgency:
+    def urgency(self, state: BudgetState, due: datetime | None) -> Urgency:
         return Urgency.SAVE  # it makes no call
 
     def apply(

@@ -1,9 +1,10 @@
 """The campaign entity: lifecycle commands from people, counts from the mailbox, schedule by reminder."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.campaign import history
 from actors.campaign.members import changes
@@ -70,7 +71,7 @@ class CampaignEntity:
             return state.schedule.end
         return None if state.closed else state.counts_until
 
-    def urgency(self, state: Campaign) -> Urgency:
+    def urgency(self, state: Campaign, due: datetime | None) -> Urgency:
         return Urgency.SCHEDULED
 
     def reads(self, key: EntityKey, state: Campaign | None, message: Message) -> Sequence[SideRef]:

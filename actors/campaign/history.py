@@ -12,11 +12,11 @@ engagement is counted as differences, and its first base must be the oldest.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
+from msgspec.structs import replace
 
 from actors.campaign.state import Campaign
 from actors.routing import campaign_messages, refs_of
@@ -35,8 +35,7 @@ PAGE = 200
 TOLD_AT_ONCE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class TellHistory(Effect):
+class TellHistory(Effect, frozen=True):
     """`refs` as members have them (`content:...`, `account:...`); what happened from `since` on is told."""
 
     org: str

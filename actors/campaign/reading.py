@@ -1,9 +1,10 @@
 """The fields of `create` and `update`, checked and put into a campaign."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.campaign.history import joined
 from actors.campaign.spending import MAX_AD_CAMPAIGNS, untied

@@ -7,8 +7,9 @@ said, not added.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from actors.campaign.state import Campaign
 from domain.fields import Fields

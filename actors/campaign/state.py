@@ -1,9 +1,10 @@
 """A campaign in memory and as its document in `social_campaigns`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct, field
 
 from domain.attribution import DEFAULT_WINDOW_DAYS
 from domain.campaigns import Budget, CampaignStatus, PromotionCode, Schedule
@@ -12,8 +13,7 @@ from domain.spend import AdSpend, Day
 from storage.records import Document
 
 
-@dataclass(frozen=True, slots=True)
-class Campaign:
+class Campaign(Struct, frozen=True):
     """Frozen, and its mappings are never changed in place: a turn that raises leaves the old state."""
 
     org: str

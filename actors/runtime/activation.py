@@ -1,7 +1,6 @@
 """An entity in memory: its state and what the runtime keeps beside it, in one document."""
 
 import zlib
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -9,6 +8,8 @@ from typing import Any, Generic, TypeVar
 import bson
 import orjson
 from bson.codec_options import CodecOptions
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from actors.runtime.entity import Entity
 from actors.runtime.urgency import Urgency
@@ -35,8 +36,7 @@ class Placement(StrEnum):
     DEDICATED = "dedicated"
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
+class Runtime(Struct, frozen=True):
     """The part of an entity document that the runtime owns (`rt`)."""
 
     watermark: StreamId = ZERO  # last mailbox message applied
@@ -83,8 +83,7 @@ class Runtime:
         return next((reason for known, reason in self.aside if known == position), None)
 
 
-@dataclass(slots=True)
-class Activation(Generic[S]):
+class Activation(Struct, Generic[S]):
     """What a save would write is `document(...)`. Of the outbox and the side documents it keeps what is still
     to be sent out or written; `owes_save` when the saved document holds more than that."""
 
@@ -125,8 +124,7 @@ class Activation(Generic[S]):
         return cls(key, state, version, runtime, next_due_at=due, urgency=urgency)
 
 
-@dataclass(frozen=True, slots=True)
-class Resting:
+class Resting(Struct, frozen=True):
     """An activation that nothing was asked of for a while: its document, compressed. It wakes up as it would
     after a load, without asking the store."""
 

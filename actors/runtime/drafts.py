@@ -1,9 +1,10 @@
 """The pure half of a turn: messages applied in memory, and the document a save would write. No I/O."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.runtime.activation import Activation, Placement, to_document
 from actors.runtime.entity import TICK, Effect, Entity, Intends, Message, SideRef, SideWrite, Turn
@@ -86,7 +87,7 @@ class Draft:
             owed = self.activation.owes_save or self.runtime.outbox or self.runtime.sides
             self._dirty = self._dirty or (self._state is not None and bool(owed))
             return Verdict(Fate.APPLIED)
-        if message is TICK and self._state is None:
+        if message.name == TICK.name and self._state is None:
             return Verdict(Fate.APPLIED)
         person = position is None and message.id is not None
         if person or "if_version" in message.data:
@@ -176,7 +177,8 @@ class Draft:
             epoch=epoch,
         )
         try:
-            due, urgency = self._entity.due(self._state), self._entity.urgency(self._state)
+            due = self._entity.due(self._state)
+            urgency = self._entity.urgency(self._state, due)
             recheck_at = now + OUTBOX_RECHECK
             if (self.runtime.outbox or self.runtime.sides) and (due is None or recheck_at < due):
                 due, urgency = recheck_at, Urgency.SAVE

@@ -91,6 +91,13 @@ class EffectRunner:
         would take the outcome for unknown."""
         return self._heard.get(key, ())
 
+    def is_busy(self, key: EntityKey) -> bool:
+        """Whether anything of the entity is under way, or kept until it may begin; while this closes, nothing
+        of it may be begun anew."""
+        return (
+            self.closing or key in self.in_flight or any(k == key for bar in self._bars for k, _ in bar.kept)
+        )
+
     def start(self, key: EntityKey, effect: Effect) -> None:
         if self.closing:
             return  # as if the process had ended here: the successor's reminder starts it

@@ -5,9 +5,10 @@ from it. Raising leaves the old state. The host saves, then lets the rest happen
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+
+from msgspec import Struct, field
 
 from actors.runtime.urgency import Urgency
 from domain.events import Event
@@ -18,8 +19,7 @@ S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """`name` selects the handler. From a mailbox or a person `data` holds JSON values; outcomes of effects
     never leave the process and may hold any object. `id` makes it take effect once."""
 
@@ -31,17 +31,19 @@ class Message:
 TICK = Message("tick")
 """A reminder came due. It may come twice or late: the handler decides from the state what is due."""
 
+LONELY_TICK = Message(TICK.name, {"lonely": True})
+"""The same where no effect of the entity is under way in the process that owns it: what its state waits for
+was begun by a process that is gone, or by one that owns it no more. What may be done twice is done again."""
 
-@dataclass(frozen=True, slots=True)
-class SideRef:
+
+class SideRef(Struct, frozen=True):
     """A side document that a turn wants to see."""
 
     collection: str
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class SideWrite:
+class SideWrite(Struct, frozen=True):
     """A whole side document, absolute values only; the runtime adds `rev`. Deletion is a tombstone."""
 
     collection: str
@@ -51,8 +53,7 @@ class SideWrite:
 SideView = Mapping[SideRef, Document]
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """Input or output to be done after the save, outside the turn; its outcome comes back as a message.
 
     Effects are not durable: the state says what is pending and a reminder drives it again after a crash.
@@ -62,8 +63,7 @@ class Effect:
     """Whether its intent is saved, and nobody but its outcome can tell whether it happened."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn(Generic[S]):
+class Turn(Struct, Generic[S], frozen=True):
     """`changed` False means: nothing to save (a query-like command, a duplicate). `forgets`: the answers that
     are kept for repeated commands go, because they show what the entity was."""
 
@@ -99,8 +99,8 @@ class Entity(Protocol[S]):
         """When this entity wants a TICK next."""
         ...
 
-    def urgency(self, state: S) -> Urgency:
-        """What that TICK is for. Kinds without platform calls answer SCHEDULED."""
+    def urgency(self, state: S, due: datetime | None) -> Urgency:
+        """What the TICK at `due` (as just answered) is for. Kinds without platform calls answer SCHEDULED."""
         ...
 
     def view(self, key: EntityKey, state: S) -> dict[str, Any]:

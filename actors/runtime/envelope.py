@@ -4,10 +4,10 @@ Bodies are full of people's words and, on connect, of credentials; Redis and Ray
 """
 
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from actors.runtime.entity import Message
 from domain.ids import EntityKey, Kind, external_partition
@@ -20,8 +20,7 @@ _CALL = "call"
 _BUS = "bus"
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookMail:
+class WebhookMail(Struct, frozen=True):
     """A webhook entry as it lies in a mailbox, addressed to every connection of an external account."""
 
     platform: str

@@ -100,6 +100,7 @@ class Owner:
             parts.failpoints,
             serves,
             self.effects.heard,
+            self.effects.is_busy,
         )
         self._room: Room[EntityKey] = Room(ASKS_AT_ONCE, lambda: parts.count("asks_turned_away"))
         self._ticks_failed: dict[EntityKey, int] = {}

@@ -5,10 +5,10 @@ gone stops acting within one check (2 s). It is an optimisation: the versioned w
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 
 import structlog
+from msgspec.structs import replace
 
 from actors.runtime.failpoints import Failpoint, Failpoints
 from storage.ports import Claims

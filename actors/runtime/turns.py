@@ -12,7 +12,7 @@ from typing import Any
 from actors.runtime.activation import Activation, Placement
 from actors.runtime.activations import Activations, write_sides
 from actors.runtime.drafts import Draft
-from actors.runtime.entity import Entity, SideRef
+from actors.runtime.entity import LONELY_TICK, TICK, Entity, SideRef
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.locks import TurnLocks
 from actors.runtime.outbox import Outbox
@@ -32,7 +32,8 @@ class Turns:
 
     `epoch_of(key)` tells the claim epoch under which this process owns the entity, or None; it is asked
     again directly before every save. `on_saved` is called after each save, outside any await. `heard(key)`
-    are outcomes of effects that wait to be saved: every turn begins with them.
+    are outcomes of effects that wait to be saved: every turn begins with them. `busy(key)` tells whether any
+    effect of the entity is under way here.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class Turns:
         failpoints: Failpoints,
         serves: Placement,
         heard: Callable[[EntityKey], Sequence[Item]],
+        busy: Callable[[EntityKey], bool],
     ) -> None:
         self._heard = heard
+        self._busy = busy
         self._entities = entities
         self._store = store
         self._sides = sides
@@ -112,7 +115,9 @@ class Turns:
             }
             self.active.forget(verdicts)
             drafts = {
-                key: Draft(self._entities[key.kind], activations[key], [*first[key], *items])
+                key: Draft(
+                    self._entities[key.kind], activations[key], [*first[key], *self._ticking(key, items)]
+                )
                 for key, items in work.items()
                 if key not in verdicts
             }
@@ -129,6 +134,12 @@ class Turns:
         """Outcomes that wait to be saved, and are not what this turn is for."""
         posted = {item.outcome for item in items}
         return [item for item in self._heard(key) if item.outcome not in posted]
+
+    def _ticking(self, key: EntityKey, items: Sequence[Item]) -> Sequence[Item]:
+        """Decided under the turn's lock, where effects are begun and their outcomes saved."""
+        if self._busy(key):
+            return items
+        return [Item(LONELY_TICK) if item.message.name == TICK.name else item for item in items]
 
     async def place(self, key: EntityKey, placement: Placement, busy: Callable[[], bool]) -> bool:
         """Change the placement by a versioned write and forget the activation: its owner changes.

@@ -1,9 +1,10 @@
 """What a turn is given and what it answers: items, fates, what a save let loose, and "not here"."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from actors.runtime.entity import Effect, Message
 from domain.ids import EntityKey
@@ -18,8 +19,7 @@ class Elsewhere(Exception):
     """The entity's turns run in another process, by its placement."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One message for one entity. `position` is set for mailbox messages, with the mailbox generation;
     `outcome` for outcomes of effects: the same one posted again is known by it."""
 
@@ -44,8 +44,7 @@ DONE = frozenset({Fate.APPLIED, Fate.KNOWN, Fate.ASIDE})
 """The message owes its entity nothing more."""
 
 
-@dataclass(slots=True)
-class Verdict:
+class Verdict(Struct):
     """`reply`: to a command; of what was set aside, the `reason` and the entity's `org`."""
 
     fate: Fate
@@ -53,8 +52,7 @@ class Verdict:
     error: Exception | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(Struct, frozen=True):
     """What a save let loose: effects to run, a snapshot to show, the next due time."""
 
     key: EntityKey

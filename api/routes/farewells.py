@@ -4,12 +4,12 @@ Enter the addresses at the platform beside the webhook address of the applicatio
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
+from msgspec.structs import replace
 
 from actors.compose import platform_app
 from actors.runtime.entity import Message

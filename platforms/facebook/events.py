@@ -4,7 +4,8 @@ Source: docs/graph-api/webhooks/reference/{page,permissions}.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from domain.content import (
     ContentItem,

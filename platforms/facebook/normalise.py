@@ -4,8 +4,9 @@ docs/page-stories-api.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
+
+from msgspec.structs import replace
 
 from domain.content import (
     ContentItem,

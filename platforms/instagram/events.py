@@ -4,7 +4,8 @@ Source: IGP/webhooks (+/examples), docs/graph-api/webhooks/reference/instagram.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from domain.content import Engagement, Happening, Person, PlatformEvent, Remark, RemarkKind, Text
 from platforms.base import RawEntry

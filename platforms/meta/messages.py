@@ -3,7 +3,7 @@
 Source: IGP/webhooks/examples, docs/messenger-platform/reference/webhook-events/messages.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from domain.content import Happening, Person, PlatformEvent, Remark, RemarkKind
 from platforms.meta.captions import caption_text

@@ -6,7 +6,8 @@ of its own. Source: PO/ Pin, Board, Account.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from domain.content import ContentItem, ContentKind, Engagement, Media, MediaKind, Profile, Text
 from platforms.meta.captions import caption_text

@@ -4,7 +4,7 @@ TikTok tells this service of publications and permissions only: no likes, commen
 Source: TD/webhooks-events, TD/content-posting-api-reference-get-video-status, TS/update-shop-webhook.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from domain.content import Happening, PlatformEvent
 from platforms.base import RawEntry

@@ -4,7 +4,8 @@ Source: docs.x.com x-api/activity (event types and payloads), x-api/account-acti
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from domain.content import Happening, PlatformEvent, Remark, RemarkKind
 from platforms.base import RawEntry

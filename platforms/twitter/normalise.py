@@ -11,7 +11,7 @@ Never raises for odd values; what has no id is None.
 Source: docs.x.com x-api/fundamentals/{fields,expansions}, API specification 2.167.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from domain.content import (
     ContentItem,
@@ -49,8 +49,7 @@ _MEDIA_KEY_KINDS = {"3": MediaKind.IMAGE, "7": MediaKind.VIDEO, "13": MediaKind.
 _NO_LANGUAGE = frozenset({"und", "zxx", "art", "qam", "qct", "qht", "qme", "qst"})
 
 
-@dataclass(frozen=True, slots=True)
-class Includes:
+class Includes(Struct, frozen=True):
     """The expanded objects of one answer, by id."""
 
     users: dict[str, Json]

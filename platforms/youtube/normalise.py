@@ -7,7 +7,8 @@ rules of its help pages; a mention is a handle: 3 to 30 letters, digits, `_`, `-
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from domain.content import (
     ContentItem,

@@ -1,7 +1,6 @@
 """Who owns which partition."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import datetime
 
 from pymongo import ReturnDocument, UpdateOne
@@ -111,7 +110,7 @@ def _held_by(claim: Claim) -> Document:
     }
 
 
-_KNOWN = {field.name for field in fields(Claim)}
+_KNOWN = frozenset(Claim.__struct_fields__)
 
 
 def _claim(document: Document) -> Claim:

@@ -2,9 +2,9 @@
 
 import builtins
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 
+from msgspec.structs import asdict
 from pymongo import UpdateOne
 
 from storage.mongo.client import Database, guard

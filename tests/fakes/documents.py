@@ -3,12 +3,12 @@
 import builtins
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions
+from msgspec.structs import replace
 
 from domain.ids import EntityKey, Kind
 from storage.mongo.documents import encode

@@ -7,10 +7,12 @@ shortly before the seed that found something when last looked at, so that the us
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
+
+from msgspec.structs import replace
 
 from actors.account import budgets, connection
 from actors.account.handler import AccountHandler

@@ -1,8 +1,9 @@
 """What a turn does with content and remarks: side documents and the events that follow from them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from actors.account.documents import (
     CONTENT,
@@ -28,8 +29,7 @@ from storage.records import Document
 ZEROES = Engagement(likes=0, comments=0, shares=0, views=0)
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(Struct):
     """Side documents and events of one turn, collected while the turn works through its items."""
 
     account_id: str
@@ -118,10 +118,11 @@ class Changes:
             )
             self.reread[external_id] = end_of(at)  # not sooner, or the reading would be in doubt about it
             return
-        self.put(CONTENT, with_tally(known, tally))
+        totals = tally.totals()
+        self.put(CONTENT, with_tally(known, tally, totals))
         self._doubt(external_id, tally)
         if known["status"] != "pending":  # without a base a difference would mean nothing: `take` tells it
-            self._engaged(external_id, before.totals(), tally.totals())
+            self._engaged(external_id, before.totals(), totals)
 
     def _doubt(self, external_id: str, tally: Tally) -> None:
         at = tally.settle_at()

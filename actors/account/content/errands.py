@@ -11,9 +11,10 @@ owed --reserved--> call --+--> Ok: done
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.account import budgets
 from actors.account.content.work import CALL_TIMEOUT, MakeId

@@ -1,8 +1,9 @@
 """What an account does with a webhook entry, already verified, parsed and normalised."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from actors.account.content import errands
 from actors.account.content.content import Changes
@@ -35,7 +36,7 @@ def reads(account_id: str, event: PlatformEvent) -> Sequence[SideRef]:
 
 
 def hear(state: AccountState, event: PlatformEvent, changes: Changes, now: datetime) -> AccountState:
-    """The new state; side documents and events land in `changes`."""
+    """The new state, but for the counters (`counted`); side documents and events land in `changes`."""
     at = min(event.occurred_at or now, now)  # a time to come would outlive every reading
     match event.what:
         case Happening.CONTENT_CREATED | Happening.CONTENT_EDITED if event.content is not None:
@@ -70,7 +71,11 @@ def hear(state: AccountState, event: PlatformEvent, changes: Changes, now: datet
                 ]
         case _:
             pass
-    counters = state.count("webhooks") | {}
+    return state
+
+
+def counted(state: AccountState, event: PlatformEvent) -> AccountState:
+    counters = state.count("webhooks")
     counters[event.what.value] = counters.get(event.what.value, 0) + 1
     return replace(state, counters=counters)
 

@@ -6,9 +6,10 @@ names the id as gone.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.account import budgets
 from actors.account.content.content import Changes

@@ -7,8 +7,9 @@ a person does not wait until a backfill has walked its list, or for the window t
 """
 
 from collections.abc import Callable, Container, Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from actors.account import budgets
 from actors.account.effects import ChooseRecheck, FetchPage, ReadItems
@@ -117,14 +118,20 @@ def set_aside(state: AccountState, now: datetime) -> AccountState:
 
 # -- choosing and calling ---------------------------------------------------------------------------
 def drive(
-    state: AccountState, spec: PlatformSpec, now: datetime, token_ok: bool, make_id: MakeId
+    state: AccountState,
+    spec: PlatformSpec,
+    now: datetime,
+    token_ok: bool,
+    make_id: MakeId,
+    lonely: bool = False,
 ) -> tuple[AccountState, list[Effect]]:
-    """Begin work that is due and send the next call, if budget and token allow."""
+    """Begin work that is due and send the next call, if budget and token allow. `lonely`: no call of this
+    account is under way, whatever its state waits for."""
     if state.status is not Status.CONNECTED:
         return state, []
     state = _schedule(state, spec, now)
     if state.job is not None and state.job.call is not None:
-        if now < state.job.call.until:
+        if now < state.job.call.until and not lonely:
             return state, []
         # No outcome came: the process that asked is gone. Ask again.
         state = failed(state, state.job, "no_outcome", now)

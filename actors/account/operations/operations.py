@@ -1,11 +1,11 @@
 """Operations of an account: taken on, ended, and told to people (`tasks` carries them out)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from actors.account.content.content import Changes
 from actors.account.operations.task import (

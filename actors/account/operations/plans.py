@@ -2,9 +2,10 @@
 days of ads, orders."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.account.content.work import MakeId, interval
 from actors.account.operations.operations import begun

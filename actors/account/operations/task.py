@@ -5,12 +5,12 @@ it, the side document that people see and that stays; scheduled walks have none,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from actors.account.documents import Seal, side_id
 from actors.account.tokens.token import Call
@@ -118,8 +118,7 @@ class Phase(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """`facts` is where it is, as JSON. `calls` names the next call, whose windows are reserved for it.
     `moved_at`: when it last came forward."""
 
@@ -143,8 +142,7 @@ class Task:
     items: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What one step of a task brought. `facts` None: it was the last. `documents` are (collection, document),
     absolute values: storing them again changes nothing. `listed`: its remarks are a list that reaches back to
     content whose numbers may hold them."""
@@ -160,8 +158,7 @@ class Step:
     result: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """When a scheduled walk is next, and how the last one ended."""
 
     next_at: datetime

@@ -12,11 +12,11 @@ other step may be.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from actors.account import budgets
 from actors.account.content.content import Changes

@@ -1,12 +1,12 @@
 """One piece on its way out through an account: the record in the account's document, and the side document
 that people see and that stays."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from actors.account.documents import Seal, side_id
 from domain.publishing import Draft, draft_json
@@ -38,8 +38,7 @@ class Phase(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(Struct, frozen=True):
     id: str
     action: Action
     due_at: datetime

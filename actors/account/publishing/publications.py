@@ -1,8 +1,9 @@
 """Publications of an account: taken on, ended, and told to people (`publishing` carries them out)."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.account.content.content import Changes
 from actors.account.content.work import reread

@@ -14,11 +14,11 @@ A step that may make it public is never sent again by itself. What is late is sa
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from actors.account import budgets
 from actors.account.content.content import Changes

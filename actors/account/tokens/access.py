@@ -20,9 +20,10 @@ living on; the account warns two weeks ahead.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.account.content.work import MakeId
 from actors.account.effects import Refresh

@@ -1,14 +1,14 @@
 """A consent beside the account's own: the token that one capability's calls are made with."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from actors.account.tokens.token import Intent, Token, intent_in, intent_out, token_in, token_out
 from storage.records import Document
 
 
-@dataclass(frozen=True, slots=True)
-class FurtherGrant:
+class FurtherGrant(Struct, frozen=True):
     """`external_id` is what calls are made for, None: the account itself. `secret`, sealed, is what calls
     need beside the token. `lost` says why only a person can help."""
 

@@ -5,10 +5,13 @@ alive: the intent before the refresh, the doubt after it, the pauses. Only what 
 from there; that a grant is lost takes nothing from the account but that capability.
 """
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.account.content.work import MakeId
 from actors.account.effects import Refresh
@@ -27,8 +30,7 @@ from platforms.spec import PlatformSpec
 Changed = tuple[AccountState, list[Effect], list[Event]]
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """Sealed, and where the seals belong: `grant` None is the account's own token."""
 
     app_id: str
@@ -48,7 +50,7 @@ def put(
 ) -> AccountState:
     """A consent was given, or tokens were brought. What is not told anew stays, if it is the same thing."""
     consent = consents_of(platform).get(name)
-    spec = platform.spec if consent is None else replace(platform.spec, token=consent.token)
+    spec = platform.spec if consent is None else dataclasses.replace(platform.spec, token=consent.token)
     lasting = consent is None and not data["expires_in_s"]
     token = Token(
         access=data["access_token"],
@@ -173,7 +175,7 @@ def refused(
 
 def _spec(platform: Platform, name: str) -> PlatformSpec:
     consent = consents_of(platform).get(name)
-    return replace(platform.spec, token=consent.token) if consent is not None else platform.spec
+    return dataclasses.replace(platform.spec, token=consent.token) if consent is not None else platform.spec
 
 
 def _as_account(state: AccountState, grant: FurtherGrant) -> AccountState:

@@ -1,21 +1,20 @@
 """Tokens, calls and intents: what an account, and each further consent it has, keeps of them."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from storage.records import Document
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A call under way: its outcome is awaited until then. Later it is made again, under another id."""
 
     id: str
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """A refresh that may have been sent. `last_chance` marks a repetition after an unknown
     outcome: a refusal then means that the token was spent."""
 
@@ -24,8 +23,7 @@ class Intent:
     last_chance: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     access: bytes  # sealed
     refresh: bytes | None  # sealed
     issued_at: datetime

@@ -106,6 +106,9 @@ class Account:
             assert turn.state == self.state
         self.calls += turn.effects
         self._answer_surroundings()
+        if name == "platform_event" and self.due is not None and self.due <= self.now:
+            self.tick()  # the reminder, which is late; a webhook event does not do its work
+            self.last = turn
         # Whatever is due was begun in this turn; a due time in the past would tick for ever.
         assert self.due is None or self.due > self.now, message.name
         return turn

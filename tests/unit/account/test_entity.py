@@ -1,12 +1,12 @@
 """Commands of people, the connection itself, and reminders that never tick in vain."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from actors.account.effects import FetchPage, Refresh, ReplayParked, Revoke, Subscribe
 from actors.account.entity import AccountEntity

@@ -1,11 +1,11 @@
 """Further consents: their tokens live and die on their own, and nobody else's with them."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from actors.account.documents import CONTENT, REMARKS
 from actors.account.effects import PublishStep, Refresh, TaskStep

@@ -1,10 +1,10 @@
 """What a handler does with stored things: parked mail, and content to be read again."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from actors.account import erasure
 from actors.account.content.parked import REPLAY_BATCH, Parked

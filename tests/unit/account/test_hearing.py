@@ -1,10 +1,10 @@
 """What each kind of webhook entry does to an account, its content and other people's remarks."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from actors.account.documents import CONTENT, REMARKS, side_id
 from actors.account.effects import FetchPage, FetchProfile, ReadItems, Refresh

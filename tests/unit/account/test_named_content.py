@@ -1,9 +1,9 @@
 """Content that a webhook only names, and lists of which the platform says that nothing changed."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from actors.account.effects import FetchPage, ReadItems
 from domain.content import Engagement, Happening

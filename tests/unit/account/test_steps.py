@@ -1,11 +1,11 @@
 """The steps of tasks, as the handler makes them: on scripted capabilities and a store in memory."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from actors.account.documents import CONTENT
 from actors.account.effects import DecisiveStep, TaskStep

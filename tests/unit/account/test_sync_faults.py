@@ -151,6 +151,22 @@ def test_a_platform_that_names_a_longer_pause_gets_it() -> None:
     assert account.known.job.wait_until == account.now + timedelta(hours=1)
 
 
+def test_pain_10_who_knows_that_nobody_asks_does_not_wait_for_the_answer() -> None:
+    account, feed = walking()
+    lost = account.take(FetchPage)
+    account.crash()
+    account.send("tick", {"lonely": True})  # as a successor's first reminder
+    assert account.due == account.now + timedelta(
+        seconds=BACKOFF_S[0]
+    )  # what killed its owner may do so again
+    assert account.known.job is not None and account.known.job.failures == 1
+    account.wake()
+    (again,) = account.waiting(FetchPage)
+    assert (again.cursor, again.source) == (lost.cursor, lost.source)
+    feed.run(account)
+    assert whole(account)
+
+
 @pytest.mark.parametrize("fault", [BROKEN, Unknown("half an answer"), None])
 def test_a_list_that_never_answers_is_given_up_visibly_and_tried_again(fault: Outcome[Any] | None) -> None:
     account, feed = walking()

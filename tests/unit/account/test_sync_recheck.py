@@ -1,7 +1,8 @@
 """After a walk: what it no longer showed is read by id, and gone only when the platform names it."""
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from actors.account.content.work import OVERLAP
 from actors.account.effects import ChooseRecheck, ReadItems

@@ -1,12 +1,13 @@
 """Whatever the order of deliveries and polls: an account ends with the platform's own totals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from actors.account.effects import ReadItems
 from domain.content import ContentItem, Engagement, Happening

@@ -2,10 +2,10 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from msgspec.structs import replace
 from PIL import Image
 
 from actors.runtime.activation import Activation, Runtime, to_document

@@ -1,9 +1,11 @@
 """The toy entity of the runtime tests: it counts, so that a lost or doubled effect shows as a number."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.account.effects import ReplayParked
 from actors.runtime.entity import Effect, Message, SideRef, SideView, SideWrite, Turn
@@ -14,8 +16,7 @@ from domain.ids import EntityKey, Kind
 from storage.records import Document
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(Struct, frozen=True):
     org: str
     id: str
     total: int = 0
@@ -24,8 +25,7 @@ class Count:
     ticks: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Echo(Effect):
+class Echo(Effect, frozen=True):
     amount: int
 
 
@@ -104,7 +104,7 @@ class Counting:
     def due(self, state: Count) -> datetime | None:
         return state.due
 
-    def urgency(self, state: Count) -> Urgency:
+    def urgency(self, state: Count, due: datetime | None) -> Urgency:
         return Urgency.SCHEDULED
 
     def view(self, key: EntityKey, state: Count) -> dict[str, Any]:

@@ -1,20 +1,20 @@
 """Turns: lost races decided again, and what goes wrong around one entity kept from its neighbours."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from actors.runtime.activation import Placement
-from actors.runtime.entity import Message
+from actors.runtime.entity import TICK, Message
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.host import Host
 from actors.runtime.owner import ASKS_AT_ONCE, Owner, run_dedicated
 from actors.runtime.tasks import Tasks
 from actors.runtime.turns import RACES
-from actors.runtime.verdicts import Fate, Item, Verdict, skipping
+from actors.runtime.verdicts import FLUSH, Fate, Item, Verdict, skipping
 from domain.errors import Busy, Conflict, Invalid, NotFound
 from storage.records import StoreUnavailable, StreamId
 from tests.fakes.faulty import Fault, Faulty
@@ -218,6 +218,34 @@ async def test_an_outcome_that_cannot_be_applied_holds_nothing_up(colony: Colony
     await until(lambda: not host.owner.effects.in_flight)
     assert (await colony.state(KEY))["applied"] == ["e1"]
     assert await colony.dead_letters.list(None, 10) == []
+
+
+# -- reminders while something is under way, and while nothing is --------------------------------------
+async def test_a_reminder_says_whether_anything_is_under_way_here(colony: Colony) -> None:
+    ticks: list[bool] = []
+
+    class Noting(Counting):
+        def apply(self, *arguments: Any) -> Any:
+            if (message := arguments[2]).name == TICK.name:
+                ticks.append("lonely" in message.data)
+            return super().apply(*arguments)
+
+    host = await ready(colony)
+    host.owner.turns.active.forget([KEY])
+    host.owner.turns._entities = {KEY.kind: Noting()}
+    await host.owner.turns.run({KEY: [FLUSH, Item(TICK)]})
+    colony.handler.open.clear()
+    await host.ask(KEY, Message("echo", {"amount": 7}, "cmd"))
+    await host.owner.turns.run({KEY: [FLUSH, Item(TICK)]})
+    bar = host.owner.effects.bar(lambda key: key == KEY)
+    colony.handler.open.set()
+    await until(lambda: not host.owner.effects.in_flight)
+    await host.ask(KEY, Message("echo", {"amount": 7}, "kept"))  # until it may begin, perhaps elsewhere
+    await host.owner.turns.run({KEY: [FLUSH, Item(TICK)]})
+    host.owner.effects.lift(bar, lambda key: True)
+    await until(lambda: not host.owner.effects.in_flight)
+    await host.owner.turns.run({KEY: [FLUSH, Item(TICK)]})
+    assert ticks == [True, False, False, True]
 
 
 # -- what goes wrong around one entity --------------------------------------------------------------

@@ -5,10 +5,12 @@ Where an ad group's countries are objects of their own, a further step makes the
 looks which are there before it makes any.
 """
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.account.operations.steps.ads import account_in, ads_of, object_document
 from actors.account.operations.steps.work import Work, money_in
@@ -47,7 +49,7 @@ async def _targeted(work: Work, made: str) -> Outcome[Step]:
     answer = await ads.target_group(work.access, _account(work), _group(work), made)
     if isinstance(answer, Rejected):
         left = "The ad group is made, paused, without its countries: activated, it would be shown everywhere."
-        return replace(answer, message=f"{left} {answer.message}")
+        return dataclasses.replace(answer, message=f"{left} {answer.message}")
     return Ok(Step(None), answer.readings) if isinstance(answer, Ok) else answer
 
 

@@ -1,7 +1,8 @@
 """Comments that only a further consent shows, page by page."""
 
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from actors.account.operations.steps.work import Work
 from actors.account.operations.task import Step

@@ -1,7 +1,8 @@
 """Live broadcasts: listed, made, given a stream, taken through their states; and what people say there."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from actors.account.operations.steps.work import Work
 from actors.account.operations.task import Step
