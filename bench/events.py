@@ -28,12 +28,6 @@ from domain.ids import AccountId, EntityKey
 from storage.records import Document, Entry, Save, StreamId
 
 TARGET = 10_000
-LIMIT = (
-    "what an event costs is spread over many small steps, none of which stands out; profiles (py-spy) name "
-    "the making of immutable objects first, then the encoding of documents. The parts above say where it "
-    "goes. More would come of mutable state inside a turn, or of the records in a compiled library such as "
-    "msgspec; both were left alone, because end to end the document server is the bottleneck long before."
-)
 OPENED, APPLIED, DOCUMENTS, ENCODED, SEALED = (
     "opened, parsed and normalised", "applied", "documents made", "documents encoded", "events sealed",
 )  # fmt: skip
@@ -67,7 +61,6 @@ def events(options: Options) -> Result:
             Row(f"Of an event: {part}", "µs", round(seconds / (len(rounds) * _size(options)) * 1e6, 1))
             for part, seconds in parts.items()
         ],
-        limit=LIMIT,
     )
 
 

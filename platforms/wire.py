@@ -197,10 +197,16 @@ def _refuse(constant: str) -> object:
 
 
 def _loads(body: bytes) -> object:
+    # As json.loads does, which makes a decoder for each text.
+    text = body.decode(json.detect_encoding(body), "surrogatepass")
     try:
-        return json.loads(body, parse_float=_float, parse_constant=_refuse)
+        return _DECODER.decode(text)
     except ValueError:  # no JSON, or an integer longer than Python reads
-        return json.loads(body, parse_int=_int, parse_float=_float, parse_constant=_refuse)
+        return _LONG_DECODER.decode(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=_float, parse_constant=_refuse)
+_LONG_DECODER = json.JSONDecoder(parse_int=_int, parse_float=_float, parse_constant=_refuse)
 
 
 def _surely_flat(body: bytes) -> bool:
