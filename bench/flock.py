@@ -5,7 +5,7 @@ not depend on what else the machine does."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,7 +34,6 @@ from platforms.registry import PLATFORMS
 from sandbox.app import Sandbox
 from sandbox.clock import SandboxClock
 from storage.crypto import Keyring, field_aad
-from storage.records import Cursor, Page
 from tests.fakes.documents import FakeClaims, FakeDeadLetters, FakeEntityStore, FakeParking, FakeSideStore
 from tests.fakes.streams import FakeEventBus, FakeLiveFeed, FakeMailboxes, FakeRedis
 
@@ -87,10 +86,8 @@ class NoActors:
 class NoContent:
     """Nothing to be read again by id: a backfill here is a call for each list."""
 
-    async def page(
-        self, collection: str, org: str, filters: Mapping[str, str], limit: int, after: Cursor | None = None
-    ) -> Page:
-        return Page([], None)
+    async def unlisted(self, *arguments: Any) -> list[str]:
+        return []
 
 
 class Flock:

@@ -82,6 +82,20 @@ class SideStore(Protocol):
         ordered by and may be filtered by is in `storage.mongo.schema.FEEDS`; KeyError for anything else."""
         ...
 
+    async def unlisted(
+        self,
+        org: str,
+        account_id: str,
+        run: str,
+        limit: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[str]:
+        """Platforms' ids of up to `limit` contents of the account that the walk `run` did not list, newest
+        first: of those published from `since` to `until`, both included, where they are given. What was
+        deleted or superseded is not among them."""
+        ...
+
     async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:
         """Ids of up to `limit` documents that name the account in `socialAccountId`, in any order,
         tombstones among them."""

@@ -91,7 +91,7 @@ class AccountHandler:
         keyring: Keyring,
         publisher: Publisher,
         performer: Performer,
-        contents: recheck.ContentPages,
+        contents: recheck.KnownContent,
         parking: Parking,
         mailboxes: Mailboxes,
         partitions: int,

@@ -66,6 +66,17 @@ class Nothing:
     ) -> Page:
         return Page([], None)
 
+    async def unlisted(
+        self,
+        org: str,
+        account_id: str,
+        run: str,
+        limit: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[str]:
+        return []
+
     async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:
         return []
 
@@ -90,6 +101,7 @@ class Noted:
     def __init__(self, inner: SideStore, written: Written) -> None:
         self._inner, self._written = inner, written
         self.load_many, self.page, self.held = inner.load_many, inner.page, inner.held
+        self.unlisted = inner.unlisted
 
     async def upsert_many(
         self, collection: str, documents: Sequence[Document], rev: Rev | None = None

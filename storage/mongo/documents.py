@@ -1,6 +1,7 @@
 """Documents to BSON and back, and lists of them: what every store on MongoDB shares."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import bson
@@ -25,6 +26,9 @@ MAX_BYTES = 16 * 1024 * 1024
 """Limit of a stored document. Source: MongoDB manual, "MongoDB Limits and Thresholds"."""
 
 DUPLICATE_KEY = 11000
+
+TICK = timedelta(milliseconds=1)
+"""Of a BSON date."""
 
 
 def encode(document: Document) -> RawBSONDocument:

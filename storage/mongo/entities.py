@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from pymongo import ReplaceOne
@@ -13,6 +13,7 @@ from storage.mongo.client import Database, bulk_failure, guard
 from storage.mongo.documents import (
     DUPLICATE_KEY,
     IDS_PER_QUERY,
+    TICK,
     WRITES_PER_BULK,
     Collection,
     encode,
@@ -41,7 +42,6 @@ _REFUSED = frozenset(
 Source: mongodb/mongo src/mongo/base/error_codes.yml."""
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(milliseconds=1)  # of a BSON date
 
 
 class MongoEntityStore:
@@ -112,7 +112,7 @@ class MongoEntityStore:
     ) -> list[tuple[datetime, str, int]]:
         # For the embedded server: without the lower bound it reads every entity that is never due (null),
         # and a $lte that more index fields follow misses what is equal.
-        where = {"partition": partition, "next_due_at": {"$gte": _LONG_AGO, "$lt": before + _TICK}}
+        where = {"partition": partition, "next_due_at": {"$gte": _LONG_AGO, "$lt": before + TICK}}
         wanted = ("next_due_at", "_id", "urgency")
         documents = await oldest_first(self._collections[kind], where, wanted[:2], limit, wanted)
         return [(d["next_due_at"], d["_id"], d.get("urgency", 0)) for d in documents]

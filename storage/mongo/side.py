@@ -1,6 +1,7 @@
 """Documents written on behalf of an entity: content, comments, people; and the log of events."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from pymongo import InsertOne, ReplaceOne, WriteConcern
@@ -9,6 +10,7 @@ from pymongo.errors import BulkWriteError
 from storage.mongo.client import Database, guard
 from storage.mongo.documents import (
     IDS_PER_QUERY,
+    TICK,
     WRITES_PER_BULK,
     encode,
     find_by_id,
@@ -106,6 +108,27 @@ class MongoSideStore:
             raise KeyError(f"{collection} is not filtered by {', '.join(sorted(unknown))}")
         equal = {"org": org, **filters, "deletedAt": None}
         return await newest_first(self._database[collection], equal, feed.by, limit, after)
+
+    async def unlisted(
+        self,
+        org: str,
+        account_id: str,
+        run: str,
+        limit: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[str]:
+        where: dict[str, Any] = {"org": org, "socialAccountId": account_id, "deletedAt": None}
+        where |= {"status": {"$in": ["active", "pending"]}, "listedIn": {"$ne": run}}
+        published = {"$gte": since} if since is not None else {}
+        if until is not None:
+            published["$lt"] = until + TICK  # the embedded server's $lte misses what is equal
+        if published:
+            where["publishedAt"] = published
+        with guard():
+            found = self._database["social_content"].find(where, {"externalContentId": 1})
+            rows = await found.sort([("publishedAt", -1), ("_id", -1)]).limit(limit).to_list(None)
+        return [row["externalContentId"] for row in rows]
 
     async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:
         where = {"org": org, "socialAccountId": account_id}

@@ -81,6 +81,8 @@ async def use_everything(database: Database) -> None:
             await sides.page(collection, "acme", filters, 10, AFTER)
     for collection in DOCUMENTS:
         await sides.held(collection, "acme", "twitter:1:acme", 10)
+    await sides.unlisted("acme", "twitter:1:acme", "job_1", 10)
+    await sides.unlisted("acme", "twitter:1:acme", "job_1", 10, T0, T0)
     claims = MongoClaims(database)
     await claims.assign({1: "h"}, "b")
     claim = await claims.claim(1, "h", "i", "b")

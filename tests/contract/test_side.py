@@ -147,3 +147,24 @@ async def test_what_names_an_account_is_found_and_its_tombstones_too(
     assert {document["_id"] for document in page.documents} == {"p3", "p4", "p7"}
     assert set(await stores.sides.load_many(CONTENT, ["p0", "p2", "p3"])) == {"p3"}
     assert await stores.sides.held("social_streams", "acme", "twitter:1:acme", 50) == []
+
+
+async def test_what_a_walk_did_not_list_newest_first(stores: Stores) -> None:
+    def known(n: int, listed_in: str | None = "job_0", **fields: Any) -> Document:
+        """Published `n` minutes before T0."""
+        document = content(f"p{n}", externalContentId=str(n), status="active", listedIn=listed_in)
+        return document | {"publishedAt": T0 - timedelta(minutes=n)} | fields
+
+    mine = [known(n) for n in range(12)]
+    mine[2] = known(2, "job_1")
+    mine[3] = known(3, None, status="pending")
+    mine[5] = known(5, status="superseded")
+    mine[6] = known(6, status="deleted", deletedAt=T0)
+    others = [known(20, socialAccountId="twitter:2:acme"), known(21, org="globex")]
+    await stores.sides.upsert_many(CONTENT, [*mine, *others], Rev(1, 1))
+    who = "acme", "twitter:1:acme", "job_1"
+    assert await stores.sides.unlisted(*who, 50) == ["0", "1", "3", "4", "7", "8", "9", "10", "11"]
+    assert await stores.sides.unlisted(*who, 3) == ["0", "1", "3"]
+    since, until = T0 - timedelta(minutes=8), T0 - timedelta(minutes=1)
+    assert await stores.sides.unlisted(*who, 50, since, until) == ["1", "3", "4", "7", "8"]
+    assert await stores.sides.unlisted(*who, 50, since) == ["0", "1", "3", "4", "7", "8"]

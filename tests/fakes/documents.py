@@ -146,6 +146,27 @@ class FakeSideStore:
         )
         return _page(listed, feed.by, limit, after)
 
+    async def unlisted(
+        self,
+        org: str,
+        account_id: str,
+        run: str,
+        limit: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[str]:
+        found = [
+            d
+            for d in self.all("social_content")
+            if (d["org"], d.get("socialAccountId")) == (org, account_id)
+            and d["status"] in ("active", "pending")
+            and d["listedIn"] != run
+            and (since is None or d["publishedAt"] >= since)
+            and (until is None or d["publishedAt"] <= until)
+        ]
+        found.sort(key=lambda d: (d["publishedAt"], d["_id"]), reverse=True)
+        return [d["externalContentId"] for d in found[:limit]]
+
     async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:
         mine = (d for d in self.all(collection) if d["org"] == org and d.get("socialAccountId") == account_id)
         return [d["_id"] for d in mine][:limit]

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Coroutine
+from datetime import datetime
 from typing import Any
 
 from actors.account.content import recheck
@@ -13,8 +14,7 @@ from domain.ids import AccountId
 from platforms.base import ItemReads, Page
 from platforms.outcome import Ok, Outcome
 from platforms.spec import PlatformSpec
-from storage.records import Cursor
-from storage.records import Page as Stored
+from tests.fakes.documents import FakeSideStore
 from tests.unit.account.driver import TWITTER, Account
 
 
@@ -109,21 +109,24 @@ def choose(account: Account, call: ChooseRecheck) -> Message:
 
 
 class StoredContent:
-    """Content newest first, in pages, as the document store gives it."""
+    """Content as the document store tells of it."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
 
-    async def page(
-        self, collection: str, org: str, filters: Any, limit: int, after: Cursor | None = None
-    ) -> Stored:
-        assert (collection, filters) == (CONTENT, {"socialAccountId": self._account.id})
-        rows = sorted(self._account.contents(), key=lambda d: (d["publishedAt"], d["_id"]), reverse=True)
-        if after is not None:
-            rows = [d for d in rows if (d["publishedAt"], d["_id"]) < (after.at, after.id)]
-        page = rows[:limit]
-        more = len(rows) > limit
-        return Stored(page, Cursor(page[-1]["publishedAt"], page[-1]["_id"]) if more else None)
+    async def unlisted(
+        self,
+        org: str,
+        account_id: str,
+        run: str,
+        limit: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[str]:
+        assert account_id == self._account.id
+        known = FakeSideStore()
+        await known.upsert_many(CONTENT, self._account.contents())
+        return await known.unlisted(org, account_id, run, limit, since, until)
 
 
 def finished(work: Coroutine[Any, Any, tuple[str, ...]]) -> tuple[str, ...]:

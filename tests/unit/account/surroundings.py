@@ -23,8 +23,7 @@ from platforms.base import Grant, ItemReads, Page, PageQuery, PlatformApp
 from platforms.outcome import Ok, Outcome
 from storage.crypto import Keyring, field_aad
 from storage.ports import Mailboxes, Parking
-from storage.records import Cursor, Document, StoreUnavailable
-from storage.records import Page as Stored
+from storage.records import Document, StoreUnavailable
 from tests.fakes.budgets import Unmetered
 from tests.fakes.documents import FakeParking, FakeSideStore
 from tests.fakes.streams import FakeMailboxes, FakeRedis
@@ -80,22 +79,18 @@ class FakePlatform:
         return self.reads
 
 
-class Contents:
-    """Stored content, newest first."""
+class Contents(FakeSideStore):
+    """Stored content, and how often it was asked for."""
 
     def __init__(self, documents: Sequence[Document] = ()) -> None:
-        self.documents = list(documents)
+        super().__init__()
+        self._documents = documents
         self.asked = 0
 
-    async def page(
-        self, collection: str, org: str, filters: Any, limit: int, after: Cursor | None = None
-    ) -> Stored:
-        assert (collection, org, filters) == ("social_content", "org_a", {"socialAccountId": str(ACCOUNT)})
+    async def unlisted(self, *arguments: Any) -> list[str]:
         self.asked += 1
-        start = int(after.id) if after else 0
-        end = start + limit
-        more = end < len(self.documents)
-        return Stored(self.documents[start:end], Cursor(datetime.min, str(end)) if more else None)
+        await self.upsert_many("social_content", self._documents)
+        return await super().unlisted(*arguments)
 
 
 class Media:
