@@ -107,7 +107,7 @@ class EventLog:
             }
             for event in events
         ]
-        await self._sides.upsert_many("events", rows)
+        await self._sides.upsert_many("events", rows, new={row["_id"] for row in rows})
 
 
 def consumers(

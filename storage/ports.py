@@ -1,7 +1,7 @@
 """The stores as their users see them. The real ones and the tests' fakes satisfy these protocols and pass
 one contract suite. Every method may raise `StoreUnavailable`; nothing else escapes unless stated."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -60,11 +60,17 @@ class SideStore(Protocol):
         ...
 
     async def upsert_many(
-        self, collection: str, documents: Sequence[Document], rev: Rev | None = None
+        self,
+        collection: str,
+        documents: Sequence[Document],
+        rev: Rev | None = None,
+        new: Collection[str] = (),
     ) -> None:
         """Whole-document upserts; each document carries its packed `rev`, or all get that of the argument;
         without either it is 0. An existing document with a newer `rev` wins silently. The same `rev` is
         written again: a batch repeated after an outage may hold more messages than the first attempt.
+
+        `new`: ids that most likely do not exist yet, which is cheaper to write and changes nothing else.
 
         Raises Unencodable, before anything is written, for documents BSON refuses.
         """

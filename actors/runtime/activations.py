@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from actors.runtime.activation import Activation, Resting, Runtime
-from actors.runtime.entity import Entity
+from actors.runtime.entity import Entity, SideRef
 from actors.runtime.locks import TurnLocks
 from domain.clock import Clock
 from domain.ids import EntityKey, Kind
@@ -132,11 +132,15 @@ class Activations:
         return found
 
 
-async def write_sides(store: SideStore, saved: Iterable[Runtime]) -> None:
+async def write_sides(store: SideStore, saved: Iterable[Runtime], new: Collection[SideRef] = ()) -> None:
     """Side documents follow the save that holds them. An attempt whose save is lost leaves no trace of
-    itself in them, so the next attempt finds everything as this one did and says the same events."""
+    itself in them, so the next attempt finds everything as this one did and says the same events. `new`:
+    those of them that were not there before."""
     side: dict[str, list[Document]] = {}
     for runtime in saved:
         for collection, document in runtime.sides:
             side.setdefault(collection, []).append(document)
-    await asyncio.gather(*(store.upsert_many(c, documents) for c, documents in side.items()))
+    ids: dict[str, set[str]] = {}
+    for ref in new:
+        ids.setdefault(ref.collection, set()).add(ref.id)
+    await asyncio.gather(*(store.upsert_many(c, found, new=ids.get(c, ())) for c, found in side.items()))

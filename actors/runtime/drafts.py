@@ -41,6 +41,9 @@ class Draft:
         self._state = activation.state
         self._events: list[dict[str, Any]] = []
         self._side: dict[SideRef, SideWrite] = {}
+        self._asked: set[SideRef] = set()
+        self.new_sides: set[SideRef] = set()
+        """Of what is written beside the entity: what was looked for and not found."""
         self._snapshot: dict[str, Any] | None = None
         self._unreadable: dict[int, Exception] = {}
         self._dirty = False
@@ -55,6 +58,7 @@ class Draft:
                     refs += self._entity.reads(self._key, self._state, item.message)
                 except Exception as error:  # told when its turn has come
                     self._unreadable[n] = error
+        self._asked.update(refs)
         return refs
 
     def place(self, placement: Placement) -> None:
@@ -106,6 +110,8 @@ class Draft:
             for write in turn.side:
                 ref = SideRef(write.collection, write.document["_id"])
                 self._side[ref] = write
+                if ref in self._asked and ref not in view:
+                    self.new_sides.add(ref)
                 view[ref] = write.document
             self._state = turn.state
             self._dirty = self._changed = True

@@ -222,7 +222,8 @@ class Turns:
             }
             self._failpoints.hit(Failpoint.ENTITY_SAVED)
             written = [drafts[k].runtime for k in saves if outcomes[k] is SaveOutcome.SAVED]
-            await write_sides(self._sides, written)
+            new = {ref for key in saves for ref in drafts[key].new_sides}
+            await write_sides(self._sides, written, new)
             self._failpoints.hit(Failpoint.SIDE_SAVED)
             saved = []
             for key, save in saves.items():

@@ -6,7 +6,7 @@ over.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -57,7 +57,11 @@ class Nothing:
         return {}
 
     async def upsert_many(
-        self, collection: str, documents: Sequence[Document], rev: Rev | None = None
+        self,
+        collection: str,
+        documents: Sequence[Document],
+        rev: Rev | None = None,
+        new: Collection[str] = (),
     ) -> None:
         pass
 
@@ -104,9 +108,13 @@ class Noted:
         self.unlisted = inner.unlisted
 
     async def upsert_many(
-        self, collection: str, documents: Sequence[Document], rev: Rev | None = None
+        self,
+        collection: str,
+        documents: Sequence[Document],
+        rev: Rev | None = None,
+        new: Collection[str] = (),
     ) -> None:
-        await self._inner.upsert_many(collection, documents, rev)
+        await self._inner.upsert_many(collection, documents, rev, new)
         self._written.note(len(documents))
 
 

@@ -1,6 +1,6 @@
 """Documents written on behalf of an entity: content, comments, people; and the log of events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -9,7 +9,6 @@ from pymongo.errors import BulkWriteError
 
 from storage.mongo.client import Database, guard
 from storage.mongo.documents import (
-    IDS_PER_QUERY,
     TICK,
     WRITES_PER_BULK,
     encode,
@@ -20,9 +19,6 @@ from storage.mongo.documents import (
 )
 from storage.mongo.schema import FEEDS
 from storage.records import ERASED, Cursor, Document, Page, Rev, Unencodable
-
-INSERT_FROM = 20
-"""Of so many documents it is worth a look which are new."""
 
 _Operation = ReplaceOne[Any] | InsertOne[Any]
 
@@ -51,7 +47,11 @@ class MongoSideStore:
         return {id_: document for id_, document in found.items() if document.get("status") != ERASED}
 
     async def upsert_many(
-        self, collection: str, documents: Sequence[Document], rev: Rev | None = None
+        self,
+        collection: str,
+        documents: Sequence[Document],
+        rev: Rev | None = None,
+        new: Collection[str] = (),
     ) -> None:
         writes: list[_Write] = []
         refused: list[str] = []
@@ -69,21 +69,12 @@ class MongoSideStore:
         for start in range(0, len(writes), WRITES_PER_BULK):
             chunk = writes[start : start + WRITES_PER_BULK]
             with guard():
-                met = await self._bulk(collection, await self._cheapest(collection, chunk))
-                if met and len(chunk) >= INSERT_FROM:
-                    # Somebody wrote what was to be new: now there is a rev to compare with.
-                    await self._bulk(collection, [chunk[place].replacing for place in met])
-
-    async def _cheapest(self, collection: str, chunk: Sequence["_Write"]) -> list[_Operation]:
-        """A page of a history is mostly new, and inserting costs a fraction of an upsert."""
-        if len(chunk) < INSERT_FROM:
-            return [write.replacing for write in chunk]
-        ids = [write.id for write in chunk]
-        known: set[str] = set()
-        for start in range(0, len(ids), IDS_PER_QUERY):
-            where = {"_id": {"$in": ids[start : start + IDS_PER_QUERY]}}
-            known.update([d["_id"] async for d in self._database[collection].find(where, {"_id": 1})])
-        return [write.replacing if write.id in known else write.inserting for write in chunk]
+                met = await self._bulk(
+                    collection, [w.inserting if w.id in new else w.replacing for w in chunk]
+                )
+                # Somebody wrote what was to be new: now there is a rev to compare with.
+                if known := [chunk[place].replacing for place in met if chunk[place].id in new]:
+                    await self._bulk(collection, known)
 
     async def _bulk(self, collection: str, operations: Sequence[_Operation]) -> list[int]:
         """Places of those that met a document they could not replace."""

@@ -2,7 +2,7 @@
 
 import builtins
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -109,7 +109,11 @@ class FakeSideStore:
         return {id_: document for id_, document in found.items() if document.get("status") != ERASED}
 
     async def upsert_many(
-        self, collection: str, documents: Sequence[Document], rev: Rev | None = None
+        self,
+        collection: str,
+        documents: Sequence[Document],
+        rev: Rev | None = None,
+        new: Collection[str] = (),
     ) -> None:
         encoded = []
         refused: list[str] = []
