@@ -86,7 +86,7 @@ class NoActors:
 class NoContent:
     """Nothing to be read again by id: a backfill here is a call for each list."""
 
-    async def unlisted(self, *arguments: Any) -> list[str]:
+    async def unlisted(self, *arguments: Any) -> list[tuple[str, datetime]]:
         return []
 
 

@@ -96,10 +96,10 @@ class SideStore(Protocol):
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> list[str]:
+    ) -> list[tuple[str, datetime]]:
         """Platforms' ids of up to `limit` contents of the account that the walk `run` did not list, newest
-        first: of those published from `since` to `until`, both included, where they are given. What was
-        deleted or superseded is not among them."""
+        first, with the time they were published: of those from `since` to `until`, both included, where these
+        are given. What was deleted or superseded is not among them."""
         ...
 
     async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:

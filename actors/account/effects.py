@@ -39,6 +39,7 @@ class FetchPage(PlatformCall, frozen=True):
     since: datetime | None
     newer_than_id: str | None
     etag: str | None = None
+    early: ClassVar[bool] = True
 
 
 class Recall(Effect, frozen=True):
@@ -61,6 +62,7 @@ class ReadItems(PlatformCall, frozen=True):
     call: Call
     ids: tuple[str, ...]
     access: bytes
+    early: ClassVar[bool] = True
 
 
 class FetchProfile(PlatformCall, frozen=True):

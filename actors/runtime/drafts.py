@@ -220,6 +220,12 @@ class Draft:
             if verdict.fate in (Fate.APPLIED, Fate.ASIDE):
                 verdict.fate, verdict.error = fate, error
 
+    def take_early(self) -> list[Effect]:
+        """The effects that need not wait until the side documents are written; they are not in `saved`."""
+        early = [effect for effect in self.effects if effect.early]
+        self.effects = [effect for effect in self.effects if not effect.early]
+        return early
+
     def saved(self) -> Saved:
         """What may happen now that everything of this draft is saved."""
         org = self._entity.org(self._state) if self._state is not None else ""

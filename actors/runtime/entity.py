@@ -62,6 +62,9 @@ class Effect(Struct, frozen=True):
     once: ClassVar[bool] = False
     """Whether its intent is saved, and nobody but its outcome can tell whether it happened."""
 
+    early: ClassVar[bool] = False
+    """Whether it reads nothing that its turn wrote beside the entity: it begins while that is written."""
+
 
 class Turn(Struct, Generic[S], frozen=True):
     """`changed` False means: nothing to save (a query-like command, a duplicate). `forgets`: the answers that

@@ -101,6 +101,7 @@ class Owner:
             serves,
             self.effects.heard,
             self.effects.is_busy,
+            self.effects.start,
         )
         self._room: Room[EntityKey] = Room(ASKS_AT_ONCE, lambda: parts.count("asks_turned_away"))
         self._ticks_failed: dict[EntityKey, int] = {}

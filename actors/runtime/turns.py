@@ -12,7 +12,7 @@ from typing import Any
 from actors.runtime.activation import Activation, Placement
 from actors.runtime.activations import Activations, write_sides
 from actors.runtime.drafts import Draft
-from actors.runtime.entity import LONELY_TICK, TICK, Entity, SideRef
+from actors.runtime.entity import LONELY_TICK, TICK, Effect, Entity, SideRef
 from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.locks import TurnLocks
 from actors.runtime.outbox import Outbox
@@ -33,7 +33,7 @@ class Turns:
     `epoch_of(key)` tells the claim epoch under which this process owns the entity, or None; it is asked
     again directly before every save. `on_saved` is called after each save, outside any await. `heard(key)`
     are outcomes of effects that wait to be saved: every turn begins with them. `busy(key)` tells whether any
-    effect of the entity is under way here.
+    effect of the entity is under way here; `begin` begins those that need not wait for `on_saved`.
     """
 
     def __init__(
@@ -50,7 +50,9 @@ class Turns:
         serves: Placement,
         heard: Callable[[EntityKey], Sequence[Item]],
         busy: Callable[[EntityKey], bool],
+        begin: Callable[[EntityKey, Effect], None],
     ) -> None:
+        self._begin = begin
         self._heard = heard
         self._busy = busy
         self._entities = entities
@@ -221,6 +223,10 @@ class Turns:
                 **outlived,
             }
             self._failpoints.hit(Failpoint.ENTITY_SAVED)
+            for key in saves:
+                if outcomes[key] is SaveOutcome.SAVED:
+                    for effect in drafts[key].take_early():
+                        self._begin(key, effect)
             written = [drafts[k].runtime for k in saves if outcomes[k] is SaveOutcome.SAVED]
             new = {ref for key in saves for ref in drafts[key].new_sides}
             await write_sides(self._sides, written, new)

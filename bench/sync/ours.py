@@ -78,7 +78,7 @@ class Nothing:
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> list[str]:
+    ) -> list[tuple[str, datetime]]:
         return []
 
     async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:

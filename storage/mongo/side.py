@@ -108,7 +108,7 @@ class MongoSideStore:
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> list[str]:
+    ) -> list[tuple[str, datetime]]:
         where: dict[str, Any] = {"org": org, "socialAccountId": account_id, "deletedAt": None}
         where |= {"status": {"$in": ["active", "pending"]}, "listedIn": {"$ne": run}}
         published = {"$gte": since} if since is not None else {}
@@ -117,9 +117,9 @@ class MongoSideStore:
         if published:
             where["publishedAt"] = published
         with guard():
-            found = self._database["social_content"].find(where, {"externalContentId": 1})
+            found = self._database["social_content"].find(where, {"externalContentId": 1, "publishedAt": 1})
             rows = await found.sort([("publishedAt", -1), ("_id", -1)]).limit(limit).to_list(None)
-        return [row["externalContentId"] for row in rows]
+        return [(row["externalContentId"], row["publishedAt"]) for row in rows]
 
     async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:
         where = {"org": org, "socialAccountId": account_id}

@@ -162,9 +162,14 @@ async def test_what_a_walk_did_not_list_newest_first(stores: Stores) -> None:
     mine[6] = known(6, status="deleted", deletedAt=T0)
     others = [known(20, socialAccountId="twitter:2:acme"), known(21, org="globex")]
     await stores.sides.upsert_many(CONTENT, [*mine, *others], Rev(1, 1))
-    who = "acme", "twitter:1:acme", "job_1"
-    assert await stores.sides.unlisted(*who, 50) == ["0", "1", "3", "4", "7", "8", "9", "10", "11"]
-    assert await stores.sides.unlisted(*who, 3) == ["0", "1", "3"]
+
+    async def ids(limit: int, *window: datetime) -> list[str]:
+        found = await stores.sides.unlisted("acme", "twitter:1:acme", "job_1", limit, *window)
+        assert all(at == T0 - timedelta(minutes=int(id_)) for id_, at in found)
+        return [id_ for id_, _ in found]
+
+    assert await ids(50) == ["0", "1", "3", "4", "7", "8", "9", "10", "11"]
+    assert await ids(3) == ["0", "1", "3"]
     since, until = T0 - timedelta(minutes=8), T0 - timedelta(minutes=1)
-    assert await stores.sides.unlisted(*who, 50, since, until) == ["1", "3", "4", "7", "8"]
-    assert await stores.sides.unlisted(*who, 50, since) == ["0", "1", "3", "4", "7", "8"]
+    assert await ids(50, since, until) == ["1", "3", "4", "7", "8"]
+    assert await ids(50, since) == ["0", "1", "3", "4", "7", "8"]

@@ -158,7 +158,7 @@ class FakeSideStore:
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> list[str]:
+    ) -> list[tuple[str, datetime]]:
         found = [
             d
             for d in self.all("social_content")
@@ -169,7 +169,7 @@ class FakeSideStore:
             and (until is None or d["publishedAt"] <= until)
         ]
         found.sort(key=lambda d: (d["publishedAt"], d["_id"]), reverse=True)
-        return [d["externalContentId"] for d in found[:limit]]
+        return [(d["externalContentId"], d["publishedAt"]) for d in found[:limit]]
 
     async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:
         mine = (d for d in self.all(collection) if d["org"] == org and d.get("socialAccountId") == account_id)

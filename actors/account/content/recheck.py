@@ -20,17 +20,19 @@ class KnownContent(Protocol):
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> list[str]: ...
+    ) -> list[tuple[str, datetime]]: ...
 
 
 async def choose(contents: KnownContent, account: AccountId, effect: ChooseRecheck) -> tuple[str, ...]:
     """First what a complete listing did not show, then the newest of the rest, as one read takes."""
-    ids: list[str] = []
-    if effect.window_from is not None:
-        ids += await _unlisted(contents, account, effect, effect.window_from, effect.window_to)
-    if len(ids) < effect.limit:
-        ids += await _unlisted(contents, account, effect, None, None)
-    return tuple(dict.fromkeys(ids))[: effect.limit]
+    newest = await _unlisted(contents, account, effect, None, None)
+    since, until = effect.window_from, effect.window_to
+    missing: list[tuple[str, datetime]] = []
+    if since is not None and len(newest) < effect.limit:  # after a walk to the end there is no more of it
+        missing = [(id_, at) for id_, at in newest if since <= at and (until is None or at <= until)]
+    elif since is not None:
+        missing = await _unlisted(contents, account, effect, since, until)
+    return tuple(dict.fromkeys(id_ for id_, _ in (*missing, *newest)))[: effect.limit]
 
 
 async def _unlisted(
@@ -39,7 +41,7 @@ async def _unlisted(
     effect: ChooseRecheck,
     since: datetime | None,
     until: datetime | None,
-) -> list[str]:
+) -> list[tuple[str, datetime]]:
     while True:
         try:
             return await contents.unlisted(

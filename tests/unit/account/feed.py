@@ -122,7 +122,7 @@ class StoredContent:
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> list[str]:
+    ) -> list[tuple[str, datetime]]:
         assert account_id == self._account.id
         known = FakeSideStore()
         await known.upsert_many(CONTENT, self._account.contents())

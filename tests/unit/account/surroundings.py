@@ -87,7 +87,7 @@ class Contents(FakeSideStore):
         self._documents = documents
         self.asked = 0
 
-    async def unlisted(self, *arguments: Any) -> list[str]:
+    async def unlisted(self, *arguments: Any) -> list[tuple[str, datetime]]:
         self.asked += 1
         await self.upsert_many("social_content", self._documents)
         return await super().unlisted(*arguments)
