@@ -86,7 +86,9 @@ def _any_version() -> list[Any]:
 def _any_rev() -> list[Any]:
     upsert_many = FakeSideStore.upsert_many
 
-    async def overwrite(self: FakeSideStore, collection: str, documents: Sequence[Document]) -> None:
+    async def overwrite(
+        self: FakeSideStore, collection: str, documents: Sequence[Document], **_: Any
+    ) -> None:
         held = self._data.setdefault(collection, {})
         for document in documents:
             if document["_id"] in held:
@@ -348,31 +350,32 @@ SABOTAGES = [
     Sabotage("fence", "any reader deletes mail", 300, _unfenced),
     Sabotage("epochs", "a claim has no epoch of its own", 200, _one_epoch),
     Sabotage("answers", "answers to commands are not kept", 10, _no_answers),
-    Sabotage("idle saves", "nothing to do is not saved", 300, _idle_decisions_unsaved),
+    Sabotage("idle saves", "nothing to do is not saved", 200, _idle_decisions_unsaved, first=300),
     Sabotage("turn lock", "turns of one entity at once", 200, _no_locks),
     Sabotage("save first", "effects start before the save", 20, _effects_before_the_save),
     Sabotage("sides", "side documents are not written again on load", 50, _sides_not_written_on_load),
     Sabotage("outbox", "events leave the document unpublished", 50, _outbox_emptied_at_once),
-    Sabotage("outbox again", "no look at events that a crash left", 300, _outbox_not_looked_at_again),
+    Sabotage(
+        "outbox again", "no look at events that a crash left", 300, _outbox_not_looked_at_again, first=400
+    ),
     Sabotage("reminders", "nobody asks the store what is due", 50, _no_reminders),
     Sabotage("let go", "what is no longer owed is applied", 20, _let_go_and_applied),
     Sabotage("letter order", "dead letters after the deletion", 200, _letters_after_the_deletion),
-    Sabotage("letter write", "set aside without a write", 100, _letters_without_the_write, first=400),
+    Sabotage("letter write", "set aside without a write", 100, _letters_without_the_write),
     Sabotage("letter memory", "whether it was set aside is not saved", 200, _letters_without_memory),
     Sabotage("set aside", "nothing is ever set aside", 20, _never_set_aside),
     Sabotage("not_after", "a refresh is sent at any time", 300, _sent_at_any_time),
     Sabotage("grace", "an intent is given up early", 20, _given_up_too_early),
     Sabotage("reserve", "calls are not reserved", 300, _calls_not_reserved),
-    Sabotage("outcomes", "an outcome is posted once", 200, _outcomes_dropped),
+    Sabotage("outcomes", "an outcome is posted once", 200, _outcomes_dropped, first=200),
     Sabotage("confirm", "a connect is answered by whoever saved it", 200, _connects_unconfirmed),
     Sabotage("parked", "parked events are not looked at again, and replayed once", 100, _parked_and_left),
-    Sabotage("lane", "a lane is overtaken", 100, _lanes_overtaken, first=200),
+    Sabotage("lane", "a lane is overtaken", 100, _lanes_overtaken, first=300),
     Sabotage(
         "take over",
         "whoever takes over goes on with what it remembers",
         100,
         _taken_over_from_memory,
-        first=100,
     ),
 ]
 
