@@ -56,7 +56,9 @@ LIMIT = (
     "of the time per item (decision 26). Less would be another product, or that part in a compiled language. "
     "Into the server a page is written twice, each time acknowledged by the journal: with the account's "
     "document, as what is owed to the other collections, and there. That is why no page is fetched again "
-    "after kill -9; more would come of pages being written while the next is fetched."
+    "after kill -9. After the 429 spell Rookery waits until the moment that the platform names, in whole "
+    "seconds, and between the lists it asks the store what to read again by id: together three to four "
+    "seconds of a run of seven."
 )
 
 
