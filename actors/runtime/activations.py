@@ -16,8 +16,8 @@ from storage.records import Document
 CAPACITY = 200_000
 
 REST_S = 15.0
-"""Longer than a save with events waits for the next one (`drafts.OUTBOX_RECHECK`): until then an activation
-would be woken up again at once."""
+"""Longer than a save that owes something waits for the next one (`drafts.OUTBOX_RECHECK`): until then an
+activation would be woken up again at once."""
 
 SWEEP = 200
 """Activations put to rest or forgotten at once: about 20 ms."""

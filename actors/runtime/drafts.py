@@ -15,7 +15,8 @@ from domain.events import cloud_events
 from storage.records import Document, Rev, Save, SaveOutcome
 
 OUTBOX_RECHECK = timedelta(seconds=10)
-"""A save with events is looked at again after this, so that a crash before publishing is found."""
+"""A save that owes something (events, documents beside it, a call) is looked at again after this, so that a
+crash before it was done is found."""
 
 
 class Unencodable(Exception):
@@ -186,7 +187,9 @@ class Draft:
             due = self._entity.due(self._state)
             urgency = self._entity.urgency(self._state, due)
             recheck_at = now + OUTBOX_RECHECK
-            if (self.runtime.outbox or self.runtime.sides) and (due is None or recheck_at < due):
+            asks = any(not effect.once for effect in self.effects)  # an intent has its own time
+            owes = self.runtime.outbox or self.runtime.sides or asks
+            if owes and (due is None or recheck_at < due):
                 due, urgency = recheck_at, Urgency.SAVE
             self._snapshot = self._entity.snapshot(self._key, self._state) if self._changed else None
             document = to_document(self._key, self._entity, self._state, self.runtime, version, due)

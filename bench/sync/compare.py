@@ -55,10 +55,10 @@ LIMIT = (
     "codes and links, its original compressed and sealed, and the account saved once a page; that is most "
     "of the time per item (decision 26). Less would be another product, or that part in a compiled language. "
     "Into the server a page is written twice, each time acknowledged by the journal: with the account's "
-    "document, as what is owed to the other collections, and there. That is why no page is fetched again "
-    "after kill -9. After the 429 spell Rookery waits until the moment that the platform names, in whole "
-    "seconds, and between the lists it asks the store what to read again by id: together three to four "
-    "seconds of a run of seven."
+    "document, as what is owed to the other collections, and there. That is why after kill -9 only the pages "
+    "that were in flight are fetched again. After the 429 spell Rookery waits until the moment that the "
+    "platform names, in whole seconds, and between the lists it asks the store what to read again by id: "
+    "together three to four seconds of a run of seven."
 )
 
 
