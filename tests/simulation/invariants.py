@@ -74,8 +74,9 @@ class Judge:
         self.parked: set[str] = set()  # event ids
         self.losses = 0  # of Redis's tail
         self.may_be_lost: set[str] = set()  # event ids: told in a tail that Redis lost
-        self.may_double: set[str] = set()  # event ids: told again when Redis had lost the mark
+        self.may_double: set[str] = set()  # event ids: told twice, and Redis has lost the mark
         self._told_at: dict[str, datetime] = {}  # event id -> when last
+        self._told_twice: set[str] = set()
         self._marked_at: dict[str, datetime] = {}
         self._unmarked: set[str] = set()  # event ids whose mark was lost
         self.tried: dict[str, list[tuple[Process, bool]]] = {}  # event id -> alone: by whom
@@ -229,6 +230,7 @@ class Judge:
         told = {id_ for id_, at in self._told_at.items() if at >= since}
         self.may_be_lost |= told
         self._unmarked |= told | {id_ for id_, at in self._marked_at.items() if at >= since}
+        self.may_double |= self._unmarked & self._told_twice  # the other one may still be there
 
     def _marked(self, request: Request, args: tuple[Any, ...], result: Any) -> None:
         for marks in args[0].values():
@@ -237,6 +239,8 @@ class Judge:
 
     def _told(self, request: Request, args: tuple[Any, ...], result: Any) -> None:
         for _, mail in args[0]:
+            if mail.event_id in self._told_at:
+                self._told_twice.add(mail.event_id)
             self._told_at[mail.event_id] = self._world.now()
             if mail.event_id in self._unmarked:
                 self.may_double.add(mail.event_id)

@@ -31,6 +31,7 @@ KEPT = {
     54: "marked as done before its letter was written",
     156: "parked, passed before it was deleted, and taken for applied",
     501: "set aside while its partition was let go of",
+    20404: "told twice before Redis lost the mark, which the judge did not know",
 }
 """Seeds that found something, in the simulation as it was then: another world now, and still a run each."""
 
