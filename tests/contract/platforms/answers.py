@@ -7,6 +7,7 @@ from itertools import repeat
 from typing import Any
 
 import httpx
+import msgspec
 
 from domain.clock import ManualClock
 from platforms import http as wire
@@ -132,9 +133,13 @@ def with_unknown_fields(answer: Answer, maps: Collection[str]) -> Answer:
 # -- outcomes -----------------------------------------------------------------------------------------
 def plain(value: Any) -> Any:
     """A value without the platform's own payload, which keeps whatever came."""
-    if is_dataclass(value) and not isinstance(value, type):
-        kept = (f.name for f in fields(value) if f.name != "payload")
-        return type(value).__name__, {name: plain(getattr(value, name)) for name in kept}
+    names: Iterable[str] | None = None
+    if isinstance(value, msgspec.Struct):
+        names = value.__struct_fields__
+    elif is_dataclass(value) and not isinstance(value, type):
+        names = (field.name for field in fields(value))
+    if names is not None:
+        return type(value).__name__, {n: plain(getattr(value, n)) for n in names if n != "payload"}
     if isinstance(value, tuple | list):
         return [plain(v) for v in value]
     return value
