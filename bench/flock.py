@@ -34,6 +34,7 @@ from platforms.registry import PLATFORMS
 from sandbox.app import Sandbox
 from sandbox.clock import SandboxClock
 from storage.crypto import Keyring, field_aad
+from storage.records import Unlisted
 from tests.fakes.documents import FakeClaims, FakeDeadLetters, FakeEntityStore, FakeParking, FakeSideStore
 from tests.fakes.streams import FakeEventBus, FakeLiveFeed, FakeMailboxes, FakeRedis
 
@@ -86,7 +87,7 @@ class NoActors:
 class NoContent:
     """Nothing to be read again by id: a backfill here is a call for each list."""
 
-    async def unlisted(self, *arguments: Any) -> list[tuple[str, datetime]]:
+    async def unlisted(self, wanted: Unlisted) -> list[tuple[str, datetime]]:
         return []
 
 

@@ -19,6 +19,7 @@ from storage.records import (
     Save,
     SaveOutcome,
     StreamId,
+    Unlisted,
 )
 
 
@@ -88,18 +89,9 @@ class SideStore(Protocol):
         ordered by and may be filtered by is in `storage.mongo.schema.FEEDS`; KeyError for anything else."""
         ...
 
-    async def unlisted(
-        self,
-        org: str,
-        account_id: str,
-        run: str,
-        limit: int,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> list[tuple[str, datetime]]:
-        """Platforms' ids of up to `limit` contents of the account that the walk `run` did not list, newest
-        first, with the time they were published: of those from `since` to `until`, both included, where these
-        are given. What was deleted or superseded is not among them."""
+    async def unlisted(self, wanted: Unlisted) -> list[tuple[str, datetime]]:
+        """The platform's ids of it, newest first, with the time each was published. What was deleted or
+        superseded is not among it."""
         ...
 
     async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:

@@ -40,6 +40,18 @@ class Rev(Struct, frozen=True):
         return (self.epoch << 40) | self.version
 
 
+class Unlisted(Struct, frozen=True):
+    """Content of an account that a walk did not list: at most `limit`, of what was published from `since` to
+    `until`, both included, where they are given."""
+
+    org: str
+    account_id: str
+    run: str  # id of the walk
+    limit: int
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 class Cursor(Struct, frozen=True):
     """Where a page of a list, newest first, ended: time and id of its last document."""
 

@@ -40,7 +40,7 @@ from storage.mongo import client as mongo
 from storage.mongo.apps import AppRecord, Apps
 from storage.objects import MediaObjects
 from storage.ports import SideStore
-from storage.records import ZERO, BusEntry, Cursor, Document, Page, Rev, StreamId
+from storage.records import ZERO, BusEntry, Cursor, Document, Page, Rev, StreamId, Unlisted
 from storage.settings import Settings
 from tests.fakes.budgets import Unmetered
 from tests.fakes.documents import FakeClaims, FakeDeadLetters, FakeEntityStore, FakeParking
@@ -70,15 +70,7 @@ class Nothing:
     ) -> Page:
         return Page([], None)
 
-    async def unlisted(
-        self,
-        org: str,
-        account_id: str,
-        run: str,
-        limit: int,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> list[tuple[str, datetime]]:
+    async def unlisted(self, wanted: Unlisted) -> list[tuple[str, datetime]]:
         return []
 
     async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:

@@ -18,7 +18,7 @@ from storage.mongo.documents import (
     replace,
 )
 from storage.mongo.schema import FEEDS
-from storage.records import ERASED, Cursor, Document, Page, Rev, Unencodable
+from storage.records import ERASED, Cursor, Document, Page, Rev, Unencodable, Unlisted
 
 _Operation = ReplaceOne[Any] | InsertOne[Any]
 
@@ -100,25 +100,17 @@ class MongoSideStore:
         equal = {"org": org, **filters, "deletedAt": None}
         return await newest_first(self._database[collection], equal, feed.by, limit, after)
 
-    async def unlisted(
-        self,
-        org: str,
-        account_id: str,
-        run: str,
-        limit: int,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> list[tuple[str, datetime]]:
-        where: dict[str, Any] = {"org": org, "socialAccountId": account_id, "deletedAt": None}
-        where |= {"status": {"$in": ["active", "pending"]}, "listedIn": {"$ne": run}}
-        published = {"$gte": since} if since is not None else {}
-        if until is not None:
-            published["$lt"] = until + TICK  # the embedded server's $lte misses what is equal
+    async def unlisted(self, wanted: Unlisted) -> list[tuple[str, datetime]]:
+        where: dict[str, Any] = {"org": wanted.org, "socialAccountId": wanted.account_id, "deletedAt": None}
+        where |= {"status": {"$in": ["active", "pending"]}, "listedIn": {"$ne": wanted.run}}
+        published = {"$gte": wanted.since} if wanted.since is not None else {}
+        if wanted.until is not None:
+            published["$lt"] = wanted.until + TICK  # the embedded server's $lte misses what is equal
         if published:
             where["publishedAt"] = published
         with guard():
             found = self._database["social_content"].find(where, {"externalContentId": 1, "publishedAt": 1})
-            rows = await found.sort([("publishedAt", -1), ("_id", -1)]).limit(limit).to_list(None)
+            rows = await found.sort([("publishedAt", -1), ("_id", -1)]).limit(wanted.limit).to_list(None)
         return [(row["externalContentId"], row["publishedAt"]) for row in rows]
 
     async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:

@@ -21,7 +21,7 @@ from storage.mongo.entities import MongoEntityStore
 from storage.mongo.parking import MongoParking
 from storage.mongo.schema import DEAD_LETTERS, ENTITIES, FEEDS, PARKED, PARTITIONS
 from storage.mongo.side import MongoSideStore
-from storage.records import Claim, Cursor, DeadLetter, Mail, Rev, Save
+from storage.records import Claim, Cursor, DeadLetter, Mail, Rev, Save, Unlisted
 
 T0 = datetime(2026, 5, 1, tzinfo=UTC)
 AFTER = Cursor(T0, "x")
@@ -81,8 +81,8 @@ async def use_everything(database: Database) -> None:
             await sides.page(collection, "acme", filters, 10, AFTER)
     for collection in DOCUMENTS:
         await sides.held(collection, "acme", "twitter:1:acme", 10)
-    await sides.unlisted("acme", "twitter:1:acme", "job_1", 10)
-    await sides.unlisted("acme", "twitter:1:acme", "job_1", 10, T0, T0)
+    await sides.unlisted(Unlisted("acme", "twitter:1:acme", "job_1", 10))
+    await sides.unlisted(Unlisted("acme", "twitter:1:acme", "job_1", 10, T0, T0))
     claims = MongoClaims(database)
     await claims.assign({1: "h"}, "b")
     claim = await claims.claim(1, "h", "i", "b")

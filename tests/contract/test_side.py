@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from actors.account.documents import erased
-from storage.records import Document, Rev, Unencodable
+from storage.records import Document, Rev, Unencodable, Unlisted
 from tests.contract.conftest import Stores
 
 T0 = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -164,7 +164,7 @@ async def test_what_a_walk_did_not_list_newest_first(stores: Stores) -> None:
     await stores.sides.upsert_many(CONTENT, [*mine, *others], Rev(1, 1))
 
     async def ids(limit: int, *window: datetime) -> list[str]:
-        found = await stores.sides.unlisted("acme", "twitter:1:acme", "job_1", limit, *window)
+        found = await stores.sides.unlisted(Unlisted("acme", "twitter:1:acme", "job_1", limit, *window))
         assert all(at == T0 - timedelta(minutes=int(id_)) for id_, at in found)
         return [id_ for id_, _ in found]
 

@@ -29,6 +29,7 @@ from storage.records import (
     SaveOutcome,
     StreamId,
     Unencodable,
+    Unlisted,
 )
 
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
@@ -150,26 +151,18 @@ class FakeSideStore:
         )
         return _page(listed, feed.by, limit, after)
 
-    async def unlisted(
-        self,
-        org: str,
-        account_id: str,
-        run: str,
-        limit: int,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> list[tuple[str, datetime]]:
+    async def unlisted(self, wanted: Unlisted) -> list[tuple[str, datetime]]:
         found = [
             d
             for d in self.all("social_content")
-            if (d["org"], d.get("socialAccountId")) == (org, account_id)
+            if (d["org"], d.get("socialAccountId")) == (wanted.org, wanted.account_id)
             and d["status"] in ("active", "pending")
-            and d["listedIn"] != run
-            and (since is None or d["publishedAt"] >= since)
-            and (until is None or d["publishedAt"] <= until)
+            and d["listedIn"] != wanted.run
+            and (wanted.since is None or d["publishedAt"] >= wanted.since)
+            and (wanted.until is None or d["publishedAt"] <= wanted.until)
         ]
         found.sort(key=lambda d: (d["publishedAt"], d["_id"]), reverse=True)
-        return [(d["externalContentId"], d["publishedAt"]) for d in found[:limit]]
+        return [(d["externalContentId"], d["publishedAt"]) for d in found[: wanted.limit]]
 
     async def held(self, collection: str, org: str, account_id: str, limit: int) -> list[str]:
         mine = (d for d in self.all(collection) if d["org"] == org and d.get("socialAccountId") == account_id)

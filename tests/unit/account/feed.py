@@ -14,6 +14,7 @@ from domain.ids import AccountId
 from platforms.base import ItemReads, Page
 from platforms.outcome import Ok, Outcome
 from platforms.spec import PlatformSpec
+from storage.records import Unlisted
 from tests.fakes.documents import FakeSideStore
 from tests.unit.account.driver import TWITTER, Account
 
@@ -114,19 +115,11 @@ class StoredContent:
     def __init__(self, account: Account) -> None:
         self._account = account
 
-    async def unlisted(
-        self,
-        org: str,
-        account_id: str,
-        run: str,
-        limit: int,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> list[tuple[str, datetime]]:
-        assert account_id == self._account.id
+    async def unlisted(self, wanted: Unlisted) -> list[tuple[str, datetime]]:
+        assert wanted.account_id == self._account.id
         known = FakeSideStore()
         await known.upsert_many(CONTENT, self._account.contents())
-        return await known.unlisted(org, account_id, run, limit, since, until)
+        return await known.unlisted(wanted)
 
 
 def finished(work: Coroutine[Any, Any, tuple[str, ...]]) -> tuple[str, ...]:

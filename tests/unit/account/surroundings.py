@@ -23,7 +23,7 @@ from platforms.base import Grant, ItemReads, Page, PageQuery, PlatformApp
 from platforms.outcome import Ok, Outcome
 from storage.crypto import Keyring, field_aad
 from storage.ports import Mailboxes, Parking
-from storage.records import Document, StoreUnavailable
+from storage.records import Document, StoreUnavailable, Unlisted
 from tests.fakes.budgets import Unmetered
 from tests.fakes.documents import FakeParking, FakeSideStore
 from tests.fakes.streams import FakeMailboxes, FakeRedis
@@ -87,10 +87,10 @@ class Contents(FakeSideStore):
         self._documents = documents
         self.asked = 0
 
-    async def unlisted(self, *arguments: Any) -> list[tuple[str, datetime]]:
+    async def unlisted(self, wanted: Unlisted) -> list[tuple[str, datetime]]:
         self.asked += 1
         await self.upsert_many("social_content", self._documents)
-        return await super().unlisted(*arguments)
+        return await super().unlisted(wanted)
 
 
 class Media:
