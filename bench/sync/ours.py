@@ -28,7 +28,7 @@ from actors.runtime.owner import Parts
 from actors.runtime.plan import share
 from bench.sync.job import PARTITIONS, Account, Job, Stopwatch, Written
 from domain.clock import SystemClock
-from domain.errors import NotFound
+from domain.errors import Busy, NotFound
 from domain.ids import AccountId, EntityKey, Kind
 from domain.secrets import Secret
 from platforms.base import PlatformApp
@@ -208,7 +208,10 @@ async def connect(host: Host, keys: Keys, account: Account, expires_in_s: int = 
 
 async def listed(host: Host, key: EntityKey) -> int | None:
     """Rows read, once both lists are read to their end and saved."""
-    sync = (await host.view(key))["sync"]
+    try:
+        sync = (await host.view(key))["sync"]
+    except Busy:  # it says: come again
+        return None
     if len(sync) < 2 or not all(s["backfilled"] for s in sync.values()):
         return None
     return int(sum(s["items"] for s in sync.values()))
