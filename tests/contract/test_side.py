@@ -173,3 +173,11 @@ async def test_what_a_walk_did_not_list_newest_first(stores: Stores) -> None:
     since, until = T0 - timedelta(minutes=8), T0 - timedelta(minutes=1)
     assert await ids(50, since, until) == ["1", "3", "4", "7", "8"]
     assert await ids(50, since) == ["0", "1", "3", "4", "7", "8"]
+
+
+async def test_what_was_wrongly_believed_to_be_new_is_written_by_its_rev(stores: Stores) -> None:
+    await stores.sides.upsert_many(CONTENT, [content("a", text="newer")], Rev(2, 1))
+    await stores.sides.upsert_many(CONTENT, [content("b", text="older")], Rev(1, 1))
+    page = [content(name, text="page") for name in "abc"]
+    await stores.sides.upsert_many(CONTENT, page, Rev(1, 2), new={"a", "b", "c"})
+    assert [await text_of(stores, name) for name in "abc"] == ["newer", "page", "page"]
