@@ -19,7 +19,7 @@ from domain.errors import Busy, Conflict, Invalid, NotFound
 from storage.records import StoreUnavailable, StreamId
 from tests.fakes.faulty import Fault, Faulty
 from tests.unit.runtime.colony import Colony, Crash, Racing, add, counter, until
-from tests.unit.runtime.counting import Count, Counting
+from tests.unit.runtime.counting import Count, Counting, Echo
 
 KEY, OTHER = counter("lnk_1"), counter("lnk_2")
 
@@ -246,6 +246,37 @@ async def test_a_reminder_says_whether_anything_is_under_way_here(colony: Colony
     await until(lambda: not host.owner.effects.in_flight)
     await host.owner.turns.run({KEY: [FLUSH, Item(TICK)]})
     assert ticks == [True, False, False, True]
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_only_an_early_effect_begins_while_side_documents_are_written(
+    colony: Colony, monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    class Asking(Counting):
+        def apply(self, *arguments: Any) -> Any:
+            turn = super().apply(*arguments)
+            return replace(turn, effects=(Echo(5),)) if arguments[2].name == "add" else turn
+
+    monkeypatch.setattr(Echo, "early", early)
+    written, begun, upsert = asyncio.Event(), asyncio.Event(), colony.sides.upsert_many
+
+    async def slowly(*arguments: Any, **options: Any) -> None:
+        begun.set()
+        await written.wait()
+        await upsert(*arguments, **options)
+
+    host = await ready(colony)
+    host.owner.turns._entities = {KEY.kind: Asking()}
+    monkeypatch.setattr(colony.sides, "upsert_many", slowly)
+    asked = asyncio.create_task(host.ask(KEY, Message("add", {"amount": 1}, "cmd")))
+    await begun.wait()
+    await asyncio.sleep(0.05)
+    assert colony.handler.echoes == (1 if early else 0)
+    written.set()
+    await asked
+    await until(lambda: not host.owner.effects.in_flight)
+    assert colony.handler.echoes == 1
+    assert await total(colony) == 6
 
 
 # -- what goes wrong around one entity --------------------------------------------------------------
