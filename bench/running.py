@@ -46,7 +46,7 @@ _NAMES = (
     ("ServeReplica:webhooks", "webhooks"),
     ("ServeReplica:api", "api"),
     ("haproxy", "HAProxy"),
-    ("secantus", DOCUMENT_SERVER),
+    ("ops.document_server", DOCUMENT_SERVER),
     ("valkey", "Valkey"),
     ("sandbox", "sandbox"),
 )

@@ -63,15 +63,7 @@ class SecantusDB:
     name = "mongo"
 
     def command(self, folder: Path, port: int) -> list[str]:
-        # An empty file of ours, because without one the server searches for the user's own.
-        config = folder / "secantusd.toml"
-        config.touch()
-        where = ["--config", str(config), "--host", HOST, "--port", str(port), "--storage-path", str(folder)]
-        # Without a sync per commit its log waits in the process: a SIGKILL was measured to lose the last 40
-        # ms of acknowledged writes, which MongoDB never does to a majority write. It costs 10 to 30 percent
-        # of single writes and two thirds of bulk ones.
-        how = ["--sync-on-commit", "--cache-size", "256M", "--log-level", "WARNING"]
-        return [sys.executable, "-m", "secantus", *where, *how]
+        return [sys.executable, "-m", "ops.document_server", str(folder), str(port)]
 
     def url(self, port: int) -> str:
         return f"mongodb://{HOST}:{port}/rookery?directConnection=true"

@@ -29,7 +29,7 @@ VICTIMS: dict[str, Test] = {
     "raylet": lambda seen: seen.name == "raylet" and seen.node != HEAD,
     "gcs": lambda seen: seen.name == "gcs_server",
     "valkey": lambda seen: seen.name.startswith("valkey-server"),
-    "documents": lambda seen: " -m secantus" in seen.command,
+    "documents": lambda seen: " -m ops.document_server" in seen.command,
 }
 
 
