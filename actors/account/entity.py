@@ -108,6 +108,9 @@ class AccountEntity:
             case _:
                 return True
 
+    def awaits(self, state: AccountState) -> bool:
+        return state.job is not None and state.job.call is not None
+
     def reads(self, key: EntityKey, state: State, message: Message) -> Sequence[SideRef]:
         return wanted.reads(key.id, state, message)
 

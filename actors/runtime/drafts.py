@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from actors.runtime.activation import Activation, Placement, to_document
-from actors.runtime.entity import TICK, Effect, Entity, Intends, Message, SideRef, SideWrite, Turn
+from actors.runtime.entity import TICK, Awaits, Effect, Entity, Intends, Message, SideRef, SideWrite, Turn
 from actors.runtime.urgency import Urgency
 from actors.runtime.verdicts import FLUSH_NAME, RUNTIME_NAMES, SKIP_NAME, Fate, Item, Saved, Verdict
 from domain.errors import RookeryError
@@ -187,7 +187,7 @@ class Draft:
             due = self._entity.due(self._state)
             urgency = self._entity.urgency(self._state, due)
             recheck_at = now + OUTBOX_RECHECK
-            asks = any(not effect.once for effect in self.effects)  # an intent has its own time
+            asks = isinstance(self._entity, Awaits) and self._entity.awaits(self._state)
             owes = self.runtime.outbox or self.runtime.sides or asks
             if owes and (due is None or recheck_at < due):
                 due, urgency = recheck_at, Urgency.SAVE

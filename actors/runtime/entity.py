@@ -123,3 +123,13 @@ class Intends(Protocol[S_contra]):
         """Whether the intent of a once-only effect is in this state. Of several messages in one turn a later
         one may end what an earlier one began: then nothing of it is saved, and nothing may be sent."""
         ...
+
+
+@runtime_checkable
+class Awaits(Protocol[S_contra]):
+    """An entity with effects that a lonely reminder (`LONELY_TICK`) begins again."""
+
+    def awaits(self, state: S_contra) -> bool:
+        """Whether this state waits for the outcome of one. Who takes over looks soon, also when other
+        messages were applied meanwhile, here or there."""
+        ...

@@ -154,8 +154,10 @@ def test_a_platform_that_names_a_longer_pause_gets_it() -> None:
 def test_pain_10_who_knows_that_nobody_asks_does_not_wait_for_the_answer() -> None:
     account, feed = walking()
     lost = account.take(FetchPage)
+    assert account.entity.awaits(account.known)
     account.crash()
     account.send("tick", {"lonely": True})  # as a successor's first reminder
+    assert not account.entity.awaits(account.known)
     assert account.due == account.now + timedelta(
         seconds=BACKOFF_S[0]
     )  # what killed its owner may do so again

@@ -14,6 +14,7 @@ from actors.runtime.host import Host
 from actors.runtime.owner import ASKS_AT_ONCE, Owner, run_dedicated
 from actors.runtime.tasks import Tasks
 from actors.runtime.turns import RACES
+from actors.runtime.urgency import Urgency
 from actors.runtime.verdicts import FLUSH, Fate, Item, Verdict, skipping
 from domain.errors import Busy, Conflict, Invalid, NotFound
 from storage.records import StoreUnavailable, StreamId
@@ -246,6 +247,28 @@ async def test_a_reminder_says_whether_anything_is_under_way_here(colony: Colony
     await until(lambda: not host.owner.effects.in_flight)
     await host.owner.turns.run({KEY: [FLUSH, Item(TICK)]})
     assert ticks == [True, False, False, True]
+
+
+@pytest.mark.parametrize("awaits", [True, False])
+async def test_while_a_call_is_under_way_every_save_is_looked_at_again_soon(
+    colony: Colony, awaits: bool
+) -> None:
+    """Also one that owes and begins nothing: else a successor looks when the time of the call is over."""
+
+    class Waiting(Counting):
+        def apply(self, *arguments: Any) -> Any:
+            return replace(super().apply(*arguments), events=(), side=())
+
+        def awaits(self, state: Count) -> bool:
+            return awaits
+
+    host = await ready(colony)
+    host.owner.turns._entities = {KEY.kind: Waiting()}
+    for n in range(2):
+        await host.ask(KEY, Message("add", {"amount": 1}, f"cmd{n}"))
+    document = (await colony.store.load_many([KEY]))[KEY]
+    soon = document["next_due_at"] is not None and document["urgency"] == Urgency.SAVE
+    assert soon is awaits
 
 
 @pytest.mark.parametrize("early", [True, False])
