@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from api.live_hub import SNAPSHOT
 from bench.paced import Paced, percentile, send
 from bench.results import Result, Row, Spoiled
-from bench.running import Deployed, Deployment, Tenant, service, usage
+from bench.running import DOCUMENT_SERVER, Deployed, Deployment, Tenant, service, usage
 from ops.service import Service
 
 
@@ -100,6 +100,8 @@ async def _measure(running: Service, options: Options) -> Result:
             Row("The same, p50", "s", round(p50, 3)),
             Row("Webhook answered, p99", "s", round(percentile(accept, 0.99), 4)),
         ],
+        limit=f"the document server used {cpu.get(DOCUMENT_SERVER, 0.0):.2f} cores, and the embedded one has "
+        "no more than one. A faster core lifts it, or a document server that uses several.",
         detail={"cores_used": cpu, "events": len(delays), **asdict(options)},
     )
 
