@@ -15,6 +15,9 @@ ERASED = "erased"
 """`status` of a side document that its owner erased: it keeps its place against late writes, and no reader
 finds it."""
 
+RECEIPTS = frozenset({"social_operations"})
+"""Collections whose documents say that others were written."""
+
 
 class SaveOutcome(StrEnum):
     SAVED = "saved"

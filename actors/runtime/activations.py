@@ -11,7 +11,7 @@ from actors.runtime.locks import TurnLocks
 from domain.clock import Clock
 from domain.ids import EntityKey, Kind
 from storage.ports import EntityStore, SideStore
-from storage.records import Document
+from storage.records import RECEIPTS, Document
 
 CAPACITY = 200_000
 
@@ -135,7 +135,8 @@ class Activations:
 async def write_sides(store: SideStore, saved: Iterable[Runtime], new: Collection[SideRef] = ()) -> None:
     """Side documents follow the save that holds them. An attempt whose save is lost leaves no trace of
     itself in them, so the next attempt finds everything as this one did and says the same events. `new`:
-    those of them that were not there before."""
+    those of them that were not there before. Receipts come after all others: who reads in one that something
+    is done finds what it brought."""
     side: dict[str, list[Document]] = {}
     for runtime in saved:
         for collection, document in runtime.sides:
@@ -143,4 +144,5 @@ async def write_sides(store: SideStore, saved: Iterable[Runtime], new: Collectio
     ids: dict[str, set[str]] = {}
     for ref in new:
         ids.setdefault(ref.collection, set()).add(ref.id)
-    await asyncio.gather(*(store.upsert_many(c, found, new=ids.get(c, ())) for c, found in side.items()))
+    for group in (side.keys() - RECEIPTS, side.keys() & RECEIPTS):
+        await asyncio.gather(*(store.upsert_many(c, side[c], new=ids.get(c, ())) for c in group))

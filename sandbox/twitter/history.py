@@ -18,8 +18,8 @@ class XHistory(History):
             )
         content = self.blank("post", account.id, draft.text, moment)
         content.links = draft.links
-        roll = rng.random()
-        if roll < 0.08 and self.own_posts:
+        roll = rng.random() if self.own_posts else 1.0  # the first is its own: something to act on
+        if roll < 0.08:
             parent = rng.choice(self.own_posts[-10:])
             content.kind, content.parent_id, content.root_id = "reply", parent.id, parent.root_id
         elif roll < 0.16:

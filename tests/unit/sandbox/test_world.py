@@ -59,6 +59,16 @@ def test_posts_speak_of_prices_codes_links_and_tags_in_several_languages() -> No
         assert part in text, part
 
 
+def test_an_account_with_any_past_has_a_post_of_its_own_to_act_on() -> None:
+    world = World("test", EPOCH_MS)
+    for platform, emulation in EMULATIONS.items():
+        for number in range(100):
+            account = make_account(world, emulation, number, posts=1)
+            posts, _ = world.timeline(platform, account.id).older(None, 10, lambda c: c.kind != "story")
+            assert [post.kind for post in posts if post.kind in ("reply", "repost", "quote")] == []
+            assert len(posts) == 1
+
+
 def test_midnight() -> None:
     assert midnight_before(EPOCH_MS + 5) == EPOCH_MS == midnight_before(EPOCH_MS)
 
