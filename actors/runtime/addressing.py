@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 
 from actors.runtime.entity import Message
-from actors.runtime.envelope import Envelope
+from actors.runtime.envelope import Envelope, kind_of
 from domain.ids import AccountId, EntityKey, Kind
 from platforms.base import Platform
 from storage.ports import EntityStore
@@ -70,13 +70,13 @@ class Addressing:
 
     @staticmethod
     def is_webhook(entry: Entry) -> bool:
-        return entry.stream.startswith(f"mailbox:{Kind.ACCOUNT}:") and entry.mail.target.count(":") == 1
+        return kind_of(entry.stream) is Kind.ACCOUNT and entry.mail.target.count(":") == 1
 
     def keys(self, entry: Entry, account_ids: Sequence[str]) -> list[EntityKey]:
         """Whom it concerns, without opening it."""
         if self.is_webhook(entry):
             return [EntityKey(Kind.ACCOUNT, id_) for id_ in account_ids]
-        return [EntityKey(Kind(entry.stream.split(":")[1]), entry.mail.target)]
+        return [EntityKey(kind_of(entry.stream), entry.mail.target)]
 
     def messages(self, entry: Entry, account_ids: Sequence[str]) -> dict[EntityKey, Message]:
         """Open, parse and normalise. Raises only for a body that cannot be opened."""

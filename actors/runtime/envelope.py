@@ -32,6 +32,11 @@ def stream_of(kind: Kind, partition: int) -> str:
     return f"mailbox:{kind}:{partition}"
 
 
+def kind_of(stream: str) -> Kind:
+    """Of a mailbox's stream or overflow stream."""
+    return Kind(stream.split(":", 2)[1])
+
+
 class Envelope:
     """Seals and opens with one keyring; `partitions` is the deployment's fixed number."""
 

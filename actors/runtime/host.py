@@ -19,6 +19,7 @@ from actors.runtime.entity import TICK, Effect, Message
 from actors.runtime.failpoints import Failpoint
 from actors.runtime.forwarder import DedicatedActors, Forwarder
 from actors.runtime.mail import MailLoop
+from actors.runtime.mail_loops import MailLoops
 from actors.runtime.moves import Moves
 from actors.runtime.owner import TURN_WITHIN_S, Owner, Parts
 from actors.runtime.ownership import CHECK_INTERVAL_S, Ownership
@@ -78,19 +79,20 @@ class Host:
         self.dedicated: set[EntityKey] = set()
         """Entities known to have an actor of their own."""
         self._forwarder = Forwarder(actors, self.owner, self.dedicated, self._must_own, parts.clock, build)
-        self.mail = MailLoop(
-            parts, addressing, self.owner.turns, self._forwarder.deliver, self.dedicated, self.tasks
+        self.mail = MailLoops(
+            lambda: MailLoop(
+                parts, addressing, self.owner.turns, self._forwarder.deliver, self.dedicated, self.tasks
+            )
         )
         self._partitions = Partitions(
             parts, self.ownership, self.owner, self.mail, addressing, self.tasks, self.ask, self._left
         )
         self._moves = Moves(
-            self._partitions, self.owner, self._partition, self._epoch, lambda: self._rounds, DRAIN_PATIENCE_S
+            self._partitions, self.owner, self._partition, self._epoch, self.mail.rounds, DRAIN_PATIENCE_S
         )
         self._consumers = consumers
         self._on_superseded = on_superseded
         self._dedicated_in_all = dedicated
-        self._rounds = 0  # of the mail loop
         self._retiring = False
         self._placing: set[EntityKey] = set()
         self._leases = leases
@@ -100,7 +102,8 @@ class Host:
     def start(self) -> None:
         """Begin all loops; called once, inside the event loop that will run them."""
         self.tasks.loop(self._own, "ownership")
-        self.tasks.loop(self._read, "mail")
+        for name, loop in self.mail.by_name.items():
+            self.tasks.loop(loop.step, f"mail:{name}")
         self.tasks.loop(self._tick, "ticks")
         self.tasks.loop(self._scan, "scans")
         self.tasks.loop(self._passivate, "passivation")
@@ -227,12 +230,6 @@ class Host:
         """What its platform calls still bring goes to the successor first."""
         await self.owner.effects.close(DRAIN_PATIENCE_S)
         self._on_superseded()
-
-    async def _read(self) -> float:
-        try:
-            return await self.mail.step()
-        finally:
-            self._rounds += 1
 
     async def _scan(self) -> float:
         await self._partitions.scan()

@@ -1,4 +1,4 @@
-"""The reader of this host's mailboxes: exactly one per partition, no consumer group.
+"""The reader of this host's mailboxes: exactly one per stream, no consumer group.
 
 Guarantee: an entry leaves its stream only after its effect on every entity concerned is saved (or it is
 parked, or in the dead letters). Any step may be the last before a crash; the next reader starts at the
@@ -38,7 +38,7 @@ MAX_OF_STREAM = 12_000
 before it spills (`storage.redis.mailbox.SPILL_AT`), so that its neighbours in the stream are reached."""
 MAX_OF_OVERFLOW = 1_000
 MAX_UNFINISHED = 20_000
-"""Deliveries in memory before only those streams are read that owe less than FAIR_SHARE."""
+"""Deliveries of one loop in memory before only those streams are read that owe less than FAIR_SHARE."""
 FAIR_SHARE = 256
 MAX_FAILURES = 5
 SOLO_FAILURES = 5  # starts of one message alone that ended with the process before it is set aside
@@ -88,6 +88,8 @@ class MailLoop:
         )
         self._counted: OrderedDict[Place, Starts] = OrderedDict()  # what this process has counted itself for
         self._unrouted: list[Delivery] = []  # read, but the stores went away before each had a place
+        self.rounds = 0
+        """Ended ones. What a round has read is applied, held or in a lane when it ends, or read no more."""
 
     @property
     def held(self) -> dict[str, int]:
@@ -117,6 +119,12 @@ class MailLoop:
     # -- the loop -----------------------------------------------------------------------------------
     async def step(self) -> float:
         """One round; answers seconds to wait before the next."""
+        try:
+            return await self._step()
+        finally:
+            self.rounds += 1
+
+    async def _step(self) -> float:
         await self._finish()
         await self._retry_held()
         if self._unrouted:

@@ -4,7 +4,7 @@ effects end or go along -> no more mail and commands -> turns end -> the claim i
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -21,7 +21,7 @@ QUIET_PATIENCE = 500
 
 
 class Moves:
-    """`rounds` counts the rounds of the mail loop; `intents_s` is how long an intent may take."""
+    """`rounds` counts the rounds of each mail loop; `intents_s` is how long an intent may take."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Moves:
         owner: Owner,
         partition_of: Callable[[EntityKey], int],
         epoch_of: Callable[[EntityKey], int | None],
-        rounds: Callable[[], int],
+        rounds: Callable[[], Sequence[int]],
         intents_s: float,
     ) -> None:
         self._partitions = partitions
@@ -75,10 +75,10 @@ class Moves:
         return await self._partitions.release(partition, to, lambda: not self._locks.any_held(concerns))
 
     async def _mail_round(self) -> None:
-        """Until the mail loop carries nothing that it took from a partition before it was suspended. If that
+        """Until no mail loop carries anything that it took from a partition before it was suspended. If that
         takes too long (a store is away), the locks have the last word."""
         begun = self._rounds()
         for _ in range(QUIET_PATIENCE):
-            if self._rounds() != begun:
+            if all(ended > before for ended, before in zip(self._rounds(), begun, strict=True)):
                 return
             await asyncio.sleep(0.01)

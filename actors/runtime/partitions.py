@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from actors.runtime.addressing import Addressing
 from actors.runtime.entity import Message
 from actors.runtime.failpoints import Failpoint
-from actors.runtime.mail import MailLoop
+from actors.runtime.mail_loops import MailLoops
 from actors.runtime.owner import FAILED_CODE, Owner, Parts
 from actors.runtime.ownership import Ownership
 from actors.runtime.reminders import SCAN_INTERVAL_S
@@ -39,7 +39,7 @@ class Partitions:
         parts: Parts,
         ownership: Ownership,
         owner: Owner,
-        mail: MailLoop,
+        mail: MailLoops,
         addressing: Addressing,
         tasks: Tasks,
         ask: Callable[[EntityKey, Message], Awaitable[Any]],
@@ -80,7 +80,7 @@ class Partitions:
         for partition in await self._mail.lost():
             if partition in held:
                 await self._mail_lost(held[partition])
-        for partition, applied in self._mail.streams.applied_ids().items():
+        for partition, applied in self._mail.applied_ids().items():
             if partition in held:
                 await self._ownership.note_high(held[partition], applied, held[partition].generation)
 
@@ -106,7 +106,7 @@ class Partitions:
         claim = self._ownership.held.get(partition)
         if claim is None or partition not in self._begun or partition in self.suspended:
             return False
-        applied = self._mail.streams.applied_ids().get(partition, {})
+        applied = self._mail.applied_ids().get(partition, {})
         kept = await self._ownership.note_high(claim, applied, claim.generation)
         if not kept or partition in self.suspended or self._begun.get(partition) != claim.epoch:
             return False
@@ -201,7 +201,7 @@ class Partitions:
         if (stopped_at := self._ownership.arrived.pop(claim.partition, None)) is not None:
             last_ids = dict.fromkeys(last_ids, ZERO)  # what is pending there has ended no process
             self._arrived[claim.partition] = stopped_at
-        self._mail.streams.add(claim.partition, claim.epoch, claim.generation, last_ids)
+        self._mail.add(claim.partition, claim.epoch, claim.generation, last_ids)
         self._begun[claim.partition] = claim.epoch
         self._scans[claim.partition] = 0.0
 

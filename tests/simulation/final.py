@@ -237,17 +237,17 @@ class AtRest:
         """What a host at rest still holds is what it would hold for ever."""
         for process in self._world.processes:
             if isinstance(process.host, Host):
-                mail = process.host.mail
-                places = {
-                    "held": mail._held._queues,
-                    "lanes": mail._lanes._lanes,
-                    "open": mail._owed._open,
-                    "finished": mail._owed._finished,
-                    "unrouted": mail._unrouted,
-                }
-                left = {place: len(held) for place, held in places.items() if held}
-                if left:
-                    self._judge.says(f"{process} still holds {left}")
+                for name, mail in process.host.mail.by_name.items():
+                    places = {
+                        "held": mail._held._queues,
+                        "lanes": mail._lanes._lanes,
+                        "open": mail._owed._open,
+                        "finished": mail._owed._finished,
+                        "unrouted": mail._unrouted,
+                    }
+                    left = {place: len(held) for place, held in places.items() if held}
+                    if left:
+                        self._judge.says(f"{process} still holds {left} of {name}")
 
 
 CAMPAIGN_MEMBERS = frozenset(AccountId(NAME, external_id, "org_a").key for external_id in ("100", "200"))

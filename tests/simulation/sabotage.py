@@ -361,7 +361,7 @@ SABOTAGES = [
     Sabotage("reminders", "nobody asks the store what is due", 50, _no_reminders),
     Sabotage("let go", "what is no longer owed is applied", 20, _let_go_and_applied),
     Sabotage("letter order", "dead letters after the deletion", 200, _letters_after_the_deletion),
-    Sabotage("letter write", "set aside without a write", 100, _letters_without_the_write),
+    Sabotage("letter write", "set aside without a write", 100, _letters_without_the_write, first=100),
     Sabotage("letter memory", "whether it was set aside is not saved", 200, _letters_without_memory),
     Sabotage("set aside", "nothing is ever set aside", 20, _never_set_aside),
     Sabotage("not_after", "a refresh is sent at any time", 300, _sent_at_any_time),

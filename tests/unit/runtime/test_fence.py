@@ -6,6 +6,7 @@ import pytest
 
 from actors.runtime.entity import Message
 from actors.runtime.verdicts import NotOwner
+from domain.ids import Kind
 from storage.records import Claim
 from tests.unit.runtime.colony import PARTITIONS, Colony, account, add, counter
 
@@ -23,17 +24,17 @@ async def test_a_stale_reader_does_not_delete_what_it_cannot_address_fully(colon
     await old._own()
     await old.ask(ORG_A, Message("connect", id="a"))
     await colony.webhook("100", 1)
-    await old.mail.step()
-    await old.mail.step()  # now the one connection is remembered
+    await old.mail.of(Kind.ACCOUNT).step()
+    await old.mail.of(Kind.ACCOUNT).step()  # now the one connection is remembered
     new = await colony.host("host-0")
     await new._own()
     await new.ask(ORG_B, Message("connect", id="b"))
     await colony.webhook("100", 2)
-    await old.mail.step()
-    await old.mail.step()
+    await old.mail.of(Kind.ACCOUNT).step()
+    await old.mail.of(Kind.ACCOUNT).step()
     assert await colony.owed() == 1
     for _ in range(3):
-        await new.mail.step()
+        await new.mail.of(Kind.ACCOUNT).step()
     assert (await applied(colony, ORG_A), await applied(colony, ORG_B)) == (2, 1)
     assert await colony.owed() == 0
 
@@ -45,12 +46,12 @@ async def test_a_reader_that_is_superseded_stops_reading_at_once(colony: Colony)
     new = await colony.host("host-0")
     await new._own()
     await colony.tell(KEY, add(1))
-    await old.mail.step()
-    await old.mail.step()
-    assert not old.mail.streams.reads_under(KEY.partition(PARTITIONS), 1)
+    await old.mail.of(KEY.kind).step()
+    await old.mail.of(KEY.kind).step()
+    assert not old.mail.of(KEY.kind).streams.reads_under(KEY.partition(PARTITIONS), 1)
     assert await colony.owed() == 1
-    await new.mail.step()
-    await new.mail.step()
+    await new.mail.of(KEY.kind).step()
+    await new.mail.of(KEY.kind).step()
     assert (await colony.state(KEY))["applied"] == ["e1"]
 
 
@@ -62,14 +63,14 @@ async def test_a_connect_saved_by_a_host_that_lost_its_claim_is_not_answered(col
     new = await colony.host("host-0")
     await new._own()
     await colony.webhook("100", 1)
-    await new.mail.step()
-    await new.mail.step()
+    await new.mail.of(Kind.ACCOUNT).step()
+    await new.mail.of(Kind.ACCOUNT).step()
     with pytest.raises(NotOwner):
         await old.ask(ORG_B, Message("connect", id="b"))
     await new.ask(ORG_B, Message("connect", id="b"))
     await colony.webhook("100", 2)
-    await new.mail.step()
-    await new.mail.step()
+    await new.mail.of(Kind.ACCOUNT).step()
+    await new.mail.of(Kind.ACCOUNT).step()
     assert (await applied(colony, ORG_A), await applied(colony, ORG_B)) == (2, 1)
 
 
@@ -81,14 +82,14 @@ async def test_a_claim_that_the_mailboxes_do_not_know_of_yet_is_made_known_by_it
     await old._own()
     await old.ask(ORG_A, Message("connect", id="a"))
     await colony.webhook("100", 1)
-    await old.mail.step()
-    await old.mail.step()
+    await old.mail.of(Kind.ACCOUNT).step()
+    await old.mail.of(Kind.ACCOUNT).step()
     new = await colony.host("host-0")
     await new.ownership.check()  # and no further: nothing is begun
     await new.ask(ORG_B, Message("connect", id="b"))
     await colony.webhook("100", 2)
-    await old.mail.step()
-    await old.mail.step()
+    await old.mail.of(Kind.ACCOUNT).step()
+    await old.mail.of(Kind.ACCOUNT).step()
     assert await colony.owed() == 1
 
 
@@ -138,7 +139,7 @@ async def test_a_later_claim_that_was_seen_in_redis_is_not_begun(colony: Colony)
     host = await colony.host("host-0")
     await colony.mailboxes.fence(0, 99)
     await host._own()
-    assert not host.mail.streams.reads_under(0, 1)
-    assert host.mail.streams.reads_under(1, 1)
+    assert not host.mail.of(KEY.kind).streams.reads_under(0, 1)
+    assert host.mail.of(KEY.kind).streams.reads_under(1, 1)
     held: dict[int, Claim] = dict(host.ownership.held)
     assert sorted(held) == list(range(PARTITIONS))

@@ -338,7 +338,7 @@ async def test_lost_mailbox_data_is_noticed_and_reading_goes_on(colony: Colony) 
     host = await ready(colony)
     await colony.tell(KEY, *(add(n) for n in range(5)))
     await colony.quiet()
-    await until(lambda: bool(host.mail.streams.applied_ids()))
+    await until(lambda: bool(host.mail.applied_ids()))
     await host._own()
     for name in [n for n in colony.redis.streams if n.startswith("mailbox:")]:
         del colony.redis.streams[name]  # Redis came back empty

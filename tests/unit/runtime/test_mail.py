@@ -100,7 +100,7 @@ async def test_after_an_outage_what_is_held_goes_on_together(
     await until(lambda: host.status()["held"] == {str(key): 2 for key in keys})
     away = False
     await colony.quiet()
-    assert together == [3]
+    assert sorted(together) == [1, 2], "those of each loop"
     for key in keys:
         assert await applied(colony, key) == ["e1", "e2"]
 
@@ -146,8 +146,8 @@ async def test_an_outage_does_not_count_as_the_death_of_a_process(
         outage.setattr(colony.store, "connections", away)
         for _ in range(SOLO_FAILURES + 3):
             with pytest.raises(StoreUnavailable):
-                await host.mail.step()
-    await host.mail.step()
+                await host.mail.of(ORG_A.kind).step()
+    await host.mail.of(ORG_A.kind).step()
     assert len(await applied(colony, ORG_A)) == 2
     assert await colony.dead_letters.list(None, 10) == []
 
@@ -260,13 +260,13 @@ async def test_a_flood_that_cannot_be_applied_stops_nobody_elses_mail(
 
 
 async def test_an_overflow_is_read_no_further_than_it_is_applied(colony: Colony) -> None:
-    host = await ready(colony)
+    mail = (await ready(colony)).mail.of(Kind.LINK)
     overflow = f"{stream_of(Kind.LINK, 0)}:overflow:lnk_1:5-1"
     for n in range(MAX_OF_OVERFLOW):
-        assert host.mail._has_room(overflow)
-        host.mail._owed.add(Delivery(Entry(overflow, StreamId(n, 0), Mail("lnk_1", f"e{n}", b"")), 0, 1, 0))
-    assert not host.mail._has_room(overflow)
-    assert host.mail._has_room(stream_of(Kind.LINK, 0))
+        assert mail._has_room(overflow)
+        mail._owed.add(Delivery(Entry(overflow, StreamId(n, 0), Mail("lnk_1", f"e{n}", b"")), 0, 1, 0))
+    assert not mail._has_room(overflow)
+    assert mail._has_room(stream_of(Kind.LINK, 0))
 
 
 def partition(key: Any) -> int:

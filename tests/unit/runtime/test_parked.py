@@ -13,7 +13,7 @@ from actors.runtime.failpoints import Failpoint, Failpoints
 from actors.runtime.owner import Owner
 from actors.runtime.tasks import Tasks
 from actors.runtime.verdicts import Item
-from domain.ids import EntityKey
+from domain.ids import EntityKey, Kind
 from storage.records import StoreUnavailable, StreamId
 from tests.fakes.faulty import Faulty
 from tests.unit.runtime.colony import Colony, Crash, account, until
@@ -116,7 +116,7 @@ async def test_what_is_parked_has_left_its_stream_before_anything_later_is_appli
     await colony.webhook("100", 1)
     store.away = True
     with pytest.raises(StoreUnavailable):
-        await host.mail.step()  # it is read, and has no place yet
+        await host.mail.of(Kind.ACCOUNT).step()  # it is read, and has no place yet
     store.away = False
 
     def there() -> set[StreamId]:
@@ -124,7 +124,7 @@ async def test_what_is_parked_has_left_its_stream_before_anything_later_is_appli
         return {id_ for stream in streams for id_ in stream.entries}
 
     first, left = there(), []
-    read, run = host.mail.streams.read, host.owner.turns.run
+    read, run = host.mail.of(Kind.ACCOUNT).streams.read, host.owner.turns.run
 
     async def connected_meanwhile(*args: Any) -> Any:
         await host.ask(WHO, Message("connect", id="connect"))
@@ -136,9 +136,9 @@ async def test_what_is_parked_has_left_its_stream_before_anything_later_is_appli
             left.append(first & there())
         return await run(work, **kwargs)
 
-    monkeypatch.setattr(host.mail.streams, "read", connected_meanwhile)
+    monkeypatch.setattr(host.mail.of(Kind.ACCOUNT).streams, "read", connected_meanwhile)
     monkeypatch.setattr(host.owner.turns, "run", watched)
-    await host.mail.step()
+    await host.mail.of(Kind.ACCOUNT).step()
     assert left == [set()]
 
 

@@ -9,7 +9,7 @@ from actors.runtime.entity import Message
 from actors.runtime.host import Host
 from actors.runtime.room import crowded
 from actors.runtime.verdicts import Elsewhere
-from domain.ids import EntityKey
+from domain.ids import EntityKey, Kind
 from storage.records import StoreUnavailable
 from tests.fakes.faulty import Fault, Faulty
 from tests.unit.runtime.colony import PARTITIONS, Colony, account, add, counter, until
@@ -57,7 +57,7 @@ async def test_a_store_away_at_a_claim_leaves_no_partition_unread(
     host = await colony.host()
     await check(host)
     for _ in range(3):
-        await host.mail.step()
+        await host.mail.of(Kind.LINK).step()
     assert await colony.owed() == 0
     assert [(await colony.state(key))["total"] for key in keys] == [1] * PARTITIONS
 
@@ -85,7 +85,7 @@ async def test_a_host_with_nothing_new_to_note_writes_nothing(colony: Colony) ->
     await colony.tell(KEY, add(1))
     host = await colony.host()
     await check(host)
-    await host.mail.step()
+    await host.mail.of(Kind.LINK).step()
     for _ in range(3):
         await check(host)
     assert claims.calls["note_high"] == 1
@@ -117,7 +117,7 @@ async def emptied(colony: Colony) -> None:
     await host.ask(who, Message("remind", {"at": due}, "remind"))
     await colony.tell(who, add(1))
     await colony.quiet()
-    await until(lambda: bool(host.mail.streams.applied_ids()))
+    await until(lambda: bool(host.mail.applied_ids()))
     await host._own()
     await colony.kill(host)
     for name in [n for n in colony.redis.streams if n.startswith("mailbox:")]:
@@ -208,4 +208,4 @@ async def test_a_claim_that_was_being_begun_is_not_read_after_a_drain(colony: Co
     await host.drain()
     go_on.set()
     await checking
-    assert len(host.mail.streams) == 0
+    assert len(host.mail.of(Kind.LINK).streams) == 0

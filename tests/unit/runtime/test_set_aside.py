@@ -112,10 +112,10 @@ async def test_what_ends_its_process_when_it_is_opened_is_set_aside_unopened(col
     def deadly(*args: object) -> None:
         raise Crash
 
-    host.mail._intake._addressing.messages = deadly  # type: ignore[method-assign, assignment]
+    host.mail.of(KEY.kind)._intake._addressing.messages = deadly  # type: ignore[method-assign, assignment]
     await host._own()
-    await host.mail.step()
-    await host.mail.step()
+    await host.mail.of(KEY.kind).step()
+    await host.mail.of(KEY.kind).step()
     assert (await applied(colony), await letters(colony)) == ([], ["e1"])
 
 
@@ -152,13 +152,13 @@ async def test_a_letter_that_was_not_written_is_owed_when_its_process_reads_from
     await host._own()
     store.away = True
     with pytest.raises(StoreUnavailable):
-        await host.mail.step()
+        await host.mail.of(KEY.kind).step()
     if redis_lost_data:
         await host.mail.mark_again(PARTITION)
     await begun_again(host)
     store.away = False
-    await host.mail.step()
-    await host.mail.step()
+    await host.mail.of(KEY.kind).step()
+    await host.mail.of(KEY.kind).step()
     assert (await applied(colony), await letters(colony), await owed(colony)) == ([], ["e1"], [])
 
 
@@ -181,7 +181,7 @@ async def test_what_is_set_aside_while_its_partition_is_let_go_of_still_gets_its
 
     host.owner.turns.run = let_go_of  # type: ignore[method-assign, assignment]
     for _ in range(3):
-        await host.mail.step()
+        await host.mail.of(KEY.kind).step()
     assert (await applied(colony), await letters(colony), await owed(colony)) == ([], ["e1"], [])
 
 
@@ -203,14 +203,14 @@ async def test_a_process_counts_itself_once_though_it_gets_the_partition_back(co
     host.owner.turns.run = away  # type: ignore[method-assign, assignment]
     for _ in range(SOLO_FAILURES + 3):
         await host._own()
-        await host.mail.step()
+        await host.mail.of(KEY.kind).step()
         await colony.claims.assign({p: "nobody" for p in range(PARTITIONS)}, "test")
         await host._own()
         await colony.claims.assign({p: host.name for p in range(PARTITIONS)}, "test")
     host.owner.turns.run = turns  # type: ignore[method-assign]
     await host._own()
-    await host.mail.step()
-    await host.mail.step()
+    await host.mail.of(KEY.kind).step()
+    await host.mail.of(KEY.kind).step()
     assert (await applied(colony), await letters(colony)) == (["e1"], [])
 
 
