@@ -376,7 +376,7 @@ SABOTAGES = [
         "whoever takes over goes on with what it remembers",
         100,
         _taken_over_from_memory,
-        first=640,
+        first=350,
     ),
 ]
 
