@@ -55,6 +55,7 @@ class Partitions:
         self._left = left  # told of partitions that are not served here any more
         self._begun: dict[int, int] = {}  # partition -> epoch
         self._scans: dict[int, float] = {}  # partition -> monotonic time of its next scan
+        self._abandoned: set[int] = set()  # begun after nobody gave them up, and not looked through yet
         self._closed = False
         self._changing = asyncio.Lock()  # whoever changes what is held sees the claims as they are
         self.suspended: dict[int, datetime] = {}
@@ -162,9 +163,11 @@ class Partitions:
         """Look up the reminders of partitions whose time has come."""
         now = self._parts.clock.monotonic()
         for partition in [p for p, at in self._scans.items() if at <= now]:
-            full = await self._owner.reminders.scan(partition)
+            full = await self._owner.reminders.scan(partition, partition in self._abandoned)
             if partition in self._scans:
                 self._scans[partition] = now + (1.0 if full else SCAN_INTERVAL_S)
+                if not full:
+                    self._abandoned.discard(partition)
 
     def _let_go(self, partitions: Collection[int]) -> None:
         if not partitions:
@@ -176,6 +179,7 @@ class Partitions:
         for partition in partitions:
             self._begun.pop(partition, None)
             self._scans.pop(partition, None)
+            self._abandoned.discard(partition)
             self.suspended.pop(partition, None)
             self._arrived.pop(partition, None)
 
@@ -201,6 +205,8 @@ class Partitions:
         if (stopped_at := self._ownership.arrived.pop(claim.partition, None)) is not None:
             last_ids = dict.fromkeys(last_ids, ZERO)  # what is pending there has ended no process
             self._arrived[claim.partition] = stopped_at
+        else:
+            self._abandoned.add(claim.partition)
         self._mail.add(claim.partition, claim.epoch, claim.generation, last_ids)
         self._begun[claim.partition] = claim.epoch
         self._scans[claim.partition] = 0.0

@@ -54,13 +54,18 @@ class Reminders:
                 self._soon = [(at, n) for n, (at, _) in self._due.items()]
                 heapq.heapify(self._soon)
 
-    async def scan(self, partition: int) -> bool:
-        """Ask the store; True when a full page came back, so that the caller scans again soon."""
-        until = self._clock.now() + HORIZON
-        found = await asyncio.gather(*(self._store.due(k, partition, until, SCAN_LIMIT) for k in Kind))
+    async def scan(self, partition: int, abandoned: bool = False) -> bool:
+        """Ask the store; True when a full page came back, so that the caller scans again soon. `abandoned`:
+        whoever wrote what is there is gone, so that what a save owes is looked at now, and not after the
+        time in which its writer would have done it."""
+        now = self._clock.now()
+        found = await asyncio.gather(
+            *(self._store.due(k, partition, now + HORIZON, SCAN_LIMIT) for k in Kind)
+        )
         for kind, rows in zip(Kind, found, strict=True):
             for due, id_, urgency in rows:
-                self.note(EntityKey(kind, id_), due, urgency)
+                owed = abandoned and urgency == Urgency.SAVE
+                self.note(EntityKey(kind, id_), min(due, now) if owed else due, urgency)
         return any(len(rows) == SCAN_LIMIT for rows in found)
 
     def waiting(self) -> int:

@@ -347,7 +347,7 @@ SABOTAGES = [
     Sabotage("recent", "a process forgets what it has just applied", 20, _repeats_in_one_batch),
     Sabotage("ack", "mail leaves its stream when it is read", 10, _deleted_when_read),
     Sabotage("rev", "side documents take any revision", 300, _any_rev),
-    Sabotage("fence", "any reader deletes mail", 300, _unfenced),
+    Sabotage("fence", "any reader deletes mail", 100, _unfenced, first=500),
     Sabotage("epochs", "a claim has no epoch of its own", 200, _one_epoch),
     Sabotage("answers", "answers to commands are not kept", 10, _no_answers),
     Sabotage("idle saves", "nothing to do is not saved", 200, _idle_decisions_unsaved, first=300),
@@ -370,13 +370,13 @@ SABOTAGES = [
     Sabotage("outcomes", "an outcome is posted once", 200, _outcomes_dropped, first=200),
     Sabotage("confirm", "a connect is answered by whoever saved it", 200, _connects_unconfirmed),
     Sabotage("parked", "parked events are not looked at again, and replayed once", 100, _parked_and_left),
-    Sabotage("lane", "a lane is overtaken", 100, _lanes_overtaken, first=300),
+    Sabotage("lane", "a lane is overtaken", 100, _lanes_overtaken, first=500),
     Sabotage(
         "take over",
         "whoever takes over goes on with what it remembers",
         100,
         _taken_over_from_memory,
-        first=350,
+        first=100,
     ),
 ]
 

@@ -134,6 +134,23 @@ async def move(cluster: Cluster, key: EntityKey, to: Host) -> bool:
     return released
 
 
+async def test_nothing_is_abandoned_where_a_partition_came_in_good_order(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its calls bring is on its way: they are not made again at once, as after a crash."""
+    _, key, _, other = await two_hosts(cluster)
+    partition, scan, scanned = key.partition(PARTITIONS), other.owner.reminders.scan, []
+
+    async def seen(partition: int, abandoned: bool) -> bool:
+        scanned.append((partition, abandoned))
+        return await scan(partition, abandoned)
+
+    monkeypatch.setattr(other.owner.reminders, "scan", seen)
+    assert await move(cluster, key, other)
+    await until(lambda: (partition, False) in scanned)
+    assert (partition, True) not in scanned
+
+
 # -- scaling ----------------------------------------------------------------------------------------
 async def test_scaling_under_traffic_loses_doubles_and_reorders_nothing(cluster: Cluster) -> None:
     colony = cluster.colony

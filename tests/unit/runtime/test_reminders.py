@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from actors.runtime.owner import STARTS_PER_S
 from actors.runtime.reminders import HORIZON, LATE, Reminders
 from actors.runtime.urgency import Urgency
@@ -62,6 +64,20 @@ async def test_pain_19_a_host_starts_due_work_at_its_pace_after_a_long_stop(colo
     await host.owner.tick()
     assert len(host.owner.reminders) == len(keys) - STARTS_PER_S // 2
     await host.stop()
+
+
+@pytest.mark.parametrize("abandoned", [True, False])
+async def test_what_a_save_owes_is_looked_at_now_where_its_writer_is_gone(abandoned: bool) -> None:
+    store, clock = FakeEntityStore(), ManualClock()
+    for n, urgency in enumerate((Urgency.SAVE, Urgency.PERSON)):
+        due = clock.now() + timedelta(seconds=10)
+        document = {"_id": link(n).id, "version": 1, "partition": 0, "next_due_at": due, "urgency": urgency}
+        await store.save_many({link(n): Save(document, 0)})
+    reminders = Reminders(store, clock)
+    await reminders.scan(0, abandoned)
+    assert reminders.pop_due(ALL, ALL) == ([link(0)] if abandoned else [])
+    clock.advance(10)
+    assert reminders.pop_due(ALL, ALL) == ([link(1)] if abandoned else [link(0), link(1)])
 
 
 def test_a_save_waits_for_no_pace_unless_it_is_from_before_the_stop() -> None:
