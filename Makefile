@@ -66,7 +66,7 @@ chaos: $(STAMP) ## Kill, stop and cut off parts of the running service for 5 min
 lint: $(STAMP) ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(CODE)
+	$(BIN)/mypy $(CODE) tests
 	$(BIN)/lint-imports
 
 format: $(STAMP) ## Let ruff repair what it can

@@ -203,7 +203,8 @@ def deploy(build: str) -> None:
     while True:
         try:
             code.options(**_options(SUPERVISOR, cpus=0.05), runtime_env=environment).remote()
-            if ray.get(ray.get_actor(SUPERVISOR, namespace=NAMESPACE).status.remote())["build"] == build:
+            status: Any = ray.get(ray.get_actor(SUPERVISOR, namespace=NAMESPACE).status.remote())
+            if status["build"] == build:
                 return
         except (ValueError, RayActorError):
             pass  # the former one is still ending

@@ -1,7 +1,7 @@
 """The end of a world: how it is brought to rest, and what must be true of it then."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from datetime import timedelta
 from itertools import pairwise
 
@@ -238,7 +238,7 @@ class AtRest:
         for process in self._world.processes:
             if isinstance(process.host, Host):
                 for name, mail in process.host.mail.by_name.items():
-                    places = {
+                    places: dict[str, Sized] = {
                         "held": mail._held._queues,
                         "lanes": mail._lanes._lanes,
                         "open": mail._owed._open,

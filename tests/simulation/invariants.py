@@ -53,8 +53,10 @@ class Seen(Protocol):
     """What the judge is shown of the world."""
 
     envelope: Envelope
-    poisoned: Mapping[str, str]
     platform: Platform
+
+    @property
+    def poisoned(self) -> Mapping[str, str]: ...
 
     def now(self) -> datetime: ...
 

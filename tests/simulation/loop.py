@@ -100,19 +100,25 @@ class SimLoop(asyncio.AbstractEventLoop):
     def is_closed(self) -> bool:
         return False
 
-    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Context | None = None
+    ) -> Any:
         made = _Callback(callback, args, copy_context() if context is None else context, 0.0)
         self._ready.append(made)
         return made
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> Any:
         made = _Callback(callback, args, copy_context() if context is None else context, when)
         if made.process is not None and when < self._now + self.coarse_s:
             when = made.when = self._now + self.coarse_s * (1.0 + self._random.random())
         heapq.heappush(self._timers, (when, next(self._order), made))
         return made
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> Any:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -158,7 +164,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
             coroutine = task.get_coro()
             with suppress(RuntimeError):  # it wanted to await something: there is nothing to wait for
-                coroutine.close()  # type: ignore[union-attr]
+                coroutine.close()
         process.tasks.clear()
         self.ending = False
 
@@ -177,7 +183,8 @@ class SimLoop(asyncio.AbstractEventLoop):
                 self._step()
                 if self._now > limit_s or self.steps > limit_steps:
                     raise TimeoutError
-            return task.result()
+            ended: T = task.result()
+            return ended
         finally:
             events._set_running_loop(before)
 

@@ -155,8 +155,8 @@ class Network:
             kept = {k: s for k, s in args[0].items() if self._random.random() < 0.5}
             args = (kept, *args[1:])
         elif request.method == "upsert_many":
-            kept = [d for d in args[1] if self._random.random() < 0.5]
-            args = (args[0], kept, *args[2:])
+            some = [d for d in args[1] if self._random.random() < 0.5]
+            args = (args[0], some, *args[2:])
         self._effect(request, args)
 
     # -- reads that wait ----------------------------------------------------------------------------

@@ -85,7 +85,7 @@ class TracedHandler(AccountHandler):
     process: Process
 
     async def run(self, key: EntityKey, effect: Effect) -> list[Message]:
-        EFFECT.set(effect)
+        EFFECT.set(effect if isinstance(effect, Refresh) else None)
         messages = await super().run(key, effect)
         if isinstance(effect, Refresh) and isinstance(messages[0].data["outcome"], Ok):
             kept = heard_and_kept(self.world, self.process, key, effect.intent_id)

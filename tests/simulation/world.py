@@ -78,7 +78,7 @@ class World:
 
     def __init__(self, random: Random, faults: Any, hosts: int = 2) -> None:
         self.random = random
-        self.loop = SimLoop(random)
+        self.loop = SimLoop(random)  # type: ignore[abstract]
         self.time = Time(self.loop)
         self.faults = self.platform_faults = faults
         self.judge = Judge(self)

@@ -65,7 +65,12 @@ def full(posts: int = 5) -> Account:
     draft = draft_json(Draft(ContentKind.POST, PLANTED))
     data = {"publication_id": "pub_1", "draft": draft, "group": "grp", "user_id": "usr_1"}
     account.send("publish", data | {"due_at": (account.now + timedelta(days=1)).isoformat()})
-    stream = {"_id": side_id(account.id, "b"), "socialAccountId": account.id, "org": "org_a", "name": b"key"}
+    stream: dict[str, Any] = {
+        "_id": side_id(account.id, "b"),
+        "socialAccountId": account.id,
+        "org": "org_a",
+        "name": b"key",
+    }
     account.side[SideRef(STREAMS, stream["_id"])] = stream
     account.crash()
     return account

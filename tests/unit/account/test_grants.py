@@ -201,7 +201,7 @@ def test_comments_are_read_while_their_consent_holds() -> None:
     account.crash()
     assert "comments" not in account.known.plans
     give(account, "insights")
-    begun = []
+    begun: list[Any] = []
     while len(begun) < 2:
         for effect in account.waiting(TaskStep):
             account.calls.remove(effect)

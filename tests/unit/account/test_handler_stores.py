@@ -166,9 +166,9 @@ async def test_remains_are_found_page_by_page_and_what_nobody_owns_is_removed(ar
         assert (found.name, found.data["call_id"]) == ("remains_found", "call_1")
         return set(found.data["ids"]), found.data["removed"]
 
-    ids, removed = await look(CONTENT)
-    assert (len(ids), removed) == (erasure.PAGE, 0)
-    assert all(id_.startswith(f"{ACCOUNT}|") for id_ in ids)
+    found, removed = await look(CONTENT)
+    assert (len(found), removed) == (erasure.PAGE, 0)
+    assert all(id_.startswith(f"{ACCOUNT}|") for id_ in found)
     assert await look(erasure.LETTERS) == (set(), 2)
     assert await look(erasure.LETTERS) == (set(), 0)
     assert [letter.org for letter in await letters.list(None, 10)] == ["org_b", "org_b"]

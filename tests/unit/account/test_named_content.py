@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from actors.account.effects import FetchPage, ReadItems
+from actors.account.effects import ChooseRecheck, FetchPage, ReadItems
 from domain.content import Engagement, Happening
 from domain.events import EventType
 from platforms.base import ItemReads, Page
@@ -65,7 +65,7 @@ def test_an_incremental_walk_asks_whether_anything_is_new() -> None:
     account.fetched(Ok(Page(etag="e1", unchanged=True)))
     known = account.known.sources["uploads"]
     assert (known.newest_id, known.last_run_at) == ("2", account.now)
-    (choice,) = [c for c in account.calls if type(c).__name__ == "ChooseRecheck"]
+    (choice,) = [c for c in account.calls if isinstance(c, ChooseRecheck)]
     assert choice.window_from is None, "nothing was listed, so nothing is missing"
     account.calls.remove(choice)
     message = choose(account, choice)

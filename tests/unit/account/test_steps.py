@@ -104,7 +104,7 @@ class Commented(Able):
 async def test_comments_come_page_by_page_with_the_accounts_own_under_its_id(desk: Desk) -> None:
     desk.able = able = Commented()
     effect = await desk.asked(What.COMMENTS, {}, {"since": "2026-04-20T08:00:00+00:00"})
-    effect, remarks = replace(effect, external_id="business-7"), []
+    effect, remarks = replace(effect, external_id="business-7"), list[Any]()
     for _ in range(2):
         step = (await desk.make(effect)).value  # type: ignore[union-attr]
         assert step is not None and step.listed
@@ -222,7 +222,7 @@ async def test_all_accounts_are_walked_level_by_level_and_their_reports_read(des
 
 async def test_a_report_alone_with_its_own_span_and_level(desk: Desk) -> None:
     desk.able.ads.spend = days(date(2025, 12, 1), 1, 2, 3, 4)
-    wish = {"levels": [], "report_level": "ad", "since": "2025-12-02", "until": "2025-12-03"}
+    wish: dict[str, Any] = {"levels": [], "report_level": "ad", "since": "2025-12-02", "until": "2025-12-03"}
     await desk.run(What.ADS, **wish)
     assert desk.all(ADS) == []
     assert [(r["adId"], r["spend"]["minor"]) for r in desk.all(AD_DAYS)] == [
@@ -333,7 +333,7 @@ async def test_countries_that_are_objects_of_their_own_are_a_further_step_that_m
 
 async def test_budget_and_status_are_two_calls_in_two_turns(desk: Desk) -> None:
     await desk.run(What.ADS)
-    wish = {"ad": f"{ACCOUNT}|77-group", "account": _account(), "status": "active"}
+    wish: dict[str, Any] = {"ad": f"{ACCOUNT}|77-group", "account": _account(), "status": "active"}
     wish["daily_budget"] = {"minor": 500, "currency": "EUR"}
     steps = await desk.run(What.CHANGE_AD, **wish)
     assert [s.note for s in steps] == ["budget set", "status set"]
@@ -416,4 +416,5 @@ async def test_the_chat_of_a_broadcast_that_never_ends_is_read_for_a_day(desk: D
             break
         effect = replace(effect, task=replace(effect.task, facts=orjson.dumps(dict(outcome.value.facts))))
     assert desk.clock.now() - begun == timedelta(hours=25)
+    assert isinstance(outcome, Ok) and outcome.value is not None
     assert outcome.value.facts is None and notes == [None, None, "read for a day: ask again to go on"]

@@ -134,7 +134,13 @@ def test_two_calls_are_under_way_and_a_persons_comes_first() -> None:
 def test_what_a_platform_does_not_have_is_said_before_anything_is_kept(what: What) -> None:
     account = Account(TWITTER)
     account.connect()
-    data = {"operation_id": "op_1", "what": what.value, "facts": {}, "wish": {}, "user_id": "usr_1"}
+    data: dict[str, Any] = {
+        "operation_id": "op_1",
+        "what": what.value,
+        "facts": {},
+        "wish": {},
+        "user_id": "usr_1",
+    }
     with pytest.raises(Invalid, match="Not offered by the platform"):
         account.send("perform", data)
     assert account.known.tasks == ()
@@ -194,7 +200,7 @@ def test_what_is_found_is_done() -> None:
     assert account.open[0].phase is Phase.RUNNING, "its sender may still be about to send"
     account.later(seconds=UNRESOLVED_GRACE.total_seconds())
     account.tick()
-    assert account.open[0].phase is Phase.LOOKING
+    assert [task.phase for task in account.open] == [Phase.LOOKING]
     account.until(TaskStep)
     account.step(MADE)
     assert account.operation()["result"] == {"ad_id": "ad_1"}

@@ -150,7 +150,7 @@ def test_one_id_that_may_not_be_read_does_not_hide_the_others() -> None:
     account.wake()
     account.read(Rejected("10", "No permission for this one."))
     assert account.view["sync"]["media"]["last_error"] == "rejected_10"
-    read = []
+    read: list[str] = []
     while account.waiting(ReadItems):
         (call,) = account.waiting(ReadItems)
         read += call.ids

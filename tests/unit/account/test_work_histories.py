@@ -152,7 +152,8 @@ class Histories(RuleBasedStateMachine):
     def people_wait_for_nobody_else(self) -> None:
         state = self.account.known
         if state.status is Status.CONNECTED and state.job is not None and state.job.call is None:
-            assert all(w.priority >= state.job.priority for w in (*state.wishes, *state.shelved))
+            behind = [w.priority for w in state.wishes] + [w.priority for w in state.shelved]
+            assert all(priority >= state.job.priority for priority in behind)
 
     def teardown(self) -> None:
         """From now on the platform answers everything at once: whatever was begun comes to its end."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from actors.account.effects import Recall
 from actors.account.state import Mode
 from actors.budget.entity import BudgetEntity
 from actors.budget.hand import Hand, Held, Paid
@@ -378,6 +379,6 @@ def test_pain_07_a_person_who_asks_recalls_a_call_that_waits() -> None:
     call = account.known.job and account.known.job.call
     assert call is not None
     turn = account.send("sync")
-    assert [e.call_id for e in turn.effects if type(e).__name__ == "Recall"] == [call.id]
+    assert [e.call_id for e in turn.effects if isinstance(e, Recall)] == [call.id]
     account.fetched(Held(0.0, None).outcome())
     assert account.known.job is not None and account.known.job.mode in (Mode.BACKFILL, Mode.INCREMENTAL)

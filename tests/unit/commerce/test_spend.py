@@ -184,7 +184,7 @@ def test_the_sum_is_that_of_the_newest_amounts_in_whatever_order_they_come(
     order = data.draw(st.permutations(list(by_version) * 2))
     spend, total = AdSpend("EUR"), 0
     for version in order:
-        rows = [((TODAY + timedelta(days=d)).isoformat(), m) for d, m in by_version[version].items()]
-        spend, difference = spend.told(rows, (version, 0), TODAY, None)
+        told = [((TODAY + timedelta(days=d)).isoformat(), m) for d, m in by_version[version].items()]
+        spend, difference = spend.told(told, (version, 0), TODAY, None)
         total += difference
     assert total == spend.total_minor == sum(minor for _, minor in newest.values())

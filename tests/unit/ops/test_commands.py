@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -23,9 +22,7 @@ from tests.unit.ops.conftest import Ask, Ended, Run
 VALUES = {"email": "new@example.org", "platform": "twitter", "kind": "account", "limit": "10"}
 
 
-def commands(
-    group: click.Group | None = None, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Any]]:
+def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     found = group or typer.main.get_command(cli.app)
     for name, command in found.commands.items():  # type: ignore[union-attr]
         if hasattr(command, "commands"):

@@ -147,7 +147,7 @@ async def test_what_owners_did_not_answer_is_said_and_goes_on_later(
 
 
 def use(**changed: Any) -> KeyUse:
-    fields = {
+    fields: dict[str, Any] = {
         "id": "aa",
         "purpose": "stored values",
         "state": "older",

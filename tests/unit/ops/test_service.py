@@ -67,7 +67,7 @@ def test_a_node_that_does_not_come_up_is_tried_once_more(
     capsys: pytest.CaptureFixture[str],
     failures: int,
 ) -> None:
-    mine, nodes, told = leftovers(), [], []
+    mine, nodes, told = leftovers(), list[Any](), list[Any]()
 
     def init(**options: Any) -> None:
         assert options["log_to_driver"] is False

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator
 
 PATH = Path(__file__).parents[4] / "shared" / "specs" / "pinterest-v5.openapi.json"
 

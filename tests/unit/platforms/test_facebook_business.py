@@ -140,7 +140,7 @@ async def report(
 ) -> tuple[list[AdDay], int]:
     """All rows, and how many runs it took."""
     rows: list[AdDay] = []
-    state, runs = ADS.report(request), set()
+    state, runs = ADS.report(request), set[str | None]()
     for _ in range(200):
         step = ok(await ADS.report_step(access, owner, state))
         rows += step.rows

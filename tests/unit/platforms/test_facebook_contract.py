@@ -132,7 +132,7 @@ async def test_what_is_published_uses_known_edges_and_parameters(world: World) -
             sent.append((edge, names))
         return await send(spec_, call, timeout_s)
 
-    world.http.send = watched  # type: ignore[method-assign]
+    world.http.send = watched  # type: ignore[method-assign, assignment]
     for name in ("text", "link", "photos", "reel", "video", "photo_story", "film_story"):
         await publish(world, FB, access, job_of(DRAFTS[name], files()))
     known = edges("Page", "POST")

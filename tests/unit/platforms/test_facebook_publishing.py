@@ -26,7 +26,7 @@ MP4 = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 12_000  # 3 MB: several 
 
 
 def picture(name: str = "p", data: bytes = JPEG, **more: Any) -> DraftMedia:
-    facts = {"width": 1080, "height": 1080, "alt_text": "A bowl"} | more
+    facts: dict[str, Any] = {"width": 1080, "height": 1080, "alt_text": "A bowl"} | more
     return DraftMedia(name, MediaKind.IMAGE, "image/jpeg", len(data), **facts)
 
 

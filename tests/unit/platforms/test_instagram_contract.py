@@ -89,7 +89,7 @@ async def test_every_edge_and_parameter_exists(world: Studio) -> None:
             wrong.append(f"{call.method} {edge} has no {names - known}")
         return await send(spec_, call, timeout_s)
 
-    world.http.send = judged  # type: ignore[method-assign]
+    world.http.send = judged  # type: ignore[method-assign, assignment]
     options = {"location_id": "1", "collaborators": ["bo"], "user_tags": [{"username": "a", "x": 0, "y": 1}]}
     everything = Draft(ContentKind.PHOTO, "All", media=(picture(),), options=options)
     reel = {"thumb_offset": 1, "audio_name": "Kiln", "trial_params": {"graduation_strategy": "MANUAL"}}

@@ -9,6 +9,7 @@ import pytest
 from domain.advertising import AdLevel, AdObject, AdStatus, NewAd, NewAdCampaign, NewAdGroup, Promoted
 from domain.content import ContentKind
 from domain.money import Money
+from platforms.http import Answer
 from platforms.outcome import Rejected
 from platforms.pinterest.adapter import Pinterest
 from platforms.pinterest.ads import PinterestAds
@@ -155,6 +156,7 @@ async def test_the_contract(world: World) -> None:
     async def watched(spec: Any, call: Any, timeout_s: float = 30.0) -> Any:
         result = await send(spec, call, timeout_s)
         if call.method == "POST":
+            assert isinstance(result, Answer), result
             heard.append((call, result.document()))
         return result
 

@@ -147,7 +147,8 @@ async def test_an_identity_is_named_where_there_are_several() -> None:
 async def test_an_answer_without_an_id_leaves_it_in_doubt() -> None:
     film = Promoted("tiktok", "9", "7", ContentKind.VIDEO)
     named = {"identity_id": "1", "identity_type": "TT_USER"}
-    for data in ({}, {"ad_ids": []}, {"ad_ids": "18"}, {"creatives": [7]}):
+    bad: list[dict[str, Any]] = [{}, {"ad_ids": []}, {"ad_ids": "18"}, {"creatives": [7]}]
+    for data in bad:
         shop, _ = advertiser.answered(ADS, answer(200, {"code": 0, "data": data}))
         assert isinstance(await shop.create(NewAd("n", "t", "1", film, named)), Unknown)
 

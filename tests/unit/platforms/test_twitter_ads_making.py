@@ -300,7 +300,8 @@ async def test_an_answer_without_an_object_leaves_it_in_doubt() -> None:
     post = Promoted("twitter", "1", "7", ContentKind.POST)
     paused = answer(200, {"data": {"id": "g1", "entity_status": "PAUSED"}})
     users = answer(200, {"data": [{"user_id": "1", "promotable_user_type": "FULL"}]})
-    for body in ({}, {"data": []}, {"data": [7]}, {"data": [{"tweet_id": "7"}]}):
+    bodies: list[dict[str, Any]] = [{}, {"data": []}, {"data": [7]}, {"data": [{"tweet_id": "7"}]}]
+    for body in bodies:
         shop, _ = advertiser.answered(ADS, paused, users, answer(201, body))
         assert isinstance(await shop.create(NewAd("n", "t", "g1", post)), Unknown)
         shop, _ = advertiser.answered(ADS, places(), answer(201, body))

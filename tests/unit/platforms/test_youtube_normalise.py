@@ -124,7 +124,7 @@ def test_handles_are_no_addresses_and_may_be_of_any_script() -> None:
 
 
 def test_hidden_counts_are_not_zero() -> None:
-    channel = {
+    channel: dict[str, object] = {
         "id": CHANNEL,
         "snippet": {"title": "Kiln"},
         "statistics": {"subscriberCount": "0", "hiddenSubscriberCount": True},
@@ -471,7 +471,7 @@ async def test_the_challenge_is_answered_for_what_was_asked_for_only() -> None:
 
 
 def test_a_chat_message_is_a_remark() -> None:
-    row = {
+    row: dict[str, object] = {
         "id": "LCC.1",
         "snippet": {
             "type": "textMessageEvent",

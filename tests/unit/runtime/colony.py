@@ -215,7 +215,8 @@ class Colony:
         return sum((await self.mailboxes.lag(streams)).values())
 
     async def state(self, key: EntityKey) -> Document:
-        return (await self.store.load_many([key]))[key]
+        found: Document = (await self.store.load_many([key]))[key]
+        return found
 
     async def quiet(self) -> None:
         """Wait until all mail has taken effect."""

@@ -9,6 +9,7 @@ import pytest
 from actors.runtime.activation import Placement
 from actors.runtime.entity import Message
 from actors.runtime.failpoints import Failpoint, Failpoints
+from actors.runtime.host import Host
 from actors.runtime.verdicts import NotOwner
 from domain.errors import RookeryError
 from domain.ids import EntityKey
@@ -32,6 +33,7 @@ class History:
         self.colony = colony
         self.dice = random.Random(seed)
         self.told = dict.fromkeys(KEYS, 0)
+        self.host: Host
         self.died = asyncio.Event()
         self.over = False
         colony.actors.latency = lambda: self.dice.random() * 0.01

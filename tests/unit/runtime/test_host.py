@@ -278,7 +278,7 @@ async def test_events_left_by_a_crash_are_published_by_the_reminder(
     await until(lambda: _all_published(colony, 1))
 
     async def emptied() -> bool:
-        return (await colony.state(KEY))["rt"]["outbox"] == []
+        return not (await colony.state(KEY))["rt"]["outbox"]
 
     await until(emptied)
 

@@ -28,7 +28,8 @@ async def created(colony: Colony) -> None:
 
 
 async def owed(colony: Colony) -> list[Entry]:
-    return (await colony.mailboxes.read({STREAM: ZERO}, 100, 0)).get(STREAM, [])
+    found: list[Entry] = (await colony.mailboxes.read({STREAM: ZERO}, 100, 0)).get(STREAM, [])
+    return found
 
 
 async def ended_too_often(colony: Colony, entry: Entry) -> None:
@@ -147,7 +148,7 @@ async def test_a_letter_that_was_not_written_is_owed_when_its_process_reads_from
     await created(colony)
     await colony.tell(KEY, add(1))
     await ended_too_often(colony, (await owed(colony))[0])
-    colony.dead_letters = store = Faulty(colony.dead_letters)
+    colony.dead_letters = store = Faulty(colony.dead_letters)  # type: ignore[assignment]
     host = await colony.host()
     await host._own()
     store.away = True

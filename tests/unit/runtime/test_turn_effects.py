@@ -26,7 +26,7 @@ async def test_an_outcome_is_saved_however_many_races_it_loses(colony: Colony) -
     host = await ready(colony)
     colony.handler.open.clear()
     await host.ask(KEY, Message("echo", {"amount": 7}, "cmd"))
-    racing = host.owner.turns._store = Racing(colony.store, KEY, 3 * RACES)
+    host.owner.turns._store = racing = Racing(colony.store, KEY, 3 * RACES)  # type: ignore[assignment]
     colony.handler.open.set()
 
     async def echoed() -> bool:

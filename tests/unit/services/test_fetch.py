@@ -95,7 +95,11 @@ async def test_a_redirect_is_a_new_address() -> None:
         host = request.headers["host"]
         return httpx.Response(302, headers={"Location": there[host]}) if host in there else served(request)
 
-    answers = {"a.example": [PUBLIC], "b.example": [PUBLIC], "inside.example": ["10.0.0.1"]}
+    answers: dict[str, Sequence[str]] = {
+        "a.example": [PUBLIC],
+        "b.example": [PUBLIC],
+        "inside.example": ["10.0.0.1"],
+    }
     with pytest.raises(Invalid, match="public internet"):
         await read(fetcher(answers, httpx.MockTransport(handle)), "https://a.example/")
     answers["inside.example"] = [PUBLIC]

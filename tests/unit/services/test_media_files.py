@@ -3,6 +3,7 @@
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -51,10 +52,12 @@ def picture(format: str) -> bytes:
 def film(format: str, codec: str) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format=format) as container:
-        stream = container.add_stream(codec, rate=25)
+        stream: Any = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
         for _ in range(50):
-            frame = av.VideoFrame.from_image(Image.new("RGB", (128, 96), "teal"))
+            frame = av.VideoFrame.from_image(  # type: ignore[no-untyped-call]
+                Image.new("RGB", (128, 96), "teal")
+            )
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return file.getvalue()
