@@ -269,11 +269,16 @@ def _named(pairs: Iterable[tuple[str, V]]) -> dict[str, V]:
     return {intern(name): value for name, value in pairs}
 
 
+_PLAIN = frozenset({str, int, bool, float, datetime, type(None)})
+
+
 def _fields(record: Source | Job | Wish | Owed | Erasure) -> Document:
     out: Document = {}
     for name in record.__struct_fields__:
         value = getattr(record, name)
-        if isinstance(value, StrEnum):
+        if type(value) in _PLAIN:
+            pass
+        elif isinstance(value, StrEnum):
             value = value.value
         elif isinstance(value, Priority):
             value = int(value)

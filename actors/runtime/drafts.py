@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 from msgspec.structs import replace
 
@@ -17,6 +18,12 @@ from storage.records import Document, Rev, Save, SaveOutcome
 OUTBOX_RECHECK = timedelta(seconds=10)
 """A save that owes something (events, documents beside it, a call) is looked at again after this, so that a
 crash before it was done is found."""
+
+
+@cache
+def _is_awaiting(kind: type[Entity[Any]]) -> bool:
+    """Asked at each save, and far from free: a protocol's members are looked up one by one."""
+    return issubclass(kind, Awaits)
 
 
 class Unencodable(Exception):
@@ -187,8 +194,7 @@ class Draft:
             due = self._entity.due(self._state)
             urgency = self._entity.urgency(self._state, due)
             recheck_at = now + OUTBOX_RECHECK
-            asks = isinstance(self._entity, Awaits) and self._entity.awaits(self._state)
-            owes = self.runtime.outbox or self.runtime.sides or asks
+            owes = self.runtime.outbox or self.runtime.sides or self._awaits()
             if owes and (due is None or recheck_at < due):
                 due, urgency = recheck_at, Urgency.SAVE
             self._snapshot = self._entity.snapshot(self._key, self._state) if self._changed else None
@@ -198,6 +204,10 @@ class Draft:
             self._undo(Fate.FAILED, error)
             return None
         return Save(document, self.activation.version)
+
+    def _awaits(self) -> bool:
+        entity = self._entity
+        return _is_awaiting(type(entity)) and cast(Awaits[Any], entity).awaits(self._state)
 
     def settle(self, save: Save, outcome: SaveOutcome) -> bool:
         """What became of the save, once its side documents are written. True when it was saved: the

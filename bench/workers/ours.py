@@ -13,6 +13,7 @@ from actors.runtime.host import Host
 from actors.runtime.plan import share
 from bench.sync.job import PARTITIONS, Job
 from bench.sync.ours import HOST, NoActors, connect, into_server
+from domain.errors import Busy
 from domain.ids import EntityKey
 from platforms.registry import PLATFORMS
 from storage.keys import Keys
@@ -34,7 +35,13 @@ async def race(job: Job, racers: int) -> None:
     found = [await connect(host, keys, account, expires_in_s=1) for account in job.accounts]
 
     async def command(key: EntityKey, n: int) -> None:
-        await host.ask(key, Message("sync", {}, f"race-{n}"))
+        """As its caller does, who is told to come again while too many wait."""
+        while True:
+            try:
+                await host.ask(key, Message("sync", {}, f"race-{n}"))
+                return
+            except Busy as busy:
+                await asyncio.sleep(busy.retry_after_s)
 
     await asyncio.gather(*(command(key, n) for key in found for n in range(racers)))
     waiting = set(found)
