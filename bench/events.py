@@ -61,8 +61,7 @@ def events(options: Options) -> Result:
             Row(f"Of an event: {part}", "µs", round(seconds / (len(rounds) * _size(options)) * 1e6, 1))
             for part, seconds in parts.items()
         ],
-        limit="It is the processor's time, so its speed decides: of two machines that measured this, one was "
-        "above the target and one just below.",
+        limit="It is the processor's time: its speed decides, and runs on one machine differ by some percent.",
     )
 
 

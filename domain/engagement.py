@@ -65,14 +65,12 @@ class Tally(Struct, frozen=True):
         moved = self.moved()
         if not moved:
             return self.base
-        values: dict[str, int | None] = {}
-        for metric in METRICS:
+        values: dict[str, int] = {}
+        for metric, step in moved.items():
             base = getattr(self.base, metric)
-            if base is None and not moved.get(metric):
-                values[metric] = None
-            else:
-                values[metric] = max(0, (base or 0) + moved.get(metric, 0))
-        return Engagement(**values)
+            if base is not None or step:
+                values[metric] = max(0, (base or 0) + step)
+        return replace(self.base, **values)
 
     def moved(self) -> dict[str, int]:
         """What the events since the base come to, per metric."""
