@@ -94,8 +94,9 @@ class Tally(Struct, frozen=True):
             if not self.read.surely_lacks(at):
                 until = _later(self.unsettled_until, end_of(at))
                 return replace(self, unsettled_until=until, doubted_since=self.doubted_since or at)
-        if any(known == event_id and m == metric for known, m, _, _ in self.since):
-            return self
+        for known, known_metric, _, _ in self.since:
+            if known == event_id and known_metric == metric:
+                return self
         since = (*self.since, (event_id, metric, step, at))
         folded = self.folded
         if len(since) > KEPT_EVENTS:

@@ -121,7 +121,7 @@ def tally_of(document: Document | None) -> Tally:
     return Tally(
         base=Engagement(**raw["base"]),
         read=Reading(*raw["read"]) if raw["read"] else None,
-        since=tuple((e[0], e[1], e[2], e[3]) for e in raw["since"]),
+        since=tuple(map(tuple, raw["since"])),
         folded=dict(raw["folded"]),
         unsettled_until=raw["unsettledUntil"],
         doubted_since=raw["doubtedSince"],
@@ -143,7 +143,7 @@ def _engagement_fields(tally: Tally, totals: Engagement) -> Document:
         "tally": {
             "base": {metric: getattr(tally.base, metric) for metric in METRICS},
             "read": [tally.read.asked_at, tally.read.answered_at] if tally.read else None,
-            "since": [list(e) for e in tally.since],
+            "since": list(map(list, tally.since)),
             "folded": tally.folded,
             "unsettledUntil": tally.unsettled_until,
             "doubtedSince": tally.doubted_since,

@@ -12,7 +12,7 @@ from actors.runtime.entity import TICK, Awaits, Effect, Entity, Intends, Message
 from actors.runtime.urgency import Urgency
 from actors.runtime.verdicts import FLUSH_NAME, RUNTIME_NAMES, SKIP_NAME, Fate, Item, Saved, Verdict
 from domain.errors import RookeryError
-from domain.events import cloud_events
+from domain.events import Event, cloud_events
 from storage.records import Document, Rev, Save, SaveOutcome
 
 OUTBOX_RECHECK = timedelta(seconds=10)
@@ -47,7 +47,7 @@ class Draft:
         self._key = activation.key
         self._items = items
         self._state = activation.state
-        self._events: list[dict[str, Any]] = []
+        self._events: list[Event] = []
         self._side: dict[SideRef, SideWrite] = {}
         self._asked: set[SideRef] = set()
         self.new_sides: set[SideRef] = set()
@@ -108,13 +108,12 @@ class Draft:
             if n in self._unreadable:
                 raise self._unreadable[n]
             turn = self._entity.apply(self._key, self._state, message, now, view)
-            events = self._cloud_events(turn, now)
         except RookeryError as refused:
             return Verdict(Fate.REFUSED if position is None else Fate.FAILED, error=refused)
         except Exception as error:  # a defect or a poison message holds up its entity, not its neighbours
             return Verdict(Fate.FAILED, error=error)
         if turn.changed:
-            self._events += events
+            self._events += turn.events
             for write in turn.side:
                 ref = SideRef(write.collection, write.document["_id"])
                 self._side[ref] = write
@@ -145,12 +144,6 @@ class Draft:
     def _aside(self, reason: str) -> Verdict:
         org = self._entity.org(self._state) if self._state is not None else None
         return Verdict(Fate.ASIDE, reply={"org": org, "reason": reason})
-
-    def _cloud_events(self, turn: Turn[Any], now: datetime) -> list[dict[str, Any]]:
-        if not turn.changed or not turn.events:
-            return []
-        org, version = self._entity.org(turn.state), self.activation.version + 1
-        return cloud_events(turn.events, self._key, org, version, now, len(self._events))
 
     def _noted(self, item: Item, message: Message, turn: Turn[Any], person: bool) -> dict[str, Any] | None:
         """What makes a repetition known is kept with the effect; answers the reply.
@@ -183,14 +176,15 @@ class Draft:
             self.effects = [e for e in self.effects if not e.once or intends(state, e)]
         version = self.activation.version + 1
         epoch = max(epoch, self.runtime.epoch)
-        rev = Rev(epoch, version).packed()
-        self.runtime = replace(
-            self.runtime,
-            outbox=(*self.activation.runtime.outbox, *self._events),
-            sides=tuple((w.collection, w.document | {"rev": rev}) for w in self._side.values()),
-            epoch=epoch,
-        )
         try:
+            rev = Rev(epoch, version).packed()
+            said = cloud_events(self._events, self._key, self._entity.org(self._state), version, now)
+            self.runtime = replace(
+                self.runtime,
+                outbox=(*self.activation.runtime.outbox, *said),
+                sides=tuple((w.collection, w.document | {"rev": rev}) for w in self._side.values()),
+                epoch=epoch,
+            )
             due = self._entity.due(self._state)
             urgency = self._entity.urgency(self._state, due)
             recheck_at = now + OUTBOX_RECHECK
