@@ -163,8 +163,9 @@ class Partitions:
         """Look up the reminders of partitions whose time has come."""
         now = self._parts.clock.monotonic()
         for partition in [p for p, at in self._scans.items() if at <= now]:
+            epoch = self._begun.get(partition)
             full = await self._owner.reminders.scan(partition, partition in self._abandoned)
-            if partition in self._scans:
+            if partition in self._scans and self._begun.get(partition) == epoch:  # or it was claimed anew
                 self._scans[partition] = now + (1.0 if full else SCAN_INTERVAL_S)
                 if not full:
                     self._abandoned.discard(partition)

@@ -62,6 +62,32 @@ async def test_a_store_away_at_a_claim_leaves_no_partition_unread(
     assert [(await colony.state(key))["total"] for key in keys] == [1] * PARTITIONS
 
 
+async def test_a_partition_claimed_anew_while_it_is_looked_through_is_looked_through_again(
+    colony: Colony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found is from before the claim: another owner may have owed more by then."""
+    host = await colony.host()
+    await check(host)
+    scan, lost = host.owner.reminders.scan, list[int]()
+
+    async def overtaken(partition: int, abandoned: bool) -> bool:
+        if not lost:
+            lost.append(partition)
+            await colony.claims.assign({partition: "host-1"}, "test")
+            await host._own()
+            await colony.claims.assign({partition: "host-0"}, "test")
+            await host._own()
+        else:
+            again.append((partition, abandoned))
+        return await scan(partition, abandoned)
+
+    again: list[tuple[int, bool]] = []
+    monkeypatch.setattr(host.owner.reminders, "scan", overtaken)
+    await host._partitions.scan()
+    await host._partitions.scan()
+    assert again.count((lost[0], True)) == 1
+
+
 async def test_what_was_remembered_from_before_a_claim_is_not_used(colony: Colony) -> None:
     """Lost and claimed again between two checks, of which the first was broken off at this partition."""
     key = one_in_each_partition()[0]
